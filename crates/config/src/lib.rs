@@ -1,0 +1,1 @@
+//! What teams and the platform write: read, checked, explained.

@@ -1,0 +1,1 @@
+//! What a service promises: descriptors and HTTP rules.

@@ -1,0 +1,1 @@
+//! The request path and its side path.

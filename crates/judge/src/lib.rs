@@ -1,0 +1,1 @@
+//! Pairs of answers into differences, costs and a verdict.

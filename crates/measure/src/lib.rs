@@ -1,0 +1,1 @@
+//! Load at an offered rate, probes of what a call costs.

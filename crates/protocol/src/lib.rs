@@ -1,0 +1,1 @@
+//! REST and gRPC into one neutral call and answer.

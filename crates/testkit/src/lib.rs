@@ -1,0 +1,1 @@
+//! Backends, gateways and clients for tests.

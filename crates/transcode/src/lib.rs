@@ -1,0 +1,1 @@
+//! JSON text and protobuf bytes, one into the other.
