@@ -1,1 +1,24 @@
-//! What a service promises: descriptors and HTTP rules.
+//! What a service promises: its descriptors and its HTTP rules.
+//!
+//! A [`Contract`] is read once, from a descriptor set or from the answers of server reflection,
+//! and never changes. Its types are flat and our own, so that the library that reads descriptors
+//! stays behind one module (`source`). A [`directory::Directory`] joins the contracts of all
+//! namespaces into the one table that detection reads.
+//!
+//! This crate knows no socket, no file and no clock: it is given bytes.
+//!
+//! Not here: messages (`tandem-transcode`), calls (`tandem-protocol`).
+
+pub mod directory;
+mod digest;
+pub mod fields;
+pub mod http_rule;
+pub mod source;
+pub mod types;
+
+pub use self::http_rule::{BodyBinding, HttpMethod, HttpRule, Template, Variable};
+pub use self::source::{ContractFault, ContractFaults};
+pub use self::types::{
+    Cardinality, Contract, EnumId, Enumeration, Field, FieldPath, Idempotency, Kind, Message,
+    MessageId, Method, MethodId, MethodKind, Presence, Service, WellKnown,
+};

@@ -1,0 +1,127 @@
+//! Messages small and fixed enough to be read without a descriptor, field by field.
+//!
+//! The `google.api.http` option, server reflection and health are such. Bytes are
+//! borrowed, nothing recurses, and every step consumes input.
+//!
+//! Not here: messages of a contract (`tandem-transcode`).
+//!
+//! Source of the wire format: Protocol Buffers, "Encoding".
+
+/// One field of a message as it stands on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field<'a> {
+    /// 1 and above.
+    pub number: u32,
+    /// The contents of a length-delimited field; empty for numbers.
+    pub bytes: &'a [u8],
+    /// The value of a varint field; 0 for others.
+    pub value: u64,
+}
+
+/// The fields of `message` in wire order; ends after the first error.
+pub fn each(message: &[u8]) -> impl Iterator<Item = Result<Field<'_>, &'static str>> {
+    let mut rest = message;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let read = next(&mut rest);
+        if read.is_none() {
+            rest = &[];
+        }
+        Some(read.ok_or("a field is cut short or of an unknown wire type"))
+    })
+}
+
+/// The first field `number` as text.
+pub fn first_text(message: &[u8], number: u32) -> Option<String> {
+    each(message)
+        .map_while(Result::ok)
+        .find(|field| field.number == number)
+        .and_then(|field| String::from_utf8(field.bytes.to_vec()).ok())
+}
+
+/// Appends a length-delimited field.
+pub fn put_bytes(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
+    put_varint(u64::from(number) << 3 | 2, out);
+    put_varint(bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
+}
+
+/// Appends a varint field.
+pub fn put_number(number: u32, value: u64, out: &mut Vec<u8>) {
+    put_varint(u64::from(number) << 3, out);
+    put_varint(value, out);
+}
+
+fn put_varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn next<'a>(rest: &mut &'a [u8]) -> Option<Field<'a>> {
+    let tag = varint(rest)?;
+    let number = u32::try_from(tag >> 3).ok().filter(|number| *number > 0)?;
+    let mut field = Field { number, bytes: &[], value: 0 };
+    match tag & 7 {
+        0 => field.value = varint(rest)?,
+        1 => drop(take(rest, 8)?),
+        2 => {
+            let length = usize::try_from(varint(rest)?).ok()?;
+            field.bytes = take(rest, length)?;
+        }
+        5 => drop(take(rest, 4)?),
+        _ => return None,
+    }
+    Some(field)
+}
+
+fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+    let (taken, left) = rest.split_at_checked(length)?;
+    *rest = left;
+    Some(taken)
+}
+
+fn varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut value = 0_u64;
+    for (place, byte) in rest.iter().enumerate().take(10) {
+        value |= u64::from(byte & 0x7f) << (7 * place);
+        if byte & 0x80 == 0 {
+            *rest = &rest[place + 1..];
+            return Some(value);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let mut message = Vec::new();
+        put_bytes(7, b"*", &mut message);
+        put_number(2, 300, &mut message);
+        let read: Vec<_> = each(&message).map(Result::unwrap).collect();
+        assert_eq!(
+            read,
+            [
+                Field { number: 7, bytes: b"*", value: 0 },
+                Field { number: 2, bytes: b"", value: 300 }
+            ]
+        );
+    }
+
+    #[test]
+    fn a_field_cut_short_is_an_error_and_the_last_item() {
+        for message in [&b"\x0a\x05abc"[..], b"\x08", b"\x0b", b"\x00\x00", &[0xff; 11]] {
+            let read: Vec<_> = each(message).collect();
+            assert_eq!(read.len(), 1, "{message:?}");
+            assert!(read[0].is_err(), "{message:?}");
+        }
+    }
+}
