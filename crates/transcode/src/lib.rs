@@ -1,1 +1,28 @@
-//! JSON text and protobuf bytes, one into the other.
+//! JSON text and protobuf bytes, one into the other, by the types of a contract.
+//!
+//! Four functions are the whole surface: [`wire_from_json`] and [`json_from_wire`] for messages,
+//! [`request_from_rest`] and [`response_to_rest`] for calls with an HTTP rule. All of ProtoJSON is
+//! kept. Depth, size and count are counters; nothing that a caller or an upstream sends recurses
+//! past them.
+//!
+//! The way inside is plain today: values are read one by one, nested messages are built aside and
+//! copied. Plans that do both directions in one pass will take its place behind these functions.
+//!
+//! This crate knows no socket, no file and no clock.
+
+mod bind;
+mod fault;
+mod from_json;
+mod json;
+mod limits;
+mod mask;
+mod scalar;
+mod times;
+mod to_json;
+mod wire;
+
+pub use self::bind::{RestRequest, request_from_rest, response_to_rest};
+pub use self::fault::{Fault, FaultKind};
+pub use self::from_json::wire_from_json;
+pub use self::limits::{JsonOptions, Limits};
+pub use self::to_json::json_from_wire;
