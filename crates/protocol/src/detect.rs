@@ -1,0 +1,109 @@
+//! Request head → protocol and method, or a refusal that can be rendered without knowing either.
+//!
+//! REST and gRPC are told apart by the media type and the path alone (protocols D-2 to D-5).
+//! gRPC-Web, Connect and WebSocket are not served yet; where they would be meant, the answer is
+//! 415 in the words of Connect, which is what their clients read (E-3).
+//!
+//! Not here: which implementation answers (`route` in the gateway).
+
+use tandem_contract::directory::{Audience, Directory, MethodIndex, RestMatch};
+
+use crate::CallerProtocol;
+use crate::refusal::{Reason, Refusal, Shape, Violation};
+
+/// What detection looks at. `strict` has passed it.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'a> {
+    pub http_method: &'a str,
+    /// Raw, without the query.
+    pub path: &'a str,
+    pub content_type: Option<&'a str>,
+    pub http2: bool,
+}
+
+/// A call that is known.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Detected {
+    pub protocol: CallerProtocol,
+    pub method: MethodIndex,
+    /// For REST.
+    pub binding: Option<Binding>,
+}
+
+/// The rule that a REST request means, and what its path says.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// Index into the method's rules.
+    pub rule: usize,
+    /// In the order of the rule's variables.
+    pub values: Vec<String>,
+}
+
+/// A refusal and in whose words to say it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Undetected {
+    pub refusal: Refusal,
+    pub shape: Shape,
+}
+
+/// Finds protocol and method.
+///
+/// # Errors
+/// No such method, a wrong HTTP method, a media type that is not served, a malformed path, gRPC
+/// on HTTP/1.1.
+pub fn detect(
+    directory: &Directory,
+    head: &Head<'_>,
+    audience: Audience<'_>,
+) -> Result<Detected, Box<Undetected>> {
+    let refused = |shape, refusal| Err(Box::new(Undetected { refusal, shape }));
+    let media = head.content_type.unwrap_or("");
+    if media.starts_with("application/grpc") {
+        let shape = Shape::Grpc;
+        if !matches!(media, "application/grpc" | "application/grpc+proto") {
+            let message = "this media type is not served here";
+            return refused(shape, Refusal::new(Reason::MediaType, message));
+        }
+        if !head.http2 {
+            let message = "gRPC needs HTTP/2";
+            return refused(shape, Refusal::new(Reason::HttpVersion, message));
+        }
+        if head.http_method != "POST" {
+            return refused(shape, wrong_method(vec!["POST".into()]));
+        }
+        return match directory.find_rpc(audience, head.path) {
+            Some(method) => Ok(Detected { protocol: CallerProtocol::Grpc, method, binding: None }),
+            None => refused(shape, Refusal::new(Reason::NotFound, "unknown method")),
+        };
+    }
+    if directory.find_rpc(audience, head.path).is_some() {
+        // The path of a method, and neither gRPC nor (yet) Connect.
+        if head.http_method != "POST" {
+            return refused(Shape::Connect, wrong_method(vec!["POST".into()]));
+        }
+        let message = "this media type is not served here; use application/grpc";
+        return refused(Shape::Connect, Refusal::new(Reason::MediaType, message));
+    }
+    let refused = |refusal| refused(Shape::Rest, refusal);
+    match directory.find_rest(audience, head.http_method, head.path) {
+        RestMatch::Found { method, rule, values } => Ok(Detected {
+            protocol: CallerProtocol::Rest,
+            method,
+            binding: Some(Binding { rule, values }),
+        }),
+        RestMatch::WrongMethod { allow } if head.http_method == "OPTIONS" => {
+            refused(Refusal { allow, ..Refusal::new(Reason::Options, "") })
+        }
+        RestMatch::WrongMethod { allow } => refused(wrong_method(allow)),
+        RestMatch::NotFound => refused(Refusal::new(Reason::NotFound, "no such path")),
+        RestMatch::Malformed(fault) => refused(Refusal {
+            violations: vec![Violation { field: String::new(), description: fault.to_string() }],
+            ..Refusal::new(Reason::Malformed, fault.to_string())
+        }),
+    }
+}
+
+fn wrong_method(allow: Vec<String>) -> Refusal {
+    let message = "the path is known, this HTTP method is not";
+    Refusal { allow, ..Refusal::new(Reason::WrongMethod, message) }
+}

@@ -1,0 +1,266 @@
+//! The five bytes before each gRPC message, and the messages behind them.
+//!
+//! Two readers of one grammar: [`EnvelopeReader`] gives whole messages, [`Scanner`] lets bytes
+//! pass and only counts. Any split of the bytes gives the same result in both. A message that is
+//! too large is told from its head, before its bytes arrive; a length prefix reserves nothing.
+//!
+//! Source: gRPC over HTTP/2, "Length-Prefixed-Message".
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+/// Bytes before each message: a flag, then the length, most significant byte first.
+pub const HEAD: usize = 5;
+
+/// One message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    pub compressed: bool,
+    pub payload: Bytes,
+}
+
+/// The bytes are no messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EnvelopeError {
+    /// A flag other than 0 and 1.
+    #[error("a message has the unknown flag {0}")]
+    Flag(u8),
+    /// More bytes than the limit.
+    #[error("a message of {bytes} bytes is more than the limit of {limit}")]
+    TooLarge { bytes: usize, limit: usize },
+    /// The stream ended inside a message.
+    #[error("the stream ended inside a message")]
+    Truncated,
+}
+
+/// Writes one uncompressed message with its head.
+pub fn frame(message: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(HEAD + message.len());
+    out.put_u8(0);
+    // Messages are bounded by limits far below 4 GiB.
+    out.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
+    out.put_slice(message);
+    out.freeze()
+}
+
+fn head(bytes: &[u8; HEAD], limit: usize) -> Result<(bool, usize), EnvelopeError> {
+    let [flag, length @ ..] = *bytes;
+    let compressed = match flag {
+        0 => false,
+        1 => true,
+        flag => return Err(EnvelopeError::Flag(flag)),
+    };
+    let bytes = u32::from_be_bytes(length) as usize;
+    if bytes > limit {
+        return Err(EnvelopeError::TooLarge { bytes, limit });
+    }
+    Ok((compressed, bytes))
+}
+
+/// Takes chunks, gives messages.
+#[derive(Debug)]
+pub struct EnvelopeReader {
+    limit: usize,
+    // What has come and is not yet given out; a message that lies in one chunk is cut out of it
+    // without a copy.
+    chunk: Bytes,
+    gathered: BytesMut,
+    failed: bool,
+}
+
+impl EnvelopeReader {
+    /// A reader that refuses messages of more than `limit` bytes.
+    pub fn new(limit: usize) -> EnvelopeReader {
+        EnvelopeReader { limit, chunk: Bytes::new(), gathered: BytesMut::new(), failed: false }
+    }
+
+    /// Takes what came next. Take all messages out first: what is left is at most one message's
+    /// part.
+    pub fn push(&mut self, data: Bytes) {
+        if self.gathered.is_empty() && self.chunk.is_empty() {
+            self.chunk = data;
+        } else {
+            if !self.chunk.is_empty() {
+                self.gathered.put_slice(&std::mem::take(&mut self.chunk));
+            }
+            self.gathered.put_slice(&data);
+        }
+    }
+
+    /// The next whole message; `None` when more bytes are needed, and after an error.
+    #[expect(clippy::should_implement_trait, reason = "bytes may be pushed after a None")]
+    pub fn next(&mut self) -> Option<Result<Envelope, EnvelopeError>> {
+        if self.failed {
+            return None;
+        }
+        let waiting: &[u8] =
+            if self.gathered.is_empty() { &self.chunk } else { &self.gathered };
+        let first = waiting.first_chunk::<HEAD>()?;
+        let (compressed, bytes) = match head(first, self.limit) {
+            Ok(head) => head,
+            Err(error) => {
+                self.failed = true;
+                return Some(Err(error));
+            }
+        };
+        if waiting.len() < HEAD + bytes {
+            return None;
+        }
+        let payload = if self.gathered.is_empty() {
+            self.chunk.advance(HEAD);
+            self.chunk.split_to(bytes)
+        } else {
+            self.gathered.advance(HEAD);
+            self.gathered.split_to(bytes).freeze()
+        };
+        Some(Ok(Envelope { compressed, payload }))
+    }
+
+    /// Says whether the stream may end here.
+    ///
+    /// # Errors
+    /// `Truncated` when part of a message is left.
+    pub fn end(&self) -> Result<(), EnvelopeError> {
+        if self.gathered.is_empty() && self.chunk.is_empty() {
+            Ok(())
+        } else {
+            Err(EnvelopeError::Truncated)
+        }
+    }
+}
+
+/// Watches messages pass: counts them, refuses those that are too large, keeps nothing.
+#[derive(Debug)]
+pub struct Scanner {
+    limit: usize,
+    head: [u8; HEAD],
+    head_bytes: usize,
+    left: usize,
+    messages: u64,
+    compressed: bool,
+}
+
+impl Scanner {
+    /// A scanner that refuses messages of more than `limit` bytes.
+    pub fn new(limit: usize) -> Scanner {
+        Scanner { limit, head: [0; HEAD], head_bytes: 0, left: 0, messages: 0, compressed: false }
+    }
+
+    /// Looks at the next bytes. Heads that are complete in them count as messages.
+    ///
+    /// # Errors
+    /// A flag that is none, or a message over the limit; told by its head.
+    pub fn pass(&mut self, mut data: &[u8]) -> Result<(), EnvelopeError> {
+        while !data.is_empty() {
+            if self.left > 0 {
+                let passed = self.left.min(data.len());
+                self.left -= passed;
+                data = &data[passed..];
+                continue;
+            }
+            let taken = (HEAD - self.head_bytes).min(data.len());
+            self.head[self.head_bytes..self.head_bytes + taken].copy_from_slice(&data[..taken]);
+            self.head_bytes += taken;
+            data = &data[taken..];
+            if self.head_bytes == HEAD {
+                let (compressed, bytes) = head(&self.head, self.limit)?;
+                self.head_bytes = 0;
+                self.left = bytes;
+                self.messages += 1;
+                self.compressed |= compressed;
+            }
+        }
+        Ok(())
+    }
+
+    /// Messages whose heads have passed.
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// Whether one of them was marked as compressed.
+    pub fn compressed(&self) -> bool {
+        self.compressed
+    }
+
+    /// Says whether the stream may end here.
+    ///
+    /// # Errors
+    /// `Truncated` inside a head or a message.
+    pub fn end(&self) -> Result<(), EnvelopeError> {
+        if self.left == 0 && self.head_bytes == 0 { Ok(()) } else { Err(EnvelopeError::Truncated) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read_all(reader: &mut EnvelopeReader) -> Vec<Result<Envelope, EnvelopeError>> {
+        std::iter::from_fn(|| reader.next()).collect()
+    }
+
+    #[test]
+    fn protocols_g_5_the_last_length_that_passes_and_the_first_that_does_not() {
+        for (bytes, fits) in [(0, true), (9, true), (10, true), (11, false)] {
+            let mut reader = EnvelopeReader::new(10);
+            reader.push(frame(&vec![7; bytes]));
+            let read = read_all(&mut reader);
+            assert_eq!(read[0].is_ok(), fits, "{bytes}");
+            let mut scanner = Scanner::new(10);
+            assert_eq!(scanner.pass(&frame(&vec![7; bytes])).is_ok(), fits, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn a_message_too_large_is_told_by_its_head_alone() {
+        let mut reader = EnvelopeReader::new(10);
+        reader.push(Bytes::from_static(&[0, 0xff, 0xff, 0xff, 0xff]));
+        let error = EnvelopeError::TooLarge { bytes: u32::MAX as usize, limit: 10 };
+        assert_eq!(read_all(&mut reader), [Err(error)]);
+        assert_eq!(Scanner::new(10).pass(&[0, 0xff, 0xff, 0xff, 0xff]), Err(error));
+    }
+
+    #[test]
+    fn a_stream_may_end_between_messages_only() {
+        for (bytes, whole) in [(0, true), (1, false), (5, false), (7, false), (8, true)] {
+            let message = frame(b"abc");
+            let mut reader = EnvelopeReader::new(10);
+            reader.push(message.slice(..bytes));
+            let _ = read_all(&mut reader);
+            assert_eq!(reader.end().is_ok(), whole, "{bytes}");
+            let mut scanner = Scanner::new(10);
+            scanner.pass(&message[..bytes]).unwrap();
+            assert_eq!(scanner.end().is_ok(), whole, "{bytes}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_gives_the_same_messages(
+            messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..6),
+            splits in prop::collection::vec(1_usize..20, 0..60),
+        ) {
+            let bytes: Vec<u8> = messages.iter().flat_map(|message| frame(message)).collect();
+            let mut reader = EnvelopeReader::new(40);
+            let mut scanner = Scanner::new(40);
+            let mut read = Vec::new();
+            let mut rest = &bytes[..];
+            let mut splits = splits.into_iter();
+            while !rest.is_empty() {
+                let length = splits.next().unwrap_or(rest.len()).min(rest.len());
+                let (part, left) = rest.split_at(length);
+                rest = left;
+                scanner.pass(part).unwrap();
+                reader.push(Bytes::copy_from_slice(part));
+                read.extend(read_all(&mut reader).into_iter().map(|one| one.unwrap().payload));
+            }
+            prop_assert_eq!(read.len(), messages.len());
+            for (read, sent) in read.iter().zip(&messages) {
+                prop_assert_eq!(&read[..], &sent[..]);
+            }
+            prop_assert!(reader.end().is_ok() && scanner.end().is_ok());
+            prop_assert_eq!(scanner.messages(), messages.len() as u64);
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! REST answers: heads, errors, what a caller accepts.
+//!
+//! Source: google/rpc/status.proto for errors; protocols A, E-1 to E-5.
+
+use std::sync::OnceLock;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use http::{HeaderMap, header};
+use tandem_contract::Contract;
+use tandem_transcode::{JsonOptions, Limits, json_from_wire};
+
+use crate::refusal::{Reason, Refusal};
+use crate::status::Status;
+
+/// `{"code","message","details"}`. Details of a type that the contract knows, or that belongs to
+/// `google/rpc/error_details.proto`, are written out; others keep their bytes in base64 (E-5).
+pub fn error_body(status: &Status, contract: Option<&Contract>) -> Bytes {
+    let mut out = Vec::with_capacity(128 + status.message.len());
+    out.extend_from_slice(b"{\"code\":");
+    out.extend_from_slice((status.code as u8).to_string().as_bytes());
+    out.extend_from_slice(b",\"message\":");
+    put_string(&status.message, &mut out);
+    out.extend_from_slice(b",\"details\":[");
+    for (number, (url, value)) in status.details().into_iter().enumerate() {
+        if number > 0 {
+            out.push(b',');
+        }
+        put_detail(&url, &value, contract, &mut out);
+    }
+    out.extend_from_slice(b"]}");
+    out.into()
+}
+
+/// `{"code","message"}` with the code's name: what an RPC path answers (E-3).
+pub fn connect_error_body(code: &str, message: &str) -> Bytes {
+    let mut out = Vec::new();
+    out.extend_from_slice(b"{\"code\":");
+    put_string(code, &mut out);
+    out.extend_from_slice(b",\"message\":");
+    put_string(message, &mut out);
+    out.push(b'}');
+    out.into()
+}
+
+fn put_detail(url: &str, value: &[u8], contract: Option<&Contract>, out: &mut Vec<u8>) {
+    let name = url.rsplit_once('/').map_or(url, |(_, name)| name);
+    let known = contract.into_iter().chain([standard_details()]).find_map(|contract| {
+        let id = contract.message_named(name)?;
+        json_from_wire(contract, id, value, &JsonOptions::default(), &Limits::default()).ok()
+    });
+    out.extend_from_slice(b"{\"@type\":");
+    put_string(url, out);
+    match known {
+        // The members of `{…}` follow the type in the same object.
+        Some(json) if json.first() == Some(&b'{') => {
+            if json.len() > 2 {
+                out.push(b',');
+            }
+            out.extend_from_slice(&json[1..]);
+        }
+        Some(json) => {
+            out.extend_from_slice(b",\"value\":");
+            out.extend_from_slice(&json);
+            out.push(b'}');
+        }
+        None => {
+            out.extend_from_slice(b",\"value\":\"");
+            out.extend_from_slice(BASE64_STANDARD.encode(value).as_bytes());
+            out.extend_from_slice(b"\"}");
+        }
+    }
+}
+
+/// `google/rpc/error_details.proto`, compiled; a test compiles it again and compares.
+const STANDARD_DETAILS: &[u8] = include_bytes!("error_details.binpb");
+
+fn standard_details() -> &'static Contract {
+    static CONTRACT: OnceLock<Contract> = OnceLock::new();
+    CONTRACT.get_or_init(|| {
+        Contract::from_descriptor_set(STANDARD_DETAILS).expect("a test reads it")
+    })
+}
+
+fn put_string(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    for letter in text.chars() {
+        match letter {
+            '"' => out.extend_from_slice(b"\\\""),
+            '\\' => out.extend_from_slice(b"\\\\"),
+            letter if u32::from(letter) < 0x20 => {
+                out.extend_from_slice(format!("\\u{:04x}", u32::from(letter)).as_bytes());
+            }
+            letter => {
+                let mut buffer = [0; 4];
+                out.extend_from_slice(letter.encode_utf8(&mut buffer).as_bytes());
+            }
+        }
+    }
+    out.push(b'"');
+}
+
+/// Says whether a caller that sent these headers takes JSON (A-5).
+///
+/// # Errors
+/// 406 when `Accept` names types and none of them is JSON.
+pub fn accepts_json(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut named = false;
+    for value in headers.get_all(header::ACCEPT) {
+        let text = value.to_str().unwrap_or("");
+        for range in text.split(',') {
+            let mut parts = range.split(';').map(str::trim);
+            let media = parts.next().unwrap_or("").to_ascii_lowercase();
+            let refused = parts.any(|part| {
+                part.strip_prefix("q=")
+                    .or_else(|| part.strip_prefix("Q="))
+                    .is_some_and(|weight| weight.trim_matches(['0', '.']).is_empty())
+            });
+            if media.is_empty() {
+                continue;
+            }
+            named = true;
+            if !refused && matches!(media.as_str(), "*/*" | "application/*" | "application/json") {
+                return Ok(());
+            }
+        }
+    }
+    if named {
+        let message = "this method answers application/json";
+        return Err(Refusal::new(Reason::NotAcceptable, message));
+    }
+    Ok(())
+}
+
+/// Says whether a body of this media type is JSON (I-5). `has_body` is false where no byte came.
+///
+/// # Errors
+/// 415 for another type, or for a coding that we do not decode.
+pub fn body_is_json(headers: &HeaderMap, has_body: bool) -> Result<(), Refusal> {
+    if let Some(coding) = headers.get(header::CONTENT_ENCODING)
+        && coding.as_bytes() != b"identity"
+    {
+        let message = "this content coding is not supported";
+        return Err(Refusal::new(Reason::ContentCoding, message));
+    }
+    if !has_body {
+        return Ok(());
+    }
+    let given = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
+    if given.is_some_and(is_json) {
+        return Ok(());
+    }
+    Err(Refusal::new(Reason::MediaType, "the body must be application/json"))
+}
+
+fn is_json(media: &str) -> bool {
+    let (media, parameters) = media.split_once(';').unwrap_or((media, ""));
+    if !media.trim().eq_ignore_ascii_case("application/json") {
+        return false;
+    }
+    let charset = parameters.trim().to_ascii_lowercase().replace('"', "");
+    charset.is_empty() || charset == "charset=utf-8"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::{Code, details_of};
+    use http::HeaderValue;
+
+    fn with(name: header::HeaderName, value: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, HeaderValue::from_str(value).unwrap());
+        headers
+    }
+
+    #[test]
+    fn the_compiled_error_details_are_those_of_the_proto_file() {
+        let proto = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+        let mut compiler = protox::Compiler::new([&proto]).unwrap();
+        compiler.include_imports(true);
+        compiler.open_file("google/rpc/error_details.proto").unwrap();
+        let compiled = compiler.encode_file_descriptor_set();
+        if std::env::var_os("TANDEM_REWRITE_GOLDEN").is_some() {
+            let place = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+            std::fs::write(place.join("src/error_details.binpb"), &compiled).unwrap();
+        }
+        assert!(compiled == STANDARD_DETAILS, "run once with TANDEM_REWRITE_GOLDEN=1");
+    }
+
+    #[test]
+    fn protocols_e_5_known_details_are_written_out_and_unknown_ones_keep_their_bytes() {
+        let info = b"\x0a\x05ETAGX\x12\x10catalogue.tandem".to_vec();
+        let details = [
+            ("type.googleapis.com/google.rpc.ErrorInfo".to_owned(), info),
+            ("example.com/some.Unknown".to_owned(), vec![8, 1]),
+        ];
+        let status = Status {
+            code: Code::Aborted,
+            message: "a \"b\"\n".into(),
+            details: details_of(Code::Aborted, "", &details),
+        };
+        assert_eq!(
+            String::from_utf8(error_body(&status, None).to_vec()).unwrap(),
+            "{\"code\":10,\"message\":\"a \\\"b\\\"\\u000a\",\"details\":[\
+             {\"@type\":\"type.googleapis.com/google.rpc.ErrorInfo\",\
+             \"reason\":\"ETAGX\",\"domain\":\"catalogue.tandem\"},\
+             {\"@type\":\"example.com/some.Unknown\",\"value\":\"CAE=\"}]}"
+        );
+    }
+
+    #[test]
+    fn protocols_a_5_an_accept_without_json_is_406() {
+        assert!(accepts_json(&HeaderMap::new()).is_ok());
+        for (accept, fine) in [
+            ("*/*", true),
+            ("text/html, application/json;q=0.1", true),
+            ("application/*", true),
+            ("APPLICATION/JSON", true),
+            ("text/html", false),
+            ("application/json;q=0", false),
+            ("application/json;q=0.000", false),
+        ] {
+            assert_eq!(accepts_json(&with(header::ACCEPT, accept)).is_ok(), fine, "{accept}");
+        }
+    }
+
+    #[test]
+    fn protocols_i_5_a_body_is_json_in_utf_8_or_415() {
+        for (media, fine) in [
+            ("application/json", true),
+            ("application/json; charset=utf-8", true),
+            ("application/json;charset=\"UTF-8\"", true),
+            ("application/json; charset=latin1", false),
+            ("text/plain", false),
+            ("application/jsonx", false),
+        ] {
+            let headers = with(header::CONTENT_TYPE, media);
+            assert_eq!(body_is_json(&headers, true).is_ok(), fine, "{media}");
+        }
+        assert!(body_is_json(&HeaderMap::new(), false).is_ok());
+        assert_eq!(body_is_json(&HeaderMap::new(), true).unwrap_err().reason, Reason::MediaType);
+        let coded = with(header::CONTENT_ENCODING, "br");
+        assert_eq!(body_is_json(&coded, false).unwrap_err().reason, Reason::ContentCoding);
+    }
+}
