@@ -1,0 +1,22 @@
+//! What the platform and the teams write, as values: `tandem.yaml` and `teams/<namespace>.yaml`.
+//!
+//! A value of these types has been read whole: units are converted, names are well formed,
+//! defaults stand where nothing was written. What a value means beside the contract and the
+//! other documents is not known yet.
+//!
+//! Not here: reading text (`crate::load()`), judging a document (`crate::check`), places of keys
+//! in the text (`crate::source`).
+
+mod namespace;
+mod platform;
+pub mod units;
+
+pub use self::namespace::{
+    Auth, Bounds, ContractSource, Deadline, MethodRules, Namespace, ResolvedMethod, Upstream,
+};
+pub use self::platform::{
+    AccessLog, AccessLogTarget, Grants, HostPattern, Listen, Members, NamespaceGrant, Network,
+    Observe, PathPattern, PatternSegment, Platform, PlatformLimits, Quota, ServicePattern,
+    UpstreamPattern, VerbPattern,
+};
+pub use self::units::{Address, Share};

@@ -1,0 +1,184 @@
+//! A team's document, `teams/<namespace>.yaml`, and what it says about one method in the end.
+//!
+//! [`Namespace::resolve`] is the only place that knows the precedence (experience UX-25).
+//!
+//! Not here: whether the team may say it (`crate::check`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tandem_contract::MethodKind;
+
+use super::platform::PlatformLimits;
+use super::units::Address;
+
+/// `teams/<namespace>.yaml`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Namespace {
+    /// 1 to 63 of `[a-z0-9-]`, the same as the file's name.
+    pub namespace: String,
+    /// Lower case, without port. Empty: claims no host (protocols D-7).
+    pub hosts: Vec<String>,
+    pub contract: ContractSource,
+    pub upstreams: BTreeMap<String, Upstream>,
+    /// For every method that does not say otherwise.
+    pub defaults: MethodRules,
+    /// By `package.Service/Method` or `package.Service/*`.
+    pub methods: BTreeMap<String, MethodRules>,
+}
+
+/// Where the descriptors of the services come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContractSource {
+    /// The name of the upstream that is asked.
+    Reflection(String),
+    /// A serialized `google.protobuf.FileDescriptorSet`; relative to the team's file, below its
+    /// folder. [`crate::load::descriptor_set`] reads it.
+    Descriptors(PathBuf),
+}
+
+/// One implementation, in clear text (h2c).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// One or more.
+    pub addresses: Vec<Address>,
+    /// Connections per data thread to begin with, 1 to 4.
+    pub connections: u8,
+    /// Time to connect.
+    pub connect: Duration,
+    /// The largest message that it may answer.
+    pub message_bytes_max: u64,
+}
+
+/// What stands under `defaults`, `Service/*` or `Service/Method`; `None` where nothing does.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MethodRules {
+    /// Name of the upstream that answers.
+    pub primary: Option<String>,
+    /// On the internal listener only.
+    pub internal: Option<bool>,
+    pub auth: Option<Auth>,
+    pub deadline: Option<Deadline>,
+    /// `limits.message`, bytes.
+    pub message_bytes_max: Option<u64>,
+    /// `rest.rpc_paths`; under `defaults` only.
+    pub rpc_paths: Option<bool>,
+}
+
+/// Who may call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Auth {
+    /// Everybody.
+    Public,
+}
+
+/// `deadline` as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deadline {
+    /// `none`: the call may take as long as it takes.
+    None,
+    Bounded {
+        default: Option<Duration>,
+        max: Option<Duration>,
+    },
+}
+
+/// How long a whole call may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Where the caller sent no deadline.
+    pub default: Duration,
+    /// The smaller of this and the caller's holds.
+    pub max: Duration,
+}
+
+/// What holds for one method, every default filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolvedMethod {
+    /// Name of the upstream that answers. Where nobody wrote one it is the only upstream; `None`
+    /// where there is not exactly one, which [`crate::check()`] refuses.
+    pub primary: Option<String>,
+    pub internal: bool,
+    /// `None`: nobody may call; answered with 401 (security PO-1).
+    pub auth: Option<Auth>,
+    /// `None`: no deadline of ours. Streams have none unless one was written.
+    pub deadline: Option<Bounds>,
+    /// The largest message of the caller, bytes; never above the platform's.
+    pub message_bytes_max: u64,
+}
+
+impl Namespace {
+    /// Full names of the services that the document names: all their methods exist, and no
+    /// others (protocols D-5).
+    pub fn services(&self) -> BTreeSet<&str> {
+        self.methods.keys().filter_map(|key| key.split_once('/')).map(|(name, _)| name).collect()
+    }
+
+    /// Whether the methods have their RPC paths (protocols D-5).
+    pub fn rpc_paths(&self) -> bool {
+        self.defaults.rpc_paths.unwrap_or(true)
+    }
+
+    /// What holds for `method` (its own name) of `service` (its full name): `Service/Method`
+    /// before `Service/*` before `defaults` before what is built in, key by key, never parts of
+    /// a key (experience UX-25).
+    pub fn resolve(
+        &self,
+        service: &str,
+        method: &str,
+        kind: MethodKind,
+        limits: &PlatformLimits,
+    ) -> ResolvedMethod {
+        let own = self.methods.get(&format!("{service}/{method}"));
+        let of_service = self.methods.get(&format!("{service}/*"));
+        let layers = [own, of_service, Some(&self.defaults)];
+        let rules = layers.into_iter().flatten().fold(MethodRules::default(), MethodRules::or_from);
+        let MethodRules { primary, internal, auth, deadline, message_bytes_max, rpc_paths: _ } =
+            rules;
+        ResolvedMethod {
+            primary: primary.or_else(|| self.only_upstream()),
+            internal: internal.unwrap_or(false),
+            auth,
+            deadline: bounds(deadline, kind, limits),
+            message_bytes_max: message_bytes_max
+                .unwrap_or(limits.message_bytes)
+                .min(limits.message_bytes),
+        }
+    }
+
+    fn only_upstream(&self) -> Option<String> {
+        match self.upstreams.keys().collect::<Vec<_>>()[..] {
+            [only] => Some(only.clone()),
+            _ => None,
+        }
+    }
+}
+
+impl MethodRules {
+    /// These rules, and `next` where these say nothing.
+    fn or_from(self, next: &MethodRules) -> MethodRules {
+        let MethodRules { primary, internal, auth, deadline, message_bytes_max, rpc_paths } = next;
+        MethodRules {
+            primary: self.primary.or_else(|| primary.clone()),
+            internal: self.internal.or(*internal),
+            auth: self.auth.or(*auth),
+            deadline: self.deadline.or(*deadline),
+            message_bytes_max: self.message_bytes_max.or(*message_bytes_max),
+            rpc_paths: self.rpc_paths.or(*rpc_paths),
+        }
+    }
+}
+
+fn bounds(written: Option<Deadline>, kind: MethodKind, limits: &PlatformLimits) -> Option<Bounds> {
+    let streams = kind != MethodKind::Unary;
+    match written {
+        Some(Deadline::None) => None,
+        None if streams => None,
+        None => Some(Bounds { default: limits.unary, max: limits.unary_max }),
+        Some(Deadline::Bounded { default, max }) => {
+            let max = max.unwrap_or(limits.unary_max).min(limits.unary_max);
+            Some(Bounds { default: default.unwrap_or(limits.unary).min(max), max })
+        }
+    }
+}
