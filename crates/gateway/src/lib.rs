@@ -1,1 +1,36 @@
 //! The request path and its side path.
+//!
+//! Modules stand in the order in which a call meets them. [`Gateway::start`] is the way in: it
+//! opens the listeners, starts the data threads, asks the upstreams for their contracts and gives
+//! back a handle by which it is looked at and stopped.
+
+// The world: the only places that open sockets and start tasks.
+pub mod net;
+pub mod tasks;
+
+// What a call is made of.
+pub mod body;
+pub mod call;
+pub mod limits;
+
+// A connection comes in and finds its data thread …
+pub mod listen;
+mod thread;
+// … a call is carried by the spine …
+mod path;
+// … on the tables of one snapshot …
+pub mod snapshot;
+// … may it go, and until when …
+mod policy;
+// … sent to its upstream, or answered by the gateway itself …
+pub mod upstream;
+mod own;
+// … and written down.
+pub mod observe;
+
+// Off the path: contracts fetched, snapshots swapped, the whole started and stopped.
+mod gateway;
+mod reconcile;
+
+pub use self::gateway::{Gateway, NamespaceStatus, Plan, StartError, Stopped, View};
+pub use self::listen::Listener;

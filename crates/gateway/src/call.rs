@@ -1,0 +1,41 @@
+//! The neutral values that the path works on: what came in, what goes out.
+//!
+//! They hold types of `http` (names, values, numbers), never of the library that moves bytes, so
+//! the engines behind `listen` and `upstream` can be replaced without anyone noticing.
+
+use http::{HeaderMap, Method, StatusCode, Uri};
+
+use crate::body::Body;
+use crate::observe::Record;
+
+/// The version of HTTP that a call came in by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    Http1,
+    Http2,
+}
+
+/// A request as it arrived; nothing in it has been judged yet.
+pub struct Incoming {
+    pub method: Method,
+    pub uri: Uri,
+    pub headers: HeaderMap,
+    pub version: Version,
+    pub body: Body,
+}
+
+impl Incoming {
+    pub fn new(head: http::request::Parts, body: Body, version: Version) -> Incoming {
+        let http::request::Parts { method, uri, headers, .. } = head;
+        Incoming { method, uri, headers, version, body }
+    }
+}
+
+/// What goes back to the caller. The record of the call rides on it and is closed by whoever
+/// writes the last byte.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Body,
+    pub record: Record,
+}

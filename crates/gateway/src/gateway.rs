@@ -1,0 +1,247 @@
+//! The whole gateway, started and stopped.
+//!
+//! Start: listeners are opened first, so that a taken port ends it at once; then data threads,
+//! snapshot, acceptors. Stop: acceptors end, connections are told to go, calls under way have
+//! their time, threads are joined.
+//!
+//! Not here: files and signals (the binary).
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tandem_config::document::PlatformLimits;
+use tandem_config::Namespace;
+use tandem_contract::Contract;
+use tokio::sync::watch;
+
+use crate::limits::Limits;
+use crate::listen::{self, Listener, Room};
+use crate::net;
+use crate::observe::{AccessLog, Metrics, Span};
+use crate::reconcile::{ContractState, Reconciler};
+use crate::snapshot::Snapshot;
+use crate::tasks::Side;
+use crate::thread::{Common, Drain, Threads};
+
+/// What a gateway is made of. Documents have been checked.
+pub struct Plan {
+    /// Addresses with port 0 take a free one.
+    pub listeners: Vec<(Listener, SocketAddr)>,
+    /// Data threads.
+    pub threads: usize,
+    pub limits: PlatformLimits,
+    pub namespaces: Vec<Namespace>,
+    /// Of the namespaces whose contract came by file; the others are asked for by reflection.
+    pub contracts: BTreeMap<String, Arc<Contract>>,
+    pub access_log: Option<AccessLog>,
+    /// How long calls may go on once the drain has begun.
+    pub grace: Duration,
+}
+
+/// Why a gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("listener `{name}`: {address} cannot be opened")]
+    Listen {
+        name: String,
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+    #[error("a data thread cannot be started")]
+    Thread(#[source] io::Error),
+    #[error("the namespaces do not fit together: {0}")]
+    Snapshot(String),
+}
+
+/// A running gateway.
+pub struct Gateway {
+    addresses: BTreeMap<String, SocketAddr>,
+    reconciler: Arc<Reconciler>,
+    metrics: Metrics,
+    side: Side,
+    begin_drain: watch::Sender<bool>,
+    drain: Drain,
+    threads: Threads,
+    acceptors: Side,
+}
+
+/// What is known of a namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespaceStatus {
+    pub name: String,
+    /// `reflection v1`, `descriptors`; `None` while there is no contract.
+    pub contract: Option<String>,
+    /// SHA-256 of the contract's files, in hex.
+    pub digest: Option<String>,
+    /// Why there is none, or what was left out of it.
+    pub problems: Vec<String>,
+}
+
+/// How a stop went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopped {
+    pub took: Duration,
+}
+
+impl Gateway {
+    /// Starts everything. Must be called on the side runtime; `side` starts tasks there.
+    ///
+    /// # Errors
+    /// A port that cannot be opened, threads that cannot be made, namespaces that claim the same.
+    pub async fn start(plan: Plan, side: Side) -> Result<Gateway, StartError> {
+        let Plan { listeners, threads, limits, namespaces, contracts, access_log, grace } = plan;
+        let descriptors = net::raise_descriptor_limit().unwrap_or(1024);
+        let process_limits = Arc::new(Limits::of(&limits, descriptors));
+        let mut sockets = Vec::new();
+        let mut addresses = BTreeMap::new();
+        for (listener, address) in listeners {
+            let failed = |source| StartError::Listen {
+                name: listener.name.to_string(),
+                address,
+                source,
+            };
+            let socket = net::listen(address).map_err(failed)?;
+            let bound = socket.local_addr().map_err(failed)?;
+            addresses.insert(listener.name.to_string(), bound);
+            sockets.push((listener, socket));
+        }
+        let metrics = Metrics::new(threads);
+        let current = Arc::new(ArcSwap::from_pointee(Snapshot::empty()));
+        let reconciler =
+            Reconciler::new(limits, namespaces, contracts, metrics.clone(), Arc::clone(&current));
+        reconciler.publish().map_err(StartError::Snapshot)?;
+        let (begin_drain, drain) = Drain::new();
+        let common = Common {
+            snapshot: current,
+            limits: Arc::clone(&process_limits),
+            drain: drain.clone(),
+            grace,
+            access_log,
+        };
+        let threads = Threads::start(threads, &common).map_err(StartError::Thread)?;
+        metrics.add_shards(threads.counters.clone());
+        let room =
+            Room::new(process_limits.connections, process_limits.connections_per_source);
+        let acceptors = Side::new(tokio::runtime::Handle::current());
+        for (listener, socket) in sockets {
+            let totals = Arc::clone(metrics.totals());
+            let doors = threads.doors.clone();
+            let accepting = listen::accept(
+                socket,
+                Arc::new(listener),
+                room.clone(),
+                doors,
+                totals,
+                drain.clone(),
+            );
+            acceptors.start(accepting);
+        }
+        reconciler.fetch_missing(&side, &drain);
+        Ok(Gateway {
+            addresses,
+            reconciler,
+            metrics,
+            side,
+            begin_drain,
+            drain,
+            threads,
+            acceptors,
+        })
+    }
+
+    /// Where each listener listens, by its name.
+    pub fn addresses(&self) -> &BTreeMap<String, SocketAddr> {
+        &self.addresses
+    }
+
+    /// A handle on everything that may be looked at; it outlives nothing and stops nothing.
+    pub fn view(&self) -> View {
+        View {
+            reconciler: Arc::clone(&self.reconciler),
+            metrics: self.metrics.clone(),
+            drain: self.drain.clone(),
+        }
+    }
+
+    /// Stops: no new connection, calls under way have the plan's grace.
+    pub async fn stop(self) -> Stopped {
+        let began = tokio::time::Instant::now();
+        // Nobody listening is a gateway that has stopped already.
+        let _ = self.begin_drain.send(true);
+        self.acceptors.emptied().await;
+        let threads = self.threads;
+        // Joining blocks, so it is done where blocking is allowed.
+        let joined = tokio::task::spawn_blocking(move || threads.join()).await;
+        if let Err(error) = joined {
+            tracing::error!(%error, "the data threads could not be joined");
+        }
+        self.side.emptied().await;
+        Stopped { took: began.elapsed() }
+    }
+}
+
+/// What may be looked at from outside. Cheap to clone.
+#[derive(Clone)]
+pub struct View {
+    reconciler: Arc<Reconciler>,
+    metrics: Metrics,
+    drain: Drain,
+}
+
+impl View {
+    /// Ready: every namespace has a contract, and no drain has begun (experience UX-34).
+    pub fn ready(&self) -> bool {
+        let known = |state: &ContractState| matches!(state, ContractState::Known { .. });
+        !self.drain.has_begun() && self.reconciler.states().values().all(known)
+    }
+
+    /// The namespaces in the order of their names.
+    pub fn namespaces(&self) -> Vec<NamespaceStatus> {
+        self.reconciler
+            .states()
+            .into_iter()
+            .map(|(name, state)| match state {
+                ContractState::Known { contract, how } => NamespaceStatus {
+                    name,
+                    contract: Some(how),
+                    digest: Some(tandem_protocol::identity::hex(contract.digest())),
+                    problems: contract.faults().iter().map(ToString::to_string).collect(),
+                },
+                ContractState::Waiting { why } => {
+                    NamespaceStatus { name, contract: None, digest: None, problems: vec![why] }
+                }
+            })
+            .collect()
+    }
+
+    /// Counters and figures.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The kept spans of one trace, in the order of their beginning.
+    pub fn trace(&self, trace: [u8; 16]) -> Vec<Span> {
+        self.spans(|span| span.trace == trace)
+    }
+
+    /// The kept spans that carry this request id, in the order of their beginning.
+    pub fn request(&self, id: &str) -> Vec<Span> {
+        self.spans(|span| &*span.request_id == id)
+    }
+
+    fn spans(&self, wanted: impl Fn(&Span) -> bool) -> Vec<Span> {
+        let mut spans: Vec<Span> = self
+            .metrics
+            .shards()
+            .iter()
+            .flat_map(|shard| shard.spans(&wanted))
+            .collect();
+        spans.sort_by_key(|span| span.started);
+        spans
+    }
+}

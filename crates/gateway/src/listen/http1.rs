@@ -1,0 +1,180 @@
+//! Downstream HTTP/1: the library's server half under our clocks.
+//!
+//! The library parses heads and frames bodies; every rule on what a request may say is judged
+//! behind it, by `protocol::strict`. Its own limits are set a little wider than ours, so that a
+//! refusal is ours to word. A body that fails is aborted: the connection closes without the last
+//! chunk, so a failed answer never looks complete (protocols S-3).
+//!
+//! Not here: our own server half with the strict grammar of security FC-1, which will take the
+//! library's place behind this same function.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming as LibraryBody;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+
+use super::Origin;
+use super::wire::{Activity, CallGuard, Wire};
+use crate::body::{Body, BodyError, Piece};
+use crate::call::{Answer, Incoming, Version};
+use crate::observe::Record;
+use crate::path;
+use crate::thread::Thread;
+
+/// Serves one connection until it ends, by the caller, by a clock or by the drain.
+pub(super) async fn serve(
+    thread: Rc<Thread>,
+    origin: Rc<Origin>,
+    wire: Wire,
+    activity: Rc<Activity>,
+) {
+    let limits = &thread.limits;
+    let served = Cell::new(0_u32);
+    let service = service_fn(|request: http::Request<LibraryBody>| {
+        served.set(served.get() + 1);
+        let last = served.get() >= limits.requests_per_connection;
+        let guard = activity.call();
+        let thread = Rc::clone(&thread);
+        let origin = Rc::clone(&origin);
+        async move {
+            let open = thread.stream_opened();
+            let (head, body) = request.into_parts();
+            let body = downstream_body(body);
+            let incoming = Incoming::new(head, body, Version::Http1);
+            let answer = path::carry(&thread, &origin, incoming).await;
+            let mut response = library_answer(answer, guard, open);
+            if last || thread.draining() {
+                response
+                    .headers_mut()
+                    .insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        // Our wrapper keeps this clock from the first byte of a head; the library's would also
+        // run while a connection is idle.
+        .header_read_timeout(None)
+        .max_headers(limits.headers as usize + HEADERS_BEYOND)
+        .max_buf_size(limits.header_bytes as usize + limits.uri_bytes as usize + BYTES_BEYOND)
+        .pipeline_flush(true);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(wire), service));
+    let mut drain = thread.drain();
+    tokio::select! {
+        ended = connection.as_mut() => note(ended),
+        () = drain.begun() => {
+            connection.as_mut().graceful_shutdown();
+            note(connection.await);
+        }
+    }
+}
+
+/// Headers that the library lets pass above our limit, so that `strict` words the refusal.
+const HEADERS_BEYOND: usize = 28;
+/// Bytes of a head that the library lets pass above our limits, for the same reason.
+const BYTES_BEYOND: usize = 16 * 1024;
+
+fn note(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        // A caller that goes away or sends nonsense is no fault of ours.
+        tracing::debug!(%error, "http/1 connection ended");
+    }
+}
+
+fn downstream_body(mut body: LibraryBody) -> Body {
+    use http_body::Body as _;
+    if body.is_end_stream() {
+        return Body::empty();
+    }
+    Body::stream(move |cx: &mut Context<'_>| {
+        Pin::new(&mut body).poll_frame(cx).map(|frame| {
+            Some(match frame? {
+                Ok(frame) => match frame.into_data() {
+                    Ok(data) => Ok(Piece::Data(data)),
+                    // Request trailers are dropped on the path (protocols M-6).
+                    Err(frame) => Ok(Piece::Trailers(frame.into_trailers().unwrap_or_default())),
+                },
+                Err(error) if error.is_incomplete_message() || error.is_closed() => {
+                    Err(BodyError::ConnectionLost(error.to_string()))
+                }
+                Err(error) => Err(BodyError::Malformed(error.to_string())),
+            })
+        })
+    })
+}
+
+fn library_answer(
+    answer: Answer,
+    guard: CallGuard,
+    open: crate::thread::OpenStream,
+) -> http::Response<AnswerBody> {
+    let Answer { status, headers, body, record } = answer;
+    let mut response = http::Response::new(AnswerBody { body, record, _guard: guard, _open: open });
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// Our body in the library's clothes; the record of the call rides on it.
+struct AnswerBody {
+    body: Body,
+    record: Record,
+    _guard: CallGuard,
+    _open: crate::thread::OpenStream,
+}
+
+impl http_body::Body for AnswerBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        loop {
+            return Poll::Ready(match std::task::ready!(this.body.poll_piece(cx)) {
+                Some(Ok(Piece::Data(data))) => {
+                    this.record.sent(data.len());
+                    if this.body.is_empty() {
+                        this.record.finish();
+                    }
+                    Some(Ok(Frame::data(data)))
+                }
+                // HTTP trailers leave to gRPC callers only, and those speak HTTP/2 (M-5).
+                Some(Ok(Piece::Trailers(trailers))) => {
+                    this.record.saw_trailers(&trailers);
+                    continue;
+                }
+                Some(Err(error)) => {
+                    this.record.failed(&error);
+                    Some(Err(error))
+                }
+                None => {
+                    this.record.finish();
+                    None
+                }
+            });
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.body.exact_bytes() {
+            Some(bytes) => SizeHint::with_exact(bytes),
+            None => SizeHint::default(),
+        }
+    }
+}

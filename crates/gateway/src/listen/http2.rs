@@ -1,0 +1,311 @@
+//! Downstream HTTP/2 on the library's server half.
+//!
+//! One task a connection reads frames and accepts streams, one task a stream carries its call. A
+//! caller that resets its stream drops that task and everything it holds, the upstream's stream
+//! included; so a caller that leaves cancels the whole chain (hybrid HY-2). Answers move by
+//! flow control: nothing is taken from the upstream until the caller has room.
+//!
+//! Not here: what a call means (`path`).
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::Origin;
+use super::wire::{Activity, Wire};
+use crate::body::{Body, BodyError, Piece};
+use crate::call::{Answer, Incoming, Version};
+use crate::observe::Record;
+use crate::path;
+use crate::thread::Thread;
+
+/// How long a peer may take to answer our ping (security FC-10).
+const PING_ANSWER: Duration = Duration::from_secs(20);
+
+/// Serves one connection until it ends, by the caller, by a clock or by the drain.
+pub(super) async fn serve(
+    thread: Rc<Thread>,
+    origin: Rc<Origin>,
+    wire: Wire,
+    activity: Rc<Activity>,
+) {
+    let limits = &thread.limits;
+    let mut builder = h2::server::Builder::new();
+    builder
+        .initial_window_size(limits.stream_window_bytes)
+        .initial_connection_window_size(limits.connection_window_bytes)
+        .max_concurrent_streams(limits.streams)
+        // Room above our own limit, so that `strict` words the refusal.
+        .max_header_list_size(limits.header_bytes + limits.uri_bytes + 8 * 1024)
+        .max_pending_accept_reset_streams(limits.resets_pending as usize)
+        .max_local_error_reset_streams(Some(limits.resets_own as usize))
+        .max_send_buffer_size(SEND_BUFFER_BYTES);
+    let mut connection =
+        match timeout(limits.head_read, builder.handshake::<_, Bytes>(wire)).await {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(error)) => return tracing::debug!(%error, "http/2 handshake failed"),
+            Err(_elapsed) => return tracing::debug!("http/2 handshake was too slow"),
+        };
+    let mut pings = connection.ping_pong().map(|pings| Pings { pings, sent: None });
+    let mut drain = thread.drain();
+    let mut served = 0_u32;
+    let mut closing = false;
+    let mut next_check = Instant::now() + limits.keep_alive;
+    let mut idle_since = Instant::now();
+    loop {
+        tokio::select! {
+            accepted = connection.accept() => match accepted {
+                Some(Ok((request, respond))) => {
+                    let guard = activity.call();
+                    let stream = carry_stream(Rc::clone(&thread), Rc::clone(&origin), request, respond);
+                    thread.tasks.start(async move {
+                        stream.await;
+                        drop(guard);
+                    });
+                    served += 1;
+                    if served == limits.requests_per_connection {
+                        connection.graceful_shutdown();
+                        closing = true;
+                    }
+                }
+                Some(Err(error)) => return tracing::debug!(%error, "http/2 connection failed"),
+                None => return,
+            },
+            () = sleep_until(next_check) => {
+                if let Some(pings) = &mut pings && !pings.in_time(Instant::now()) {
+                    return tracing::debug!("the caller does not answer pings");
+                }
+                if activity.calls() > 0 {
+                    idle_since = Instant::now();
+                    if let Some(pings) = &mut pings {
+                        pings.send(Instant::now());
+                    }
+                    next_check = Instant::now() + PING_ANSWER.min(limits.keep_alive);
+                } else if Instant::now() >= idle_since + limits.keep_alive {
+                    if closing {
+                        return;
+                    }
+                    connection.graceful_shutdown();
+                    closing = true;
+                    next_check = Instant::now() + PING_ANSWER;
+                } else {
+                    next_check = idle_since + limits.keep_alive;
+                }
+            }
+            pong = poll_fn(|cx| match &mut pings {
+                Some(pings) => pings.poll(cx),
+                None => Poll::Pending,
+            }) => if pong.is_err() {
+                pings = None;
+            },
+            () = drain.begun(), if !closing => {
+                connection.graceful_shutdown();
+                closing = true;
+            }
+        }
+    }
+}
+
+/// Bytes of answers that the library may hold for one stream beside the windows.
+const SEND_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Our pings to the caller: at most one is out.
+struct Pings {
+    pings: PingPong,
+    sent: Option<Instant>,
+}
+
+impl Pings {
+    fn send(&mut self, now: Instant) {
+        if self.sent.is_none() && self.pings.send_ping(Ping::opaque()).is_ok() {
+            self.sent = Some(now);
+        }
+    }
+
+    fn in_time(&self, now: Instant) -> bool {
+        self.sent.is_none_or(|sent| now < sent + PING_ANSWER)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
+        if self.sent.is_none() {
+            return Poll::Pending;
+        }
+        let pong = std::task::ready!(self.pings.poll_pong(cx));
+        self.sent = None;
+        Poll::Ready(pong.map(|_pong| ()))
+    }
+}
+
+async fn carry_stream(
+    thread: Rc<Thread>,
+    origin: Rc<Origin>,
+    request: http::Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+) {
+    let _open = thread.stream_opened();
+    let (head, body) = request.into_parts();
+    let incoming = Incoming::new(head, downstream_body(body), Version::Http2);
+    let mut carried = pin!(path::carry(&thread, &origin, incoming));
+    let answer = poll_fn(|cx| {
+        if respond.poll_reset(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        carried.as_mut().poll(cx).map(Some)
+    })
+    .await;
+    // The caller has gone: dropping the call cancels what it had begun.
+    let Some(answer) = answer else { return };
+    let Answer { status, headers, body, mut record } = answer;
+    let mut response = http::Response::new(());
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    let ends = body.is_empty();
+    match respond.send_response(response, ends) {
+        Ok(_) if ends => record.finish(),
+        Ok(stream) => {
+            let stalled = thread.limits.stalled_write;
+            if let Err(gone) = send_body(stream, body, &mut record, stalled).await {
+                tracing::debug!(%gone, "an answer was not taken to its end");
+            }
+        }
+        Err(error) => tracing::debug!(%error, "the caller took no answer"),
+    }
+}
+
+fn downstream_body(mut body: RecvStream) -> Body {
+    if body.is_end_stream() {
+        return Body::empty();
+    }
+    let mut data_ended = false;
+    Body::stream(move |cx: &mut Context<'_>| {
+        if !data_ended {
+            match std::task::ready!(body.poll_data(cx)) {
+                Some(Ok(data)) => {
+                    // The caller may send the next piece: the path takes a piece only when it
+                    // has room for one.
+                    let released = body.flow_control().release_capacity(data.len());
+                    return Poll::Ready(Some(match released {
+                        Ok(()) => Ok(Piece::Data(data)),
+                        Err(error) => Err(body_error(&error)),
+                    }));
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(body_error(&error)))),
+                None => data_ended = true,
+            }
+        }
+        body.poll_trailers(cx).map(|trailers| match trailers {
+            Ok(Some(trailers)) => Some(Ok(Piece::Trailers(trailers))),
+            Ok(None) => None,
+            Err(error) => Some(Err(body_error(&error))),
+        })
+    })
+}
+
+fn body_error(error: &h2::Error) -> BodyError {
+    match error.reason() {
+        Some(reason) if error.is_reset() => BodyError::Reset(reason.into()),
+        _ => BodyError::ConnectionLost(error.to_string()),
+    }
+}
+
+/// Why an answer was not taken to its end.
+#[derive(Debug, thiserror::Error)]
+enum Gone {
+    #[error("the caller reset the stream")]
+    Reset,
+    #[error("the caller gave no room for too long")]
+    Stalled,
+    #[error("the answer failed: {0}")]
+    Answer(BodyError),
+    #[error(transparent)]
+    Connection(#[from] h2::Error),
+}
+
+async fn send_body(
+    mut stream: SendStream<Bytes>,
+    mut body: Body,
+    record: &mut Record,
+    stalled: Duration,
+) -> Result<(), Gone> {
+    loop {
+        let piece = poll_fn(|cx| {
+            if stream.poll_reset(cx).is_ready() {
+                return Poll::Ready(Err(Gone::Reset));
+            }
+            body.poll_piece(cx).map(Ok)
+        })
+        .await?;
+        match piece {
+            Some(Ok(Piece::Data(data))) => {
+                record.sent(data.len());
+                let last = body.is_empty();
+                if let Err(gone) = send_data(&mut stream, data, last, stalled).await {
+                    if matches!(gone, Gone::Stalled) {
+                        stream.send_reset(Reason::CANCEL);
+                    }
+                    return Err(gone);
+                }
+                if last {
+                    record.finish();
+                    return Ok(());
+                }
+            }
+            Some(Ok(Piece::Trailers(trailers))) => {
+                record.saw_trailers(&trailers);
+                stream.send_trailers(trailers)?;
+                record.finish();
+                return Ok(());
+            }
+            Some(Err(error)) => {
+                record.failed(&error);
+                stream.send_reset(Reason::INTERNAL_ERROR);
+                return Err(Gone::Answer(error));
+            }
+            None => {
+                stream.send_data(Bytes::new(), true)?;
+                record.finish();
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Sends `data` as the caller's windows allow; `stalled` bounds each wait for room (LI-6).
+async fn send_data(
+    stream: &mut SendStream<Bytes>,
+    mut data: Bytes,
+    last: bool,
+    stalled: Duration,
+) -> Result<(), Gone> {
+    if data.is_empty() {
+        return Ok(stream.send_data(data, last)?);
+    }
+    while !data.is_empty() {
+        stream.reserve_capacity(data.len());
+        let room = poll_fn(|cx| {
+            if stream.poll_reset(cx).is_ready() {
+                return Poll::Ready(Err(Gone::Reset));
+            }
+            // Room of 0 is a change that brought none: wait for the next.
+            while let Some(room) = std::task::ready!(stream.poll_capacity(cx)) {
+                match room {
+                    Ok(0) => {}
+                    Ok(room) => return Poll::Ready(Ok(room)),
+                    Err(error) => return Poll::Ready(Err(Gone::Connection(error))),
+                }
+            }
+            Poll::Ready(Err(Gone::Reset))
+        });
+        let room = timeout(stalled, room).await.map_err(|_elapsed| Gone::Stalled)??;
+        let part = data.split_to(room.min(data.len()));
+        stream.send_data(part, last && data.is_empty())?;
+    }
+    Ok(())
+}

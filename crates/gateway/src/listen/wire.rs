@@ -1,0 +1,253 @@
+//! Our own wrapper over an accepted stream: what every downstream byte passes.
+//!
+//! It keeps the clocks that the HTTP library does not: idle connections, slow heads, writes that
+//! make no progress (security LI-3, LI-4, LI-6). It gives back the bytes that were read to find
+//! the protocol, and counts writes, so that writes per request can be measured (performance
+//! PF-2). The frame counter for HTTP/2 will stand here too (security FC-3).
+//!
+//! Not here: which engine reads the bytes (`listen`), limits on what they mean (`protocol::strict`).
+
+use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
+
+use crate::observe::Shard;
+
+/// What a connection does at the moment, shared between the wrapper and the engine above it.
+pub(crate) struct Activity {
+    calls: Cell<u32>,
+    idle_since: Cell<Instant>,
+    head_since: Cell<Option<Instant>>,
+}
+
+impl Activity {
+    pub(crate) fn new() -> Rc<Activity> {
+        Rc::new(Activity {
+            calls: Cell::new(0),
+            idle_since: Cell::new(Instant::now()),
+            head_since: Cell::new(None),
+        })
+    }
+
+    /// A head is complete: a call is being carried until the guard is dropped.
+    pub(crate) fn call(self: &Rc<Self>) -> CallGuard {
+        self.calls.set(self.calls.get() + 1);
+        self.head_since.set(None);
+        CallGuard(Rc::clone(self))
+    }
+
+    pub(crate) fn calls(&self) -> u32 {
+        self.calls.get()
+    }
+}
+
+/// Says by its drop that the call, its answer included, is over.
+pub(crate) struct CallGuard(Rc<Activity>);
+
+impl Drop for CallGuard {
+    fn drop(&mut self) {
+        self.0.calls.set(self.0.calls.get() - 1);
+        self.0.idle_since.set(Instant::now());
+    }
+}
+
+/// The clocks of one connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clocks {
+    /// From the first byte of a head to its end (LI-3).
+    pub(crate) head_read: Duration,
+    /// Between calls (LI-4).
+    pub(crate) keep_alive: Duration,
+    /// A write without progress (LI-6).
+    pub(crate) stalled_write: Duration,
+}
+
+/// Which clocks the wrapper keeps while it reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// HTTP/1: heads and idle times are seen here.
+    Http1,
+    /// HTTP/2: the engine knows its streams and keeps those clocks itself.
+    Http2,
+}
+
+pub(crate) struct Wire {
+    io: TcpStream,
+    first: Bytes,
+    reading: Reading,
+    clocks: Clocks,
+    activity: Rc<Activity>,
+    shard: Rc<Shard>,
+    // Boxed because a timer may not move; made once a connection, at its first wait.
+    read_timer: Option<Pin<Box<Sleep>>>,
+    write_timer: Option<Pin<Box<Sleep>>>,
+    write_stalled: bool,
+}
+
+impl Wire {
+    /// Wraps `io`; `first` is read again before anything new.
+    pub(crate) fn new(
+        io: TcpStream,
+        first: Bytes,
+        reading: Reading,
+        clocks: Clocks,
+        activity: Rc<Activity>,
+        shard: Rc<Shard>,
+    ) -> Wire {
+        if !first.is_empty() {
+            activity.head_since.set(Some(Instant::now()));
+        }
+        Wire {
+            io,
+            first,
+            reading,
+            clocks,
+            activity,
+            shard,
+            read_timer: None,
+            write_timer: None,
+            write_stalled: false,
+        }
+    }
+
+    /// When the present wait for bytes must end, and whether a head had begun.
+    fn read_deadline(&self) -> Option<(Instant, bool)> {
+        if self.reading == Reading::Http2 || self.activity.calls() > 0 {
+            return None;
+        }
+        Some(match self.activity.head_since.get() {
+            Some(since) => (since + self.clocks.head_read, true),
+            None => (self.activity.idle_since.get() + self.clocks.keep_alive, false),
+        })
+    }
+
+    fn poll_read_clock(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let Some((deadline, head_began)) = self.read_deadline() else {
+            return Poll::Pending;
+        };
+        ready!(poll_timer(&mut self.read_timer, deadline, cx));
+        if head_began {
+            // No answer is under way, so these bytes cannot cut into one. One attempt: a caller
+            // that sends too slowly may also read too slowly.
+            let _ = self.io.try_write(
+                b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
+            );
+            self.shard.count_slow_head();
+        }
+        Poll::Ready(io::Error::from(io::ErrorKind::TimedOut))
+    }
+
+    fn after_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        match polled {
+            Poll::Ready(written) => {
+                self.write_stalled = false;
+                self.shard.count_write();
+                Poll::Ready(written)
+            }
+            Poll::Pending => {
+                if !self.write_stalled {
+                    self.write_stalled = true;
+                    let deadline = Instant::now() + self.clocks.stalled_write;
+                    match &mut self.write_timer {
+                        Some(timer) => timer.as_mut().reset(deadline),
+                        None => {
+                            self.write_timer = Some(Box::pin(tokio::time::sleep_until(deadline)));
+                        }
+                    }
+                }
+                let timer = self.write_timer.as_mut().expect("armed above");
+                ready!(timer.as_mut().poll(cx));
+                Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "the caller takes no bytes",
+                )))
+            }
+        }
+    }
+}
+
+/// Polls a timer that is set to `deadline`, making it when it is missing.
+fn poll_timer(
+    timer: &mut Option<Pin<Box<Sleep>>>,
+    deadline: Instant,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+    if timer.deadline() != deadline {
+        timer.as_mut().reset(deadline);
+    }
+    timer.as_mut().poll(cx)
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if !this.first.is_empty() {
+            let bytes = this.first.len().min(buffer.remaining());
+            buffer.put_slice(&this.first[..bytes]);
+            this.first.advance(bytes);
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        match Pin::new(&mut this.io).poll_read(cx, buffer) {
+            Poll::Ready(Ok(())) => {
+                let came = buffer.filled().len() > before;
+                if came && this.activity.calls() == 0 && this.activity.head_since.get().is_none()
+                {
+                    this.activity.head_since.set(Some(Instant::now()));
+                }
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => this.poll_read_clock(cx).map(Err),
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.after_write(cx, polled)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
+        self.after_write(cx, polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}

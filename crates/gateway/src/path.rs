@@ -1,0 +1,339 @@
+//! The spine: the one function that carries a call.
+//!
+//! Order (security, section 3): one canonical request, detect, admit, decode, route, send. No
+//! later step reads raw text again or undoes a refusal of an earlier one. The record of the call
+//! is begun first and rides on the answer.
+//!
+//! Not here: how bytes came in (`listen`) and go out (`upstream`).
+
+mod grpc;
+mod rest;
+
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use tandem_contract::directory::Audience;
+use tandem_protocol::CallerProtocol;
+use tandem_protocol::deadline::format_grpc_timeout;
+use tandem_protocol::detect::{self, Detected};
+use tandem_protocol::identity::{self, TraceParent};
+use tandem_protocol::metadata::{self, Hop, Metadata};
+use tandem_protocol::refusal::{Reason, Refusal, Shape};
+use tandem_protocol::status;
+use tandem_protocol::strict::{self, HeadLimits};
+use tokio::time::Instant;
+
+use crate::call::{Answer, Incoming, Version};
+use crate::listen::Origin;
+use crate::observe::{Begin, Record, TraceContext};
+use crate::own;
+use crate::policy;
+use crate::snapshot::Snapshot;
+use crate::thread::Thread;
+use crate::upstream::SendError;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// Carries one call. Dropping the future cancels it, at the upstream too.
+pub(crate) async fn carry(
+    thread: &Rc<Thread>,
+    origin: &Rc<Origin>,
+    incoming: Incoming,
+) -> Answer {
+    let shape = shape_of(&incoming);
+    let call = Call::begin(thread, origin, &incoming);
+    // A record of its own for the case that the call's is lost in the panic.
+    let spare = Call { ..call.clone() };
+    let mut carried = pin!(carry_call(call, incoming));
+    let outcome = std::future::poll_fn(|cx| {
+        // A bug in one call must not take its connection or its thread along (security R-11).
+        match std::panic::catch_unwind(AssertUnwindSafe(|| carried.as_mut().poll(cx))) {
+            Ok(polled) => polled.map(Some),
+            Err(_panic) => Poll::Ready(None),
+        }
+    })
+    .await;
+    match outcome {
+        Some(answer) => answer,
+        None => {
+            tracing::error!(code = "TND0901", "a call panicked; please report this");
+            let record = spare.record();
+            let refusal = Refusal::new(Reason::Bug, "a fault of the gateway");
+            spare.refused(&refusal, shape, record)
+        }
+    }
+}
+
+/// What is known of a call from its first moment.
+#[derive(Clone)]
+pub(crate) struct Call {
+    pub(crate) thread: Rc<Thread>,
+    pub(crate) origin: Rc<Origin>,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) began: Instant,
+    pub(crate) request_id: Arc<str>,
+    pub(crate) context: TraceContext,
+    flags: u8,
+}
+
+impl Call {
+    fn begin(thread: &Rc<Thread>, origin: &Rc<Origin>, incoming: &Incoming) -> Call {
+        let text = |name: &HeaderName| {
+            incoming.headers.get(name).and_then(|value| value.to_str().ok())
+        };
+        let request_id: Arc<str> = match text(&REQUEST_ID) {
+            Some(id) if identity::request_id_is_usable(id) => id.into(),
+            _ => identity::make_request_id(rand::random()).into(),
+        };
+        let parent = text(&TRACEPARENT).and_then(TraceParent::parse);
+        let context = TraceContext {
+            trace: parent.map_or_else(rand::random, |parent| parent.trace),
+            span: rand::random(),
+            parent: parent.map(|parent| parent.parent),
+        };
+        Call {
+            thread: Rc::clone(thread),
+            origin: Rc::clone(origin),
+            snapshot: thread.snapshot.load_full(),
+            began: Instant::now(),
+            request_id,
+            context,
+            flags: parent.map_or(0, |parent| parent.flags),
+        }
+    }
+
+    fn record(&self) -> Record {
+        Record::begin(Begin {
+            shard: Rc::clone(&self.thread.observe),
+            thread: self.thread.index,
+            listener: Arc::clone(&self.origin.listener.name),
+            context: self.context,
+            request_id: Arc::clone(&self.request_id),
+        })
+    }
+
+    /// The refusal in the caller's words, with the record on it.
+    pub(crate) fn refused(&self, refusal: &Refusal, shape: Shape, mut record: Record) -> Answer {
+        match refusal.reason {
+            Reason::Unavailable | Reason::UpstreamUnusable | Reason::UpstreamTooLarge => {
+                tracing::warn!(request = %self.request_id, reason = ?refusal.reason, "{}", refusal.log);
+            }
+            reason => {
+                tracing::debug!(request = %self.request_id, ?reason, "{}", refusal.log);
+            }
+        }
+        let rendered = refusal.render(shape);
+        record.head(rendered.status.as_u16(), Some(rendered.code));
+        let mut headers = rendered.headers;
+        self.sign(&mut headers);
+        let body = crate::body::Body::whole(rendered.body);
+        Answer { status: rendered.status, headers, body, record }
+    }
+
+    /// What stands on every answer (experience UX-35).
+    pub(crate) fn sign(&self, headers: &mut HeaderMap) {
+        if let Ok(id) = HeaderValue::from_str(&self.request_id) {
+            headers.insert(REQUEST_ID, id);
+        }
+        headers.insert(header::SERVER, HeaderValue::from_static("tandem"));
+    }
+
+    /// The headers of the request to the upstream: metadata, and what the gateway says itself.
+    pub(crate) fn outgoing(
+        &self,
+        metadata: Metadata,
+        tracestate: Option<&HeaderValue>,
+        deadline: Option<Instant>,
+    ) -> HeaderMap {
+        let mut headers = metadata.into_headers();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        if let Ok(id) = HeaderValue::from_str(&self.request_id) {
+            headers.insert(REQUEST_ID, id);
+        }
+        let TraceContext { trace, span, parent: _ } = self.context;
+        let traceparent = TraceParent { trace, parent: span, flags: self.flags };
+        if let Ok(value) = HeaderValue::from_str(&traceparent.to_string()) {
+            headers.insert(TRACEPARENT, value);
+        }
+        if let Some(tracestate) = tracestate {
+            headers.insert(TRACESTATE, tracestate.clone());
+        }
+        if let Some(deadline) = deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if let Ok(value) = HeaderValue::from_str(&format_grpc_timeout(left)) {
+                headers.insert(HeaderName::from_static("grpc-timeout"), value);
+            }
+        }
+        headers
+    }
+}
+
+/// In whose words to refuse before the protocol is known.
+fn shape_of(incoming: &Incoming) -> Shape {
+    let media = incoming.headers.get(header::CONTENT_TYPE);
+    match media {
+        Some(media) if media.as_bytes().starts_with(b"application/grpc") => Shape::Grpc,
+        _ => Shape::Rest,
+    }
+}
+
+async fn carry_call(call: Call, incoming: Incoming) -> Answer {
+    let mut record = call.record();
+    let limits = &call.thread.limits;
+    let head_limits = HeadLimits {
+        uri_bytes: limits.uri_bytes as usize,
+        headers: limits.headers as usize,
+        header_bytes: limits.header_bytes as usize,
+        ..HeadLimits::default()
+    };
+    let early = shape_of(&incoming);
+    let canonical =
+        match strict::check(&incoming.method, &incoming.uri, &incoming.headers, &head_limits) {
+            Ok(canonical) => canonical,
+            Err(refusal) => return call.refused(&refusal, early, record),
+        };
+    let listener = &call.origin.listener;
+    let audience = Audience {
+        internal: listener.internal,
+        authority: &canonical.authority,
+        listener_hosts: &listener.hosts,
+    };
+    if let Some(service) = own::Service::asked(listener, &incoming, canonical.path) {
+        return own::answer(&call, service, audience, incoming.body, record);
+    }
+    let head = detect::Head {
+        http_method: incoming.method.as_str(),
+        path: canonical.path,
+        content_type: incoming
+            .headers
+            .get(header::CONTENT_TYPE)
+            .map(|value| value.to_str().unwrap_or("?")),
+        http2: incoming.version == Version::Http2,
+    };
+    let Detected { protocol, method, binding } =
+        match detect::detect(&call.snapshot.directory, &head, audience) {
+            Ok(detected) => detected,
+            Err(undetected) => {
+                let detect::Undetected { refusal, shape } = *undetected;
+                let refusal = unless_waiting(&call, refusal);
+                return call.refused(&refusal, shape, record);
+            }
+        };
+    let plan = &call.snapshot.methods[method.0 as usize];
+    let name = match &binding {
+        Some(binding) => &plan.rule_names[binding.rule],
+        None => &plan.rpc_name,
+    };
+    record.detected(name, &plan.counters);
+    let shape = match protocol {
+        CallerProtocol::Rest => Shape::Rest,
+        CallerProtocol::Grpc => Shape::Grpc,
+    };
+    let admitted = match policy::admit(plan, protocol, &incoming.headers, call.began) {
+        Ok(admitted) => admitted,
+        Err(refusal) => return call.refused(&refusal, shape, record),
+    };
+    let hop = Hop { internal: listener.internal, peer: call.origin.peer.ip() };
+    let metadata = match metadata::to_upstream(&incoming.headers, protocol, hop) {
+        Ok(metadata) => metadata,
+        Err(refusal) => return call.refused(&refusal, shape, record),
+    };
+    let Some(upstream) = &plan.primary else {
+        let refusal = Refusal::new(Reason::Unavailable, "no implementation is configured");
+        return call.refused(&refusal, shape, record);
+    };
+    match (protocol, binding) {
+        (CallerProtocol::Rest, Some(binding)) => {
+            let rest = rest::Request {
+                plan,
+                upstream,
+                binding,
+                query: canonical.query,
+                http_method: incoming.method.as_str(),
+                headers: &incoming.headers,
+                metadata,
+                deadline: admitted.deadline,
+            };
+            match rest::carry(&call, rest, incoming.body, &mut record).await {
+                Ok(answer) => answer.with(record),
+                Err(refusal) => call.refused(&refusal, shape, record),
+            }
+        }
+        (CallerProtocol::Rest | CallerProtocol::Grpc, _) => {
+            let tracestate = incoming.headers.get(&TRACESTATE);
+            let request = grpc::Request {
+                plan,
+                upstream,
+                metadata,
+                tracestate,
+                deadline: admitted.deadline,
+            };
+            match grpc::carry(&call, request, incoming.body, &mut record).await {
+                Ok(answer) => answer.with(record),
+                Err(refusal) => call.refused(&refusal, shape, record),
+            }
+        }
+    }
+}
+
+/// An answer before its record is put on it.
+struct Unrecorded {
+    status: http::StatusCode,
+    headers: HeaderMap,
+    body: crate::body::Body,
+}
+
+impl Unrecorded {
+    fn with(self, record: Record) -> Answer {
+        let Unrecorded { status, headers, body } = self;
+        Answer { status, headers, body, record }
+    }
+}
+
+/// While a namespace has no contract, what is not found may be its method (protocols E-2).
+fn unless_waiting(call: &Call, refusal: Refusal) -> Refusal {
+    if refusal.reason != Reason::NotFound || call.snapshot.waiting.is_empty() {
+        return refusal;
+    }
+    let waiting: Vec<&str> = call.snapshot.waiting.iter().map(String::as_str).collect();
+    Refusal {
+        retry_after: Some(std::time::Duration::from_secs(1)),
+        ..Refusal::new(Reason::Unavailable, "the contract of a service is not known yet")
+            .logged(format!("no contract yet for: {}", waiting.join(", ")))
+    }
+}
+
+/// What a failed send means to a caller.
+fn refusal_of(error: &SendError) -> Refusal {
+    let log = error.to_string();
+    let retry = std::time::Duration::from_secs(1);
+    match error {
+        SendError::NoStream(_) => Refusal {
+            retry_after: Some(retry),
+            ..Refusal::new(Reason::Unavailable, "the service cannot be reached").logged(log)
+        },
+        SendError::ConnectionLost { .. } => {
+            Refusal::new(Reason::Unavailable, "the connection to the service was lost").logged(log)
+        }
+        SendError::Reset { code, .. } => {
+            let reason = match status::from_reset(*code) {
+                status::Code::Unavailable => Reason::Unavailable,
+                status::Code::ResourceExhausted => Reason::Quota,
+                status::Code::PermissionDenied => Reason::NotAllowed,
+                _ => Reason::UpstreamUnusable,
+            };
+            Refusal::new(reason, "the service broke the call off").logged(log)
+        }
+    }
+}
+
+fn deadline_exceeded() -> Refusal {
+    Refusal::new(Reason::Deadline, "the deadline of the call has passed")
+}

@@ -1,0 +1,392 @@
+//! A gRPC call passed through: frames unread, but counted and bounded.
+//!
+//! The head of the answer is held until the first message or the status, so that a call that
+//! fails before its first message fails in one head (protocols A-1, G-2). A stream that stays
+//! silent releases it after [`HEAD_HOLD`]. An answer that breaks off ends with a status of ours
+//! in its trailers, never by looking complete.
+//!
+//! Source: gRPC over HTTP/2; protocols, sections 8, 10 and 11.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::header::{self, HeaderMap, HeaderValue};
+use http::StatusCode;
+use tandem_contract::MethodKind;
+use tandem_protocol::envelope::{EnvelopeError, Scanner};
+use tandem_protocol::metadata::{self, Metadata};
+use tandem_protocol::refusal::{Reason, Refusal, Shape};
+use tandem_protocol::status::{self, Code, Status};
+use tandem_protocol::{CallerProtocol, cardinality};
+use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
+
+use super::rest::broken;
+use super::{Call, Unrecorded, deadline_exceeded, refusal_of};
+use crate::body::{Body, BodyError, Piece, Source};
+use crate::observe::Record;
+use crate::snapshot::MethodPlan;
+use crate::upstream::{Outgoing, OutgoingBody, Upstream, UpstreamAnswer};
+
+/// A silent stream's head goes out after this time: callers that send and read at once wait for
+/// it (protocols A-1).
+const HEAD_HOLD: Duration = Duration::from_millis(100);
+
+/// What a gRPC call brings beside its body.
+pub(super) struct Request<'a> {
+    pub(super) plan: &'a MethodPlan,
+    pub(super) upstream: &'a Arc<Upstream>,
+    pub(super) metadata: Metadata,
+    pub(super) tracestate: Option<&'a HeaderValue>,
+    pub(super) deadline: Option<Instant>,
+}
+
+pub(super) async fn carry(
+    call: &Call,
+    request: Request<'_>,
+    body: Body,
+    record: &mut Record,
+) -> Result<Unrecorded, Refusal> {
+    let Request { plan, upstream, metadata, tracestate, deadline } = request;
+    let fault: Fault = Rc::default();
+    let activity = Activity::new(call.thread.limits.stream_idle);
+    let gate = RequestGate {
+        body,
+        scanner: Scanner::new(plan.message_bytes_max),
+        kind: plan.kind,
+        fault: Rc::clone(&fault),
+        activity: Rc::clone(&activity),
+    };
+    let outgoing = Outgoing {
+        path: plan.path.clone(),
+        headers: call.outgoing(metadata, tracestate, deadline),
+        body: OutgoingBody::Stream(Body::stream(gate)),
+    };
+    record.asked(&upstream.name);
+    let held = async {
+        let answer = call.thread.upstreams.send(upstream, outgoing).await;
+        let answer = answer.map_err(|error| refusal_of(&error))?;
+        record.answered();
+        hold(answer, plan.kind, upstream).await
+    };
+    let held = match deadline {
+        Some(deadline) => {
+            timeout_at(deadline, held).await.unwrap_or_else(|_elapsed| Err(deadline_exceeded()))
+        }
+        None => held.await,
+    };
+    // What the caller did wrong explains better than what became of it at the upstream.
+    if let Some(refusal) = fault.borrow_mut().take() {
+        return Err(refusal);
+    }
+    let Held { status: http_status, head, first, body } = held?;
+    let grpc = is_grpc(&head);
+    let mut headers = metadata::head_to_caller(&head, CallerProtocol::Grpc);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    call.sign(&mut headers);
+    let usable = grpc && http_status == StatusCode::OK;
+    match first {
+        First::Data(_) | First::Silence if !usable => {
+            let said = final_status(None, http_status, grpc);
+            Ok(trailers_only(headers, said, record))
+        }
+        First::Ended(trailers) => {
+            let said = match &trailers {
+                Some(trailers) => status::from_trailers(trailers),
+                None => status::from_trailers(&head),
+            };
+            let mut said = final_status(said, http_status, grpc);
+            if said.code == Code::Ok
+                && let Err(fault) = cardinality::of_answer(plan.kind, 0, true)
+            {
+                said = Refusal::new(Reason::Cardinality, fault.to_string()).status(Shape::Grpc);
+            }
+            let trailers = trailers.unwrap_or_default();
+            metadata::trailers_to_caller(&trailers, CallerProtocol::Grpc, &mut headers);
+            Ok(trailers_only(headers, said, record))
+        }
+        first @ (First::Data(_) | First::Silence) => {
+            record.head(200, None);
+            let gate = AnswerGate {
+                first: match first {
+                    First::Data(data) => Some(Piece::Data(data)),
+                    First::Silence | First::Ended(_) => None,
+                },
+                body: Some(body),
+                scanner: Scanner::new(upstream.message_bytes_max as usize),
+                kind: plan.kind,
+                upstream: Arc::clone(upstream),
+                deadline: deadline.map(|deadline| Box::pin(sleep_until(deadline))),
+                idle_timer: None,
+                fault,
+                activity,
+            };
+            Ok(Unrecorded { status: StatusCode::OK, headers, body: Body::stream(gate) })
+        }
+    }
+}
+
+fn trailers_only(mut headers: HeaderMap, said: Status, record: &mut Record) -> Unrecorded {
+    record.head(200, Some(said.code));
+    said.without_debug_info().put(&mut headers);
+    Unrecorded { status: StatusCode::OK, headers, body: Body::empty() }
+}
+
+/// Whether an answer says that it is gRPC.
+pub(super) fn is_grpc(head: &HeaderMap) -> bool {
+    head.get(header::CONTENT_TYPE).is_some_and(|media| {
+        let media = media.as_bytes();
+        media == b"application/grpc"
+            || media.starts_with(b"application/grpc+")
+            || media.starts_with(b"application/grpc;")
+    })
+}
+
+/// The status of an answer: what was said, or what its absence means (protocols E-9).
+pub(super) fn final_status(said: Option<Status>, http_status: StatusCode, grpc: bool) -> Status {
+    match said {
+        Some(said) if said.code == Code::Ok && http_status != StatusCode::OK => {
+            status::from_http(http_status)
+        }
+        Some(said) => said,
+        None if http_status != StatusCode::OK => status::from_http(http_status),
+        None if !grpc => Status::new(Code::Unknown, "the service did not answer in gRPC"),
+        None => Status::new(Code::Internal, "the service ended without a status"),
+    }
+}
+
+/// A fault of the caller that was found while its request went out.
+type Fault = Rc<RefCell<Option<Refusal>>>;
+
+/// When either side last said something (security LI-7).
+struct Activity {
+    last: std::cell::Cell<Instant>,
+    idle: Duration,
+}
+
+impl Activity {
+    fn new(idle: Duration) -> Rc<Activity> {
+        Rc::new(Activity { last: std::cell::Cell::new(Instant::now()), idle })
+    }
+
+    fn seen(&self) {
+        self.last.set(Instant::now());
+    }
+}
+
+/// The request on its way out.
+struct RequestGate {
+    body: Body,
+    scanner: Scanner,
+    kind: MethodKind,
+    fault: Fault,
+    activity: Rc<Activity>,
+}
+
+impl RequestGate {
+    fn refuse(&self, refusal: Refusal) -> Poll<Option<Result<Piece, BodyError>>> {
+        *self.fault.borrow_mut() = Some(refusal);
+        Poll::Ready(Some(Err(BodyError::Aborted("the request was refused"))))
+    }
+}
+
+impl Source for RequestGate {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, BodyError>>> {
+        match std::task::ready!(self.body.poll_piece(cx)) {
+            Some(Ok(Piece::Data(data))) => {
+                self.activity.seen();
+                if let Err(error) = self.scanner.pass(&data) {
+                    let reason = match error {
+                        EnvelopeError::TooLarge { .. } => Reason::TooLarge,
+                        EnvelopeError::Flag(_) | EnvelopeError::Truncated => Reason::Malformed,
+                    };
+                    return self.refuse(Refusal::new(reason, error.to_string()));
+                }
+                let messages = self.scanner.messages();
+                match cardinality::of_request(self.kind, messages, false) {
+                    Ok(()) => Poll::Ready(Some(Ok(Piece::Data(data)))),
+                    Err(fault) => {
+                        self.refuse(Refusal::new(Reason::Cardinality, fault.to_string()))
+                    }
+                }
+            }
+            // Request trailers are dropped (protocols M-6); they end the request.
+            Some(Ok(Piece::Trailers(_))) | None => {
+                if let Err(error) = self.scanner.end() {
+                    return self.refuse(Refusal::new(Reason::Malformed, error.to_string()));
+                }
+                match cardinality::of_request(self.kind, self.scanner.messages(), true) {
+                    Ok(()) => Poll::Ready(None),
+                    Err(fault) => {
+                        self.refuse(Refusal::new(Reason::Cardinality, fault.to_string()))
+                    }
+                }
+            }
+            Some(Err(error)) => Poll::Ready(Some(Err(error))),
+        }
+    }
+}
+
+/// What came first behind the head.
+enum First {
+    Data(bytes::Bytes),
+    /// Nothing within the time that a head may be held.
+    Silence,
+    /// No message: the trailers, or `None` where the head was all.
+    Ended(Option<HeaderMap>),
+}
+
+struct Held {
+    status: StatusCode,
+    head: HeaderMap,
+    first: First,
+    body: Body,
+}
+
+async fn hold(
+    answer: UpstreamAnswer,
+    kind: MethodKind,
+    upstream: &Upstream,
+) -> Result<Held, Refusal> {
+    let UpstreamAnswer { status, headers: head, mut body } = answer;
+    let first = async {
+        loop {
+            match body.piece().await {
+                Some(Ok(Piece::Data(data))) if data.is_empty() => {}
+                Some(Ok(Piece::Data(data))) => return Ok(First::Data(data)),
+                Some(Ok(Piece::Trailers(trailers))) => return Ok(First::Ended(Some(trailers))),
+                Some(Err(error)) => return Err(broken(&error, upstream)),
+                None => return Ok(First::Ended(None)),
+            }
+        }
+    };
+    let first = if kind == MethodKind::Unary {
+        first.await?
+    } else {
+        match timeout(HEAD_HOLD, first).await {
+            Ok(first) => first?,
+            Err(_elapsed) => First::Silence,
+        }
+    };
+    Ok(Held { status, head, first, body })
+}
+
+/// The answer on its way to the caller, from its first message on.
+struct AnswerGate {
+    first: Option<Piece>,
+    /// `None` once a status of ours was given in place of the rest.
+    body: Option<Body>,
+    scanner: Scanner,
+    kind: MethodKind,
+    upstream: Arc<Upstream>,
+    // Boxed because timers may not move; only streams and calls with deadlines have one.
+    deadline: Option<Pin<Box<Sleep>>>,
+    idle_timer: Option<Pin<Box<Sleep>>>,
+    fault: Fault,
+    activity: Rc<Activity>,
+}
+
+impl AnswerGate {
+    /// Ends the answer with a refusal in its trailers and cancels the rest at the upstream.
+    fn break_off(&mut self, refusal: &Refusal) -> Poll<Option<Result<Piece, BodyError>>> {
+        self.body = None;
+        self.end_with(refusal.status(Shape::Grpc), &HeaderMap::new())
+    }
+
+    fn end_with(
+        &mut self,
+        said: Status,
+        upstream: &HeaderMap,
+    ) -> Poll<Option<Result<Piece, BodyError>>> {
+        self.body = None;
+        let mut trailers = HeaderMap::with_capacity(upstream.len() + 3);
+        metadata::trailers_to_caller(upstream, CallerProtocol::Grpc, &mut trailers);
+        said.without_debug_info().put(&mut trailers);
+        Poll::Ready(Some(Ok(Piece::Trailers(trailers))))
+    }
+
+    /// The clock of the call: its deadline, or without one the silence of both sides.
+    fn poll_clock(&mut self, cx: &mut Context<'_>) -> Poll<Refusal> {
+        if let Some(deadline) = &mut self.deadline {
+            return deadline.as_mut().poll(cx).map(|()| deadline_exceeded());
+        }
+        let end = self.activity.last.get() + self.activity.idle;
+        let timer = self.idle_timer.get_or_insert_with(|| Box::pin(sleep_until(end)));
+        if timer.deadline() != end {
+            timer.as_mut().reset(end);
+        }
+        timer.as_mut().poll(cx).map(|()| {
+            Refusal::new(Reason::Deadline, "neither side has said anything for too long")
+        })
+    }
+}
+
+impl Source for AnswerGate {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, BodyError>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let polled = match self.first.take() {
+            Some(piece) => Poll::Ready(Some(Ok(piece))),
+            None => body.poll_piece(cx),
+        };
+        // A fault of the caller's that came up on the way is the reason for whatever followed.
+        let fault = self.fault.borrow_mut().take();
+        if let Some(refusal) = fault {
+            return self.break_off(&refusal);
+        }
+        match polled {
+            Poll::Pending => match self.poll_clock(cx) {
+                Poll::Ready(refusal) => self.break_off(&refusal),
+                Poll::Pending => Poll::Pending,
+            },
+            Poll::Ready(Some(Ok(Piece::Data(data)))) => {
+                self.activity.seen();
+                if let Err(error) = self.scanner.pass(&data) {
+                    let refusal = match error {
+                        EnvelopeError::TooLarge { .. } => {
+                            Refusal::new(Reason::UpstreamTooLarge, error.to_string())
+                        }
+                        error => unusable(&self.upstream, &error.to_string()),
+                    };
+                    return self.break_off(&refusal);
+                }
+                match cardinality::of_answer(self.kind, self.scanner.messages(), false) {
+                    Ok(()) => Poll::Ready(Some(Ok(Piece::Data(data)))),
+                    Err(fault) => {
+                        self.break_off(&Refusal::new(Reason::Cardinality, fault.to_string()))
+                    }
+                }
+            }
+            Poll::Ready(Some(Ok(Piece::Trailers(trailers)))) => {
+                let said = status::from_trailers(&trailers);
+                let mut said = final_status(said, StatusCode::OK, true);
+                if said.code == Code::Ok {
+                    let messages = self.scanner.messages();
+                    if let Err(error) = self.scanner.end() {
+                        said = unusable(&self.upstream, &error.to_string()).status(Shape::Grpc);
+                    } else if let Err(fault) = cardinality::of_answer(self.kind, messages, true) {
+                        said = Refusal::new(Reason::Cardinality, fault.to_string())
+                            .status(Shape::Grpc);
+                    }
+                }
+                self.end_with(said, &trailers)
+            }
+            Poll::Ready(Some(Err(error))) => {
+                let refusal = broken(&error, &self.upstream);
+                tracing::warn!("{}", refusal.log);
+                self.break_off(&refusal)
+            }
+            Poll::Ready(None) => {
+                let said = final_status(None, StatusCode::OK, true);
+                self.end_with(said, &HeaderMap::new())
+            }
+        }
+    }
+}
+
+fn unusable(upstream: &Upstream, log: &str) -> Refusal {
+    Refusal::new(Reason::UpstreamUnusable, "the answer of the service cannot be read")
+        .logged(format!("{}: {log}", upstream.name))
+}

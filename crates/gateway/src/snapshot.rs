@@ -1,0 +1,172 @@
+//! Checked documents → the tables that the path reads; replaced whole, atomically.
+//!
+//! A call keeps the snapshot that it started with. Counters are found again by name, so a method
+//! that stays keeps its figures.
+//!
+//! Not here: checking (`tandem-config`), swapping (`reconcile`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::uri::PathAndQuery;
+use tandem_config::Namespace;
+use tandem_config::document::Bounds;
+use tandem_config::document::PlatformLimits;
+use tandem_config::document::Address;
+use tandem_contract::directory::{Directory, DirectoryFault, DirectoryMethod, NamespaceEntry};
+use tandem_contract::{Contract, HttpRule, MethodId, MethodKind};
+
+use crate::observe::{MethodCounters, Metrics};
+use crate::upstream::{Upstream, UpstreamAddress};
+
+/// One published state of everything that the path reads.
+pub struct Snapshot {
+    pub(crate) directory: Directory,
+    /// By `MethodIndex`.
+    pub(crate) methods: Vec<MethodPlan>,
+    /// Namespaces that have no contract yet: what is not found may be theirs.
+    pub(crate) waiting: BTreeSet<String>,
+}
+
+/// What holds for one method.
+pub(crate) struct MethodPlan {
+    pub(crate) contract: Arc<Contract>,
+    pub(crate) method: MethodId,
+    pub(crate) kind: MethodKind,
+    pub(crate) path: PathAndQuery,
+    /// `None` where the document names none; such calls find no endpoint.
+    pub(crate) primary: Option<Arc<Upstream>>,
+    /// Everybody may call; else nobody (security PO-1).
+    pub(crate) public: bool,
+    pub(crate) deadline: Option<Bounds>,
+    pub(crate) message_bytes_max: usize,
+    pub(crate) counters: Arc<MethodCounters>,
+    /// `/package.Service/Method`.
+    pub(crate) rpc_name: Arc<str>,
+    /// `POST /v1/products`, by rule.
+    pub(crate) rule_names: Vec<Arc<str>>,
+}
+
+impl MethodPlan {
+    pub(crate) fn rule(&self, number: usize) -> &HttpRule {
+        &self.contract.method(self.method).rules[number]
+    }
+}
+
+impl Snapshot {
+    /// Nothing is served.
+    pub(crate) fn empty() -> Snapshot {
+        Snapshot {
+            directory: Directory::empty(),
+            methods: Vec::new(),
+            waiting: BTreeSet::new(),
+        }
+    }
+
+    /// Builds the tables of all namespaces that have a contract.
+    ///
+    /// # Errors
+    /// When two of them claim the same.
+    pub(crate) fn build(
+        limits: &PlatformLimits,
+        namespaces: &[Namespace],
+        contracts: &BTreeMap<String, Arc<Contract>>,
+        metrics: &Metrics,
+    ) -> Result<Snapshot, Vec<DirectoryFault>> {
+        let mut entries = Vec::new();
+        let mut plans = Vec::new();
+        let mut waiting = BTreeSet::new();
+        for namespace in namespaces {
+            let Some(contract) = contracts.get(&namespace.namespace) else {
+                waiting.insert(namespace.namespace.clone());
+                continue;
+            };
+            let upstreams = upstreams_of(namespace);
+            let named = namespace.services();
+            let mut methods = Vec::new();
+            for (id, method) in contract.methods() {
+                if !named.contains(&*method.service) {
+                    continue;
+                }
+                let resolved =
+                    namespace.resolve(&method.service, &method.name, method.kind, limits);
+                methods.push(DirectoryMethod {
+                    contract: Arc::clone(contract),
+                    method: id,
+                    internal: resolved.internal,
+                });
+                let rule_names = method
+                    .rules
+                    .iter()
+                    .map(|rule| format!("{} {}", rule.http_method, rule.template.text()).into())
+                    .collect();
+                let path = PathAndQuery::try_from(&*method.path);
+                plans.push(MethodPlan {
+                    contract: Arc::clone(contract),
+                    method: id,
+                    kind: method.kind,
+                    path: path.expect("names of services and methods are identifiers"),
+                    primary: resolved
+                        .primary
+                        .and_then(|name| upstreams.get(&name).map(Arc::clone)),
+                    public: resolved.auth.is_some(),
+                    deadline: resolved.deadline,
+                    message_bytes_max: usize::try_from(resolved.message_bytes_max)
+                        .unwrap_or(usize::MAX),
+                    counters: metrics.method(&namespace.namespace, method.full_name()),
+                    rpc_name: Arc::from(&*method.path),
+                    rule_names,
+                });
+            }
+            entries.push(NamespaceEntry {
+                name: namespace.namespace.clone(),
+                hosts: namespace.hosts.clone(),
+                methods,
+                rpc_paths: namespace.rpc_paths(),
+            });
+        }
+        let directory = Directory::build(entries)?;
+        Ok(Snapshot { directory, methods: plans, waiting })
+    }
+}
+
+/// The upstreams of a namespace by name.
+pub(crate) fn upstreams_of(namespace: &Namespace) -> BTreeMap<String, Arc<Upstream>> {
+    namespace
+        .upstreams
+        .iter()
+        .map(|(name, upstream)| {
+            let addresses: Vec<UpstreamAddress> =
+                upstream.addresses.iter().map(address_of).collect();
+            let authority = upstream.addresses.first().map(authority_of);
+            let made = Upstream {
+                key: format!("{}/{name}", namespace.namespace).into(),
+                name: name.as_str().into(),
+                addresses,
+                connect: upstream.connect.max(Duration::from_millis(1)),
+                message_bytes_max: u32::try_from(upstream.message_bytes_max).unwrap_or(u32::MAX),
+                authority: authority
+                    .and_then(|text| text.parse().ok())
+                    .unwrap_or_else(|| http::uri::Authority::from_static("upstream")),
+            };
+            (name.clone(), Arc::new(made))
+        })
+        .collect()
+}
+
+fn address_of(address: &Address) -> UpstreamAddress {
+    match address {
+        Address::Fixed(address) => UpstreamAddress::Fixed(*address),
+        Address::Dns { host, port } => {
+            UpstreamAddress::Name { host: host.clone(), port: *port }
+        }
+    }
+}
+
+fn authority_of(address: &Address) -> String {
+    match address {
+        Address::Fixed(address) => address.to_string(),
+        Address::Dns { host, port } => format!("{host}:{port}"),
+    }
+}

@@ -1,0 +1,154 @@
+//! One connection to one server, for work off the path: the command line, tests.
+//!
+//! No pool, no retry, no balance: a call either gets its answer or an error that names the step
+//! at which it failed and the time it took.
+//!
+//! Not here: calls of callers (`Pool`).
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use http::{HeaderMap, StatusCode};
+use tandem_protocol::envelope::{self, EnvelopeReader};
+use tandem_protocol::status::{self, Code, Status};
+use tokio::time::{Instant, timeout_at};
+
+use super::pool::client_builder;
+use crate::net;
+use crate::tasks::Side;
+
+/// Largest answer that is read.
+const ANSWER_BYTES_MOST: usize = 64 << 20;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{address}: {step} failed after {} ms: {what}", after.as_millis())]
+pub struct DirectError {
+    pub address: SocketAddr,
+    /// `connect`, `HTTP/2` or `call`.
+    pub step: &'static str,
+    pub after: Duration,
+    pub what: String,
+}
+
+/// A clear-text HTTP/2 connection.
+pub struct Direct {
+    address: SocketAddr,
+    send: SendRequest<Bytes>,
+}
+
+/// How a unary call ended.
+#[derive(Debug)]
+pub struct UnaryAnswer {
+    pub http_status: StatusCode,
+    pub head: HeaderMap,
+    pub trailers: HeaderMap,
+    /// OK or not.
+    pub status: Status,
+    /// Empty where there was none.
+    pub message: Bytes,
+}
+
+impl Direct {
+    /// Connects within `limit`; the connection is driven by a task of `side`.
+    ///
+    /// # Errors
+    /// No connection, or no HTTP/2 on it.
+    pub async fn connect(
+        address: SocketAddr,
+        limit: Duration,
+        side: &Side,
+    ) -> Result<Direct, DirectError> {
+        let began = Instant::now();
+        let failed = |step, what: String| DirectError {
+            address,
+            step,
+            after: began.elapsed(),
+            what,
+        };
+        let io = net::connect(address, limit)
+            .await
+            .map_err(|error| failed("connect", error.to_string()))?;
+        let handshake = client_builder().handshake::<_, Bytes>(io);
+        let (send, connection) = timeout_at(began + limit, handshake)
+            .await
+            .map_err(|_elapsed| failed("HTTP/2", "no handshake in time".into()))?
+            .map_err(|error| failed("HTTP/2", error.to_string()))?;
+        side.start(async move {
+            let _ = connection.await; // its users learn of its end by their calls
+        });
+        Ok(Direct { address, send })
+    }
+
+    /// Calls `path` (`/package.Service/Method`) with one message.
+    ///
+    /// # Errors
+    /// When the stream breaks; a status that is not OK is an answer.
+    pub async fn unary(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        message: &[u8],
+        limit: Duration,
+    ) -> Result<UnaryAnswer, DirectError> {
+        let began = Instant::now();
+        let failed = |what: String| DirectError {
+            address: self.address,
+            step: "call",
+            after: began.elapsed(),
+            what,
+        };
+        let call = async {
+            let mut send =
+                self.send.clone().ready().await.map_err(|error| failed(error.to_string()))?;
+            let mut request = http::Request::post(format!("http://{}{path}", self.address))
+                .header("content-type", "application/grpc")
+                .header("te", "trailers")
+                .body(())
+                .map_err(|error| failed(error.to_string()))?;
+            for (name, value) in headers {
+                request.headers_mut().append(name.clone(), value.clone());
+            }
+            let (response, mut body) =
+                send.send_request(request, false).map_err(|error| failed(error.to_string()))?;
+            body.send_data(envelope::frame(message), true)
+                .map_err(|error| failed(error.to_string()))?;
+            let response = response.await.map_err(|error| failed(error.to_string()))?;
+            let (head, mut body) = response.into_parts();
+            let mut reader = EnvelopeReader::new(ANSWER_BYTES_MOST);
+            while let Some(data) = body.data().await {
+                let data = data.map_err(|error| failed(error.to_string()))?;
+                let _ = body.flow_control().release_capacity(data.len());
+                reader.push(data);
+            }
+            let trailers = poll_fn(|cx| body.poll_trailers(cx))
+                .await
+                .map_err(|error| failed(error.to_string()))?
+                .unwrap_or_default();
+            let message = match reader.next() {
+                Some(Ok(message)) => message.payload,
+                Some(Err(error)) => return Err(failed(error.to_string())),
+                None => Bytes::new(),
+            };
+            let said = status::from_trailers(&trailers)
+                .or_else(|| status::from_trailers(&head.headers))
+                .unwrap_or_else(|| match head.status {
+                    StatusCode::OK => Status::new(Code::Internal, "no status"),
+                    other => status::from_http(other),
+                });
+            Ok(UnaryAnswer {
+                http_status: head.status,
+                head: head.headers,
+                trailers,
+                status: said,
+                message,
+            })
+        };
+        timeout_at(began + limit, call)
+            .await
+            .unwrap_or_else(|_elapsed| Err(failed("no answer in time".into())))
+    }
+}
