@@ -1,0 +1,47 @@
+// Command catalogue is the catalogue in Go: products on SQLite behind gRPC.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+
+	"google.golang.org/grpc"
+
+	"tandem.local/cases/catalogue/go/gen/cataloguepb"
+	service "tandem.local/cases/service/go"
+)
+
+func main() {
+	service.Main(run)
+}
+
+func run() error {
+	var options service.Options
+	flags := flag.NewFlagSet("catalogue", flag.ContinueOnError)
+	options.Flags(flags)
+	testClock := flags.Bool("test-clock", false, "take the time from the metadata x-tandem-now")
+	if err := flags.Parse(os.Args[1:]); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return err
+		}
+		return fmt.Errorf("%w: %w", service.ErrUsage, err)
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("%w: %q is no flag", service.ErrUsage, flags.Arg(0))
+	}
+	if err := options.Check(); err != nil {
+		return err
+	}
+	store, err := OpenStore(options.Data, options.Sync)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	name := cataloguepb.Catalogue_ServiceDesc.ServiceName
+	return service.Serve(options, name, &administration{store: store}, func(ctx context.Context, server *grpc.Server) {
+		cataloguepb.RegisterCatalogueServer(server, &catalogue{store: store, stopping: ctx, testClock: *testClock})
+	})
+}
