@@ -275,7 +275,7 @@ pub enum PatternSegment {
     Literal(String),
     /// `*`: one segment.
     One,
-    /// `**`, last: one segment or more, whatever verb stands behind them.
+    /// `**`, last: any number of segments, also none, and what stands behind them.
     Rest,
 }
 

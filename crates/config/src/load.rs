@@ -1,0 +1,256 @@
+//! `tandem.yaml` and `teams/*.yaml` beside it, read whole or refused whole.
+//!
+//! [`load`] gives back documents that are well formed each for itself; every fault of every file
+//! is in the answer otherwise. JSON is read wherever YAML is.
+//!
+//! Not here: what the documents mean together (`check`).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::document::{ContractSource, Namespace, Platform};
+use crate::files::{self, FileFault};
+use crate::problem::{Problem, Tnd, sort};
+use crate::read::{self, Reading};
+use crate::source::{Place, Source, Step};
+use crate::yaml::{self, YamlFault, YamlFaultKind};
+
+/// Bytes of a descriptor set (security CF-7).
+pub const DESCRIPTOR_SET_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// The documents of one process.
+#[derive(Debug)]
+pub struct Loaded {
+    pub platform: Platform,
+    /// Each with the path of its file, in the order of the files' names.
+    pub namespaces: Vec<(Namespace, PathBuf)>,
+    pub(crate) platform_source: Arc<Source>,
+    /// Beside `namespaces`.
+    pub(crate) sources: Vec<Arc<Source>>,
+}
+
+/// Reads `platform_file` and the folder `teams` beside it.
+///
+/// # Errors
+/// Everything that is wrong, in the order of the files and of their lines.
+pub fn load(platform_file: &Path) -> Result<Loaded, Vec<Problem>> {
+    let folder = match platform_file.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let mut problems = Vec::new();
+    let platform = text_of(platform_file, &name_of(platform_file, folder), &mut problems);
+    let teams = match files::documents(&folder.join("teams")) {
+        Ok(paths) => paths,
+        Err(fault) => {
+            problems.push(unreadable("teams", &fault));
+            Vec::new()
+        }
+    };
+    let mut texts = Vec::new();
+    for path in teams {
+        if let Some(text) = text_of(&path, &name_of(&path, folder), &mut problems) {
+            texts.push(Text { name: name_of(&path, folder), path, text });
+        }
+    }
+    let platform = platform.map(|text| Text {
+        name: name_of(platform_file, folder),
+        path: platform_file.to_owned(),
+        text,
+    });
+    from_files(platform, texts, problems)
+}
+
+/// As [`load`], from texts: the platform's, and those of the teams with their files' names
+/// (`teams/shop.yaml`).
+pub fn from_texts(platform: &str, teams: &[(&str, &str)]) -> Result<Loaded, Vec<Problem>> {
+    let text = |name: &str, text: &str| Text {
+        name: name.to_owned(),
+        path: PathBuf::from(name),
+        text: text.to_owned(),
+    };
+    let teams = teams.iter().map(|(name, content)| text(name, content)).collect();
+    from_files(Some(text("tandem.yaml", platform)), teams, Vec::new())
+}
+
+/// The bytes of a namespace's descriptor set; `None` where the contract comes by reflection.
+///
+/// # Errors
+/// A file that is missing, too large, or linked to from outside the team's folder.
+pub fn descriptor_set(loaded: &Loaded, namespace: &str) -> Option<Result<Vec<u8>, Problem>> {
+    let index =
+        loaded.namespaces.iter().position(|(document, _)| document.namespace == namespace)?;
+    let (document, path) = &loaded.namespaces[index];
+    let ContractSource::Descriptors(relative) = &document.contract else { return None };
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let read = files::read_below(folder, relative, DESCRIPTOR_SET_BYTES_MAX);
+    Some(read.map_err(|fault| {
+        let what = format!("the descriptor set of `{namespace}` cannot be read");
+        let code = match fault {
+            FileFault::TooLarge(_) => Tnd::OverLimit,
+            FileFault::Io(_) | FileFault::NotUtf8(_) => Tnd::FileUnreadable,
+        };
+        Problem::error(code, what)
+            .here(fault.to_string())
+            .fix(
+                "write it with `protoc --include_imports --descriptor_set_out=FILE …`, \
+                 beside this document",
+            )
+            .at(&loaded.sources[index], &[Step::Key("contract"), Step::Key("descriptors")])
+    }))
+}
+
+struct Text {
+    name: String,
+    path: PathBuf,
+    text: String,
+}
+
+fn from_files(
+    platform: Option<Text>,
+    teams: Vec<Text>,
+    mut problems: Vec<Problem>,
+) -> Result<Loaded, Vec<Problem>> {
+    let platform = platform.and_then(|text| {
+        let source = source(text.name, text.text, &mut problems)?;
+        let mut reading = Reading::new(Arc::clone(&source));
+        let document = read::platform(&mut reading, source.root.as_ref()?);
+        problems.append(&mut reading.problems);
+        Some((document, source))
+    });
+    let mut namespaces = Vec::new();
+    let mut sources = Vec::new();
+    for Text { name, path, text } in teams {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let Some(source) = source(name, text, &mut problems) else { continue };
+        let Some(root) = source.root.as_ref() else { continue };
+        let mut reading = Reading::new(Arc::clone(&source));
+        let document = read::namespace(&mut reading, root, &stem);
+        problems.append(&mut reading.problems);
+        if let Some(document) = document {
+            namespaces.push((document, path));
+            sources.push(source);
+        }
+    }
+    two_files_of_one_namespace(&namespaces, &sources, &mut problems);
+    match platform {
+        Some((platform, platform_source)) if problems.is_empty() => {
+            let loaded = Loaded { platform, namespaces, platform_source, sources };
+            let over = over_quota(&loaded);
+            if over.is_empty() { Ok(loaded) } else { Err(over) }
+        }
+        _ => {
+            sort(&mut problems);
+            Err(problems)
+        }
+    }
+}
+
+fn two_files_of_one_namespace(
+    namespaces: &[(Namespace, PathBuf)],
+    sources: &[Arc<Source>],
+    problems: &mut Vec<Problem>,
+) {
+    let mut first: BTreeMap<&str, &Source> = BTreeMap::new();
+    for ((document, _), source) in namespaces.iter().zip(sources) {
+        if let Some(other) = first.insert(&document.namespace, source) {
+            let what = format!("namespace `{}` has two files", document.namespace);
+            let problem = Problem::error(Tnd::DuplicateKey, what)
+                .here(format!("it stands in `{}` too", other.name))
+                .fix("keep one of the files");
+            problems.push(problem.at(source, &[Step::Key("namespace")]));
+        }
+    }
+}
+
+fn over_quota(loaded: &Loaded) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for ((document, _), source) in loaded.namespaces.iter().zip(&loaded.sources) {
+        let Some(grant) = loaded.platform.namespaces.get(&document.namespace) else { continue };
+        let (written, allowed) = (source.text.len() as u64, grant.quota.document_bytes);
+        if written > allowed {
+            let what = format!("the document of `{}` is too large", document.namespace);
+            let problem = Problem::error(Tnd::OverLimit, what)
+                .here(format!("{written} bytes, and {allowed} are allowed"))
+                .why("`quota.document` of the namespace says so")
+                .fix("write it shorter, or ask the platform for more")
+                .in_file(source.name.clone());
+            problems.push(problem);
+        }
+    }
+    problems
+}
+
+/// The text with its tree, or a problem.
+fn source(name: String, text: String, problems: &mut Vec<Problem>) -> Option<Arc<Source>> {
+    if text.len() > yaml::INPUT_BYTES_MAX {
+        problems.push(too_large(&name));
+        return None;
+    }
+    match yaml::parse(&text) {
+        Ok(root) => Some(Arc::new(Source { name, text, root: Some(root) })),
+        Err(fault) => {
+            let source = Arc::new(Source { name, text, root: None });
+            problems.push(not_yaml(&source, fault));
+            None
+        }
+    }
+}
+
+fn not_yaml(source: &Arc<Source>, fault: YamlFault) -> Problem {
+    let YamlFault { kind, span } = fault;
+    let problem = match kind {
+        YamlFaultKind::OverBudget(limit) => {
+            Problem::error(Tnd::OverLimit, "the file is more than is read")
+                .here(format!("here it passes {limit}"))
+                .why("a document must not cost more to read than to write")
+                .fix("write it flatter, or without anchors and aliases")
+        }
+        YamlFaultKind::MergeKey => Problem::error(Tnd::UnknownKey, "merge keys are not taken")
+            .here("`<<` would copy keys from elsewhere")
+            .why("what holds for a method stands at the method, at `Service/*` or in `defaults`")
+            .fix("write the keys out"),
+        YamlFaultKind::Broken(message) => {
+            Problem::error(Tnd::NotYaml, "this is neither YAML nor JSON")
+                .here(message)
+                .fix("look at the brackets, quotes and indents here and in the line above")
+        }
+    };
+    problem.at_place(source, &[], Place::new(span, None))
+}
+
+fn text_of(path: &Path, name: &str, problems: &mut Vec<Problem>) -> Option<String> {
+    match files::read_text(path, yaml::INPUT_BYTES_MAX as u64) {
+        Ok(text) => Some(text),
+        Err(FileFault::TooLarge(_)) => {
+            problems.push(too_large(name));
+            None
+        }
+        Err(fault) => {
+            problems.push(unreadable(name, &fault));
+            None
+        }
+    }
+}
+
+fn too_large(name: &str) -> Problem {
+    Problem::error(Tnd::OverLimit, "the file is larger than is read")
+        .here("a document has at most 1 MiB")
+        .fix("split the namespace, or leave generated parts out")
+        .in_file(name)
+}
+
+fn unreadable(name: &str, fault: &FileFault) -> Problem {
+    Problem::error(Tnd::FileUnreadable, "the file cannot be read")
+        .here(fault.to_string())
+        .fix("give its path with `--config FILE`, and the right to read it; it is UTF-8")
+        .in_file(name)
+}
+
+fn name_of(path: &Path, folder: &Path) -> String {
+    path.strip_prefix(folder).unwrap_or(path).to_string_lossy().into_owned()
+}

@@ -1,0 +1,372 @@
+//! `teams/<namespace>.yaml`, key by key (experience §6).
+//!
+//! Not here: whether upstreams and methods that are named exist (`check`).
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use super::Known::{Instead, Later, Now};
+use super::platform::hosts;
+use super::{At, Known, Reading};
+use crate::document::units;
+use crate::document::{Address, Auth, ContractSource, Deadline, MethodRules, Namespace, Upstream};
+use crate::problem::{Problem, Tnd};
+use crate::source::{Node, Value, cut};
+
+/// `None` where the document has problems that leave nothing to go on with.
+pub(crate) fn namespace(reading: &mut Reading, root: &Node, file_stem: &str) -> Option<Namespace> {
+    let at = At::root(root);
+    let fields = reading.fields(
+        &at,
+        &[
+            Now("namespace"),
+            Now("hosts"),
+            Now("contract"),
+            Now("upstreams"),
+            Now("defaults"),
+            Now("methods"),
+            Later("settings"),
+            Later("rollouts"),
+        ],
+    );
+    let name = match fields.get("namespace") {
+        Some(at) => own_name(reading, at, file_stem),
+        None => {
+            let fix = format!("write `namespace: {}` as the first line", cut(file_stem));
+            reading.missing(&at, "namespace", &fix);
+            None
+        }
+    };
+    let contract = match fields.get("contract") {
+        Some(at) => contract(reading, at),
+        None => {
+            let fix = "write `contract: { reflection: UPSTREAM }` or \
+                       `contract: { descriptors: FILE }`";
+            reading.missing(&at, "contract", fix);
+            None
+        }
+    };
+    if fields.get("upstreams").is_none() {
+        let fix = "write at least one, for example `upstreams: { go: { address: HOST:PORT } }`";
+        reading.missing(&at, "upstreams", fix);
+    }
+    if fields.get("methods").is_none() {
+        let fix = "name the services, for example `methods: { package.Service/*: {} }`; \
+                   nothing is served that is not named";
+        reading.missing(&at, "methods", fix);
+    }
+    let hosts = fields.get("hosts").map(|at| hosts(reading, at)).unwrap_or_default();
+    let upstreams = fields.get("upstreams").map(|at| upstreams(reading, at)).unwrap_or_default();
+    let defaults = fields.get("defaults").map(|at| rules(reading, at, Layer::Defaults));
+    let methods = fields.get("methods").map(|at| methods(reading, at)).unwrap_or_default();
+    Some(Namespace {
+        namespace: name?,
+        hosts,
+        contract: contract?,
+        upstreams,
+        defaults: defaults.unwrap_or_default(),
+        methods,
+    })
+}
+
+fn own_name(reading: &mut Reading, at: &At<'_>, file_stem: &str) -> Option<String> {
+    let name = reading.text(at)?;
+    if !reading.check_name(at, name) {
+        return None;
+    }
+    if name != file_stem {
+        let what = format!("namespace `{name}` stands in the file of `{}`", cut(file_stem));
+        let problem = Problem::error(Tnd::WrongType, what)
+            .here("the name and the file's name differ")
+            .why("each namespace has one file, found by its name")
+            .fix(format!("rename the file to `{name}.yaml` or write `{}`", cut(file_stem)));
+        reading.problem(at, problem);
+    }
+    Some(name.to_owned())
+}
+
+fn contract(reading: &mut Reading, at: &At<'_>) -> Option<ContractSource> {
+    let compile = "compile the files, `protoc --include_imports \
+                   --descriptor_set_out=FILE …`, and write `descriptors: FILE`";
+    let fields = reading.fields(
+        at,
+        &[Now("reflection"), Now("descriptors"), Instead("protos", compile), Later("follow")],
+    );
+    match (fields.get("reflection"), fields.get("descriptors")) {
+        (Some(at), None) => {
+            Some(ContractSource::Reflection(reading.text(at).map(str::to_owned)?))
+        }
+        (None, Some(at)) => descriptors(reading, at).map(ContractSource::Descriptors),
+        (Some(_), Some(at)) => {
+            let problem = Problem::error(Tnd::WrongType, "`contract` has two sources")
+                .here("`reflection` is written as well")
+                .fix("keep one of `reflection` and `descriptors`");
+            reading.problem(at, problem);
+            None
+        }
+        (None, None) => {
+            if reading.problems.is_empty() {
+                let fix = "write `reflection: UPSTREAM` or `descriptors: FILE`";
+                reading.missing(at, "reflection", fix);
+            }
+            None
+        }
+    }
+}
+
+/// A path below the folder of the team's file: a team does not read the gateway's files.
+fn descriptors(reading: &mut Reading, at: &At<'_>) -> Option<PathBuf> {
+    let path = Path::new(reading.text(at)?);
+    let below = path.components().all(|part| matches!(part, Component::Normal(_)));
+    if !below || path.as_os_str().is_empty() {
+        let problem = Problem::error(Tnd::OutsideGrant, "a descriptor set outside the folder")
+            .here("only files below the folder of this document are read")
+            .why("a team must not read the gateway's files")
+            .fix("put the file beside this document and write its name");
+        reading.problem(at, problem);
+        return None;
+    }
+    Some(path.to_owned())
+}
+
+fn upstreams(reading: &mut Reading, at: &At<'_>) -> BTreeMap<String, Upstream> {
+    let mut upstreams = BTreeMap::new();
+    for entry in reading.entries(at) {
+        if !reading.check_name(&entry, entry.name()) {
+            continue;
+        }
+        let fields = reading.fields(
+            &entry,
+            &[
+                Now("address"),
+                Later("tls"),
+                Now("connections"),
+                Later("balance"),
+                Later("health"),
+                Later("eject"),
+                Now("connect"),
+                Now("message"),
+                Later("isolated"),
+                Later("cost"),
+            ],
+        );
+        let addresses = match fields.get("address") {
+            Some(at) => addresses(reading, at),
+            None => {
+                let fix = "write `address: HOST:PORT` or `address: \"dns:HOST:PORT\"`";
+                reading.missing(&entry, "address", fix);
+                Vec::new()
+            }
+        };
+        let connections = fields.get("connections").and_then(|at| reading.count(at, 1..=4));
+        let connect = fields.get("connect").and_then(|at| reading.duration(at, "10ms", "60s"));
+        let message = fields.get("message").and_then(|at| reading.size(at, "1KiB", "256MiB"));
+        let upstream = Upstream {
+            addresses,
+            connections: connections.unwrap_or(1),
+            connect: connect.unwrap_or(Duration::from_secs(1)),
+            message_bytes_max: message.unwrap_or(16 * 1024 * 1024),
+        };
+        upstreams.insert(entry.name().to_owned(), upstream);
+    }
+    upstreams
+}
+
+/// Addresses of one upstream (security LI-25).
+pub(crate) const ADDRESSES_MAX: usize = 256;
+
+fn addresses(reading: &mut Reading, at: &At<'_>) -> Vec<Address> {
+    let one = |reading: &mut Reading, at: &At<'_>| reading.parsed(at, units::parse_address);
+    match &at.node.value {
+        Value::List(items) if items.is_empty() => {
+            let problem = Problem::error(Tnd::WrongType, "an upstream without an address")
+                .fix("write at least one `HOST:PORT`");
+            reading.problem(at, problem);
+            Vec::new()
+        }
+        Value::List(items) if items.len() > ADDRESSES_MAX => {
+            let problem = Problem::error(Tnd::OverLimit, "an upstream has too many addresses")
+                .here(format!("{} are written, {ADDRESSES_MAX} are allowed", items.len()))
+                .fix("put the instances behind one DNS name, or make two upstreams of them");
+            reading.problem(at, problem);
+            Vec::new()
+        }
+        Value::List(_) => reading.list(at, one),
+        _ => one(reading, at).into_iter().collect(),
+    }
+}
+
+/// Which layer of the precedence is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Layer {
+    Defaults,
+    Methods,
+}
+
+fn methods(reading: &mut Reading, at: &At<'_>) -> BTreeMap<String, MethodRules> {
+    let mut methods = BTreeMap::new();
+    for entry in reading.entries(at) {
+        let well_formed = entry.name().split_once('/').is_some_and(|(service, method)| {
+            is_full_name(service) && (method == "*" || is_identifier(method))
+        });
+        if !well_formed {
+            let what = format!("`{}` is no method", cut(entry.name()));
+            let problem = Problem::error(Tnd::WrongType, what)
+                .here("the full name of the service, `/`, and a method or `*`")
+                .fix("write `package.Service/Method` or `package.Service/*`");
+            reading.problem_at_key(&entry, problem);
+        }
+        // `Service/Method:` with nothing behind it names the method and changes nothing.
+        let rules = match entry.node.value {
+            Value::Null => MethodRules::default(),
+            _ => rules(reading, &entry, Layer::Methods),
+        };
+        methods.insert(entry.name().to_owned(), rules);
+    }
+    methods
+}
+
+fn rules(reading: &mut Reading, at: &At<'_>, layer: Layer) -> MethodRules {
+    let fields = reading.fields(
+        at,
+        &[
+            Now("primary"),
+            Later("candidate"),
+            Now("internal"),
+            Later("mirror"),
+            Later("same"),
+            Later("cache"),
+            Now("limits"),
+            Later("retries"),
+            Now("deadline"),
+            Now("auth"),
+            Now("rest"),
+            Later("json"),
+            Later("http"),
+            Later("status"),
+            Later("validate"),
+            Later("docs"),
+        ],
+    );
+    let primary = fields.get("primary").and_then(|at| reading.text(at)).map(str::to_owned);
+    MethodRules {
+        primary,
+        internal: fields.get("internal").and_then(|at| reading.boolean(at)),
+        auth: fields.get("auth").and_then(|at| auth(reading, at)),
+        deadline: fields.get("deadline").and_then(|at| deadline(reading, at)),
+        message_bytes_max: fields.get("limits").and_then(|at| limits(reading, at)),
+        rpc_paths: fields.get("rest").and_then(|at| rest(reading, at, layer)),
+    }
+}
+
+fn auth(reading: &mut Reading, at: &At<'_>) -> Option<Auth> {
+    let fields = reading.fields(
+        at,
+        &[
+            Now("public"),
+            Later("jwt"),
+            Later("scopes"),
+            Later("claims"),
+            Later("groups"),
+            Later("mtls"),
+            Later("api_key"),
+            Later("any"),
+            Later("debug"),
+            Later("when"),
+        ],
+    );
+    let at = fields.get("public")?;
+    if reading.boolean(at)? {
+        return Some(Auth::Public);
+    }
+    let problem = Problem::error(Tnd::WrongType, "`public: false` says nothing")
+        .here("a method without a policy is closed already")
+        .fix("take `auth` out; nobody may call then");
+    reading.problem(at, problem);
+    None
+}
+
+fn deadline(reading: &mut Reading, at: &At<'_>) -> Option<Deadline> {
+    if let Value::Text(text) = &at.node.value {
+        if text == "none" {
+            return Some(Deadline::None);
+        }
+        reading.wrong(at, "is `none` or a group of keys", "write `none` or `{ default: 2s }`");
+        return None;
+    }
+    let fields = reading.fields(at, &[Now("default"), Now("max")]);
+    let default = fields.get("default").and_then(|at| reading.duration(at, "1ms", "24h"));
+    let max = fields.get("max").and_then(|at| reading.duration(at, "1ms", "24h"));
+    if let (Some(default), Some(max), Some(at)) = (default, max, fields.get("default"))
+        && default > max
+    {
+        let problem = Problem::error(Tnd::OverLimit, "the default deadline is above the most")
+            .here("longer than `max`")
+            .fix("lower `default` or raise `max`");
+        reading.problem(at, problem);
+    }
+    Some(Deadline::Bounded { default, max })
+}
+
+fn limits(reading: &mut Reading, at: &At<'_>) -> Option<u64> {
+    const KEYS: [Known; 5] =
+        [Now("message"), Later("per"), Later("rate"), Later("burst"), Later("at_once")];
+    if let Value::List(_) = at.node.value {
+        reading.later(at, "only `limits: { message: SIZE }` is built in");
+        return None;
+    }
+    let fields = reading.fields(at, &KEYS);
+    fields.get("message").and_then(|at| reading.size(at, "1KiB", "256MiB"))
+}
+
+/// The switches of protocols §14 and what else stands under `rest`.
+const REST_LATER: [&str; 23] = [
+    "profile",
+    "error_shape",
+    "error_details",
+    "sse_id_field",
+    "head_hold",
+    "binding_conflict",
+    "unknown_json_field",
+    "unknown_query",
+    "body_without_rule",
+    "repeated_scalar_query",
+    "bool_words",
+    "plus_in_query",
+    "request_type_check",
+    "encoded_slash",
+    "trailing_slash",
+    "wrong_method",
+    "defaults",
+    "patch_mask",
+    "stream_framing",
+    "stream_envelope",
+    "metadata_prefix",
+    "request_metadata",
+    "status_headers",
+];
+
+fn rest(reading: &mut Reading, at: &At<'_>, layer: Layer) -> Option<bool> {
+    let last = [Later("rest_timeout_header"), Later("method_override"), Later("forms")];
+    let known: Vec<Known> =
+        [Now("rpc_paths")].into_iter().chain(REST_LATER.map(Later)).chain(last).collect();
+    let fields = reading.fields(at, &known);
+    let at = fields.get("rpc_paths")?;
+    if layer == Layer::Methods {
+        reading.later(at, "write it under `defaults`: it holds for the whole namespace");
+        return None;
+    }
+    reading.boolean(at)
+}
+
+/// `package.Name` or `Name`, of protobuf identifiers.
+pub(super) fn is_full_name(text: &str) -> bool {
+    text.len() <= 512 && text.split('.').all(is_identifier)
+}
+
+fn is_identifier(text: &str) -> bool {
+    let mut letters = text.bytes();
+    letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+        && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == b'_')
+}
