@@ -16,7 +16,7 @@ pub use self::namespace::{
 };
 pub use self::platform::{
     AccessLog, AccessLogTarget, Grants, HostPattern, Listen, Members, NamespaceGrant, Network,
-    Observe, PathPattern, PatternSegment, Platform, PlatformLimits, Quota, ServicePattern,
+    Observe, Offer, PathPattern, PatternSegment, Platform, PlatformLimits, Quota, ServicePattern,
     UpstreamPattern, VerbPattern,
 };
 pub use self::units::{Address, Share};

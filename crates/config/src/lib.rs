@@ -1,11 +1,13 @@
 //! What teams and the platform write: read, checked, explained.
 //!
 //! [`load()`] reads `tandem.yaml` and the files of the teams beside it and gives them back whole
-//! or names every fault at its place. A fault is a [`Problem`] with a code that has a page of
-//! the manual.
+//! or names every fault at its place; [`check()`] holds them against the contracts and against
+//! what the platform lets each team claim. A fault is a [`Problem`] with a code that has a page
+//! of the manual.
 //!
 //! Not here: carrying calls by what is written (`tandem-gateway`).
 
+pub mod check;
 pub mod document;
 mod files;
 pub mod load;
@@ -15,6 +17,7 @@ mod source;
 mod suggest;
 mod yaml;
 
+pub use self::check::{check, contract_of};
 pub use self::document::{Namespace, Platform};
 pub use self::load::{Loaded, load};
 pub use self::problem::{Paint, Problem, Severity, Tnd, help_page, render};

@@ -126,6 +126,25 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// One object on one line (experience UX-20).
+    pub fn to_json(&self) -> String {
+        serde_json::json!({
+            "code": self.code.name(),
+            "severity": self.severity.name(),
+            "what": self.what,
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "path": self.path,
+            "here": self.here,
+            "why": self.why,
+            "fix": self.fix,
+        })
+        .to_string()
+    }
+}
+
 /// Brings problems into the order of the files and of the lines in them.
 pub(crate) fn sort(problems: &mut [Problem]) {
     problems.sort_by(|one, other| {

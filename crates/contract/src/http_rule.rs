@@ -128,6 +128,30 @@ impl Template {
     pub fn text(&self) -> &str {
         &self.text
     }
+
+    /// What each segment of a path must be, variables resolved; literals decoded.
+    pub fn segments(&self) -> impl Iterator<Item = TemplateSegment<'_>> {
+        self.segments.iter().map(|segment| match segment {
+            Segment::Literal(text) => TemplateSegment::Literal(text),
+            Segment::One => TemplateSegment::One,
+            Segment::Rest => TemplateSegment::Rest,
+        })
+    }
+
+    /// The text behind the last colon, where the template has one.
+    pub fn verb(&self) -> Option<&str> {
+        self.verb.as_deref()
+    }
+}
+
+/// One segment of a template as others see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TemplateSegment<'a> {
+    Literal(&'a str),
+    /// `*`: exactly one segment.
+    One,
+    /// `**`: any number, also none; always last.
+    Rest,
 }
 
 /// Column, what is wrong, what to do.

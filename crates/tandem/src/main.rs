@@ -1,1 +1,19 @@
-fn main() {}
+//! The binary: command line and admin API.
+//!
+//! One file a command under `cli`. The daemon (`run`) puts the gateway and the admin listener on
+//! one side runtime and drains on SIGTERM.
+//!
+//! Not here: what a gateway does (`tandem-gateway`), what documents mean (`tandem-config`).
+
+mod admin;
+mod cli;
+mod client;
+mod failure;
+mod output;
+mod token;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -51,6 +51,16 @@ pub struct Listen {
     pub address: SocketAddr,
     /// Lower case, without port. Empty: every namespace that claims no host (protocols D-7).
     pub hosts: Vec<String>,
+    pub offer: Offer,
+}
+
+/// What callers of a listener may ask the gateway itself; nothing unless it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Offer {
+    /// Server reflection, v1 and v1alpha.
+    pub reflection: bool,
+    /// `grpc.health.v1.Health`.
+    pub health: bool,
 }
 
 /// The rows of security §4 that the platform may change, each with its default.

@@ -12,7 +12,7 @@ use super::{At, Reading};
 use crate::document::units::{self, Host, UnitFault};
 use crate::document::{
     AccessLog, AccessLogTarget, Grants, HostPattern, Listen, Members, NamespaceGrant, Network,
-    Observe, PathPattern, PatternSegment, Platform, PlatformLimits, Quota, ServicePattern, Share,
+    Observe, Offer, PathPattern, PatternSegment, Platform, PlatformLimits, Quota, ServicePattern, Share,
     UpstreamPattern, VerbPattern,
 };
 use crate::problem::{Problem, Tnd};
@@ -96,9 +96,12 @@ fn listener(reading: &mut Reading, at: &At<'_>) -> Option<Listen> {
         Later("tls"),
         Later("trust"),
         Later("cors"),
-        Later("offer"),
+        Now("offer"),
     ];
     let fields = match special {
+        true if at.name() == Platform::INTERNAL => {
+            reading.fields(at, &[Now("address"), Later("tls"), Later("trust"), Now("offer")])
+        }
         true => reading.fields(at, &[Now("address"), Later("tls"), Later("trust")]),
         false => reading.fields(at, &public),
     };
@@ -119,7 +122,14 @@ fn listener(reading: &mut Reading, at: &At<'_>) -> Option<Listen> {
         reading.problem(address_at, problem);
     }
     let hosts = fields.get("hosts").map(|at| hosts(reading, at)).unwrap_or_default();
-    Some(Listen { address, hosts })
+    let offer = fields.get("offer").map(|at| offer(reading, at)).unwrap_or_default();
+    Some(Listen { address, hosts, offer })
+}
+
+fn offer(reading: &mut Reading, at: &At<'_>) -> Offer {
+    let fields = reading.fields(at, &[Now("reflection"), Now("health"), Later("docs")]);
+    let mut written = |name| fields.get(name).and_then(|at| reading.boolean(at)).unwrap_or(false);
+    Offer { reflection: written("reflection"), health: written("health") }
 }
 
 pub(super) fn hosts(reading: &mut Reading, at: &At<'_>) -> Vec<String> {

@@ -1,0 +1,438 @@
+//! A document against the contract, the claims and the other documents: all faults at once, each
+//! with its place and a remedy.
+//!
+//! Works offline: what needs a contract is left out for namespaces whose contract is not at hand.
+//! Addresses are checked as they are written here; what a name resolves to is checked where it is
+//! connected.
+//!
+//! Not here: reading (`load`), serving (`tandem-gateway`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tandem_contract::directory::{Directory, DirectoryMethod, NamespaceEntry};
+use tandem_contract::{Contract, Template, TemplateSegment};
+
+use crate::document::{
+    Address, Auth, ContractSource, Grants, MethodRules, Namespace, PathPattern, PatternSegment,
+    Platform, UpstreamPattern, VerbPattern,
+};
+use crate::load::{Loaded, descriptor_set};
+use crate::problem::{Problem, Tnd, sort};
+use crate::source::{Source, Step, cut};
+use crate::suggest;
+
+/// The contract of a namespace that names a descriptor set; `None` where it comes by reflection.
+pub fn contract_of(loaded: &Loaded, namespace: &str) -> Option<Result<Contract, Problem>> {
+    let index =
+        loaded.namespaces.iter().position(|(document, _)| document.namespace == namespace)?;
+    let read = descriptor_set(loaded, namespace)?;
+    Some(read.and_then(|bytes| {
+        Contract::from_descriptor_set(&bytes).map_err(|faults| {
+            let what = format!("the descriptor set of `{namespace}` cannot be used");
+            Problem::error(Tnd::ContractUnusable, what)
+                .here(cut(&faults.to_string()))
+                .fix("build it with `protoc --include_imports --descriptor_set_out=FILE …`")
+                .at(&loaded.sources[index], &[Step::Key("contract"), Step::Key("descriptors")])
+        })
+    }))
+}
+
+/// Everything that is wrong with documents that are well formed each for itself. `contracts` are
+/// those at hand, by namespace.
+pub fn check(loaded: &Loaded, contracts: &BTreeMap<String, Arc<Contract>>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for ((namespace, _), source) in loaded.namespaces.iter().zip(&loaded.sources) {
+        let grants = loaded.platform.namespaces.get(&namespace.namespace);
+        let claims = Claims {
+            namespace,
+            source,
+            may: grants.map_or_else(Grants::default, |grant| grant.may.clone()),
+            platform: &loaded.platform,
+            problems: &mut problems,
+        };
+        claims.check(contracts.get(&namespace.namespace).map(Arc::as_ref));
+    }
+    together(loaded, contracts, &mut problems);
+    sort(&mut problems);
+    problems
+}
+
+struct Claims<'a> {
+    namespace: &'a Namespace,
+    source: &'a Arc<Source>,
+    may: Grants,
+    platform: &'a Platform,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Claims<'_> {
+    fn check(mut self, contract: Option<&Contract>) {
+        if !self.platform.namespaces.contains_key(&self.namespace.namespace) {
+            let name = &self.namespace.namespace;
+            let what = format!("the platform knows no namespace `{name}`");
+            let problem = Problem::error(Tnd::OutsideGrant, what)
+                .here("a namespace without a line in tandem.yaml may claim nothing")
+                .fix(format!("add `namespaces.{name}` to tandem.yaml, with what it may claim"));
+            return self.report(problem, &[Step::Key("namespace")]);
+        }
+        self.hosts();
+        self.services(contract);
+        self.upstreams();
+        self.references();
+        self.auth();
+        if let Some(contract) = contract {
+            self.methods(contract);
+            self.paths(contract);
+            self.faults(contract);
+        }
+    }
+
+    fn report(&mut self, problem: Problem, trail: &[Step<'_>]) {
+        self.problems.push(problem.at(self.source, trail));
+    }
+
+    fn outside(&mut self, what: String, grant: &str, trail: &[Step<'_>]) {
+        let fix = format!(
+            "ask the platform to add it to `namespaces.{}.may.{grant}`, or claim less",
+            self.namespace.namespace
+        );
+        let problem = Problem::error(Tnd::OutsideGrant, what)
+            .why("a team claims only what the platform has granted to it")
+            .fix(fix);
+        self.report(problem, trail);
+    }
+
+    fn hosts(&mut self) {
+        let namespace = self.namespace;
+        for (index, host) in namespace.hosts.iter().enumerate() {
+            if !self.may.hosts.iter().any(|pattern| pattern.covers(host)) {
+                let what = format!("the namespace may not claim the host `{host}`");
+                self.outside(what, "hosts", &[Step::Key("hosts"), Step::Index(index)]);
+            }
+        }
+    }
+
+    fn services(&mut self, contract: Option<&Contract>) {
+        let namespace = self.namespace;
+        let mut judged = BTreeSet::new();
+        for key in namespace.methods.keys() {
+            let Some((service, _)) = key.split_once('/') else { continue };
+            if !judged.insert(service) {
+                continue;
+            }
+            let trail = [Step::Key("methods"), Step::Key(key)];
+            if !self.may.services.iter().any(|pattern| pattern.covers(service)) {
+                let what = format!("the namespace may not claim the service `{service}`");
+                self.outside(what, "services", &trail);
+            }
+            let Some(contract) = contract else { continue };
+            let names = || contract.services().iter().map(|service| &*service.full_name);
+            if !names().any(|name| name == service) {
+                let what = format!("the contract has no service `{service}`");
+                let problem = Problem::error(Tnd::UnknownMethod, what)
+                    .here(suggest::or_nothing(service, names()).unwrap_or_default())
+                    .fix(format!("name one of: {}", list(names())));
+                self.report(problem, &trail);
+            }
+        }
+    }
+
+    fn methods(&mut self, contract: &Contract) {
+        let namespace = self.namespace;
+        for key in namespace.methods.keys() {
+            let Some((service, method)) = key.split_once('/') else { continue };
+            let known = || {
+                contract
+                    .methods()
+                    .map(|(_, method)| method)
+                    .filter(move |known| &*known.service == service)
+                    .map(|known| &*known.name)
+            };
+            // A service that is unknown was named already.
+            if method == "*" || known().next().is_none() || known().any(|name| name == method) {
+                continue;
+            }
+            let problem =
+                Problem::error(Tnd::UnknownMethod, format!("there is no method `{key}`"))
+                    .here(suggest::or_nothing(method, known()).unwrap_or_default())
+                    .fix(format!("name one of: {}", list(known())));
+            self.report(problem, &[Step::Key("methods"), Step::Key(key)]);
+        }
+    }
+
+    fn upstreams(&mut self) {
+        let namespace = self.namespace;
+        for (name, upstream) in &namespace.upstreams {
+            for (index, address) in upstream.addresses.iter().enumerate() {
+                let mut trail =
+                    vec![Step::Key("upstreams"), Step::Key(name), Step::Key("address")];
+                if upstream.addresses.len() > 1 {
+                    trail.push(Step::Index(index));
+                }
+                self.address(address, &trail);
+            }
+        }
+    }
+
+    fn address(&mut self, address: &Address, trail: &[Step<'_>]) {
+        if let Address::Fixed(fixed) = address
+            && let Some(why) = never(fixed.ip())
+        {
+            let what = format!("{} may not be an upstream", fixed.ip());
+            let problem = Problem::error(Tnd::AddressForbidden, what)
+                .here(why)
+                .fix("use another address; these cannot be granted");
+            return self.report(problem, trail);
+        }
+        let loopback = match address {
+            Address::Fixed(fixed) => fixed.ip().to_canonical().is_loopback(),
+            Address::Dns { host, .. } => host == "localhost" || host.ends_with(".localhost"),
+        };
+        if loopback && !self.may.loopback {
+            let what = format!("the namespace may not reach this machine ({address})");
+            return self.outside(what, "loopback", trail);
+        }
+        let covered = self.may.upstreams.iter().any(|pattern| match (pattern, address) {
+            (UpstreamPattern::Name { host: names, ports }, Address::Dns { host, port }) => {
+                names.covers(host) && ports.contains(port)
+            }
+            (UpstreamPattern::Network { network, ports }, Address::Fixed(fixed)) => {
+                network.contains(fixed.ip()) && ports.contains(&fixed.port())
+            }
+            (UpstreamPattern::Name { .. }, Address::Fixed(_))
+            | (UpstreamPattern::Network { .. }, Address::Dns { .. }) => false,
+        });
+        if !covered {
+            self.outside(format!("the namespace may not reach {address}"), "upstreams", trail);
+        }
+    }
+
+    fn references(&mut self) {
+        let namespace = self.namespace;
+        if let ContractSource::Reflection(name) = &namespace.contract {
+            self.upstream_named(name, &[Step::Key("contract"), Step::Key("reflection")]);
+        }
+        if let Some(name) = &namespace.defaults.primary {
+            self.upstream_named(name, &[Step::Key("defaults"), Step::Key("primary")]);
+        }
+        let only = namespace.upstreams.len() == 1;
+        for (key, rules) in &namespace.methods {
+            let trail = [Step::Key("methods"), Step::Key(key), Step::Key("primary")];
+            match &rules.primary {
+                Some(name) => self.upstream_named(name, &trail),
+                None if only || namespace.defaults.primary.is_some() => {}
+                None if self.of_service(key).is_some_and(|rules| rules.primary.is_some()) => {}
+                None => {
+                    let what = format!("nobody says which upstream answers `{key}`");
+                    let problem = Problem::error(Tnd::MissingKey, what)
+                        .fix("name it with `primary` here, or for all methods under `defaults`");
+                    self.report(problem, &trail[..2]);
+                }
+            }
+        }
+    }
+
+    /// The rules of the whole service that a method belongs to.
+    fn of_service(&self, key: &str) -> Option<&MethodRules> {
+        let (service, _) = key.split_once('/')?;
+        self.namespace.methods.get(&format!("{service}/*"))
+    }
+
+    fn upstream_named(&mut self, name: &str, trail: &[Step<'_>]) {
+        let namespace = self.namespace;
+        if namespace.upstreams.contains_key(name) {
+            return;
+        }
+        let names = || namespace.upstreams.keys().map(String::as_str);
+        let problem = Problem::error(Tnd::UnknownUpstream, format!("there is no upstream `{name}`"))
+            .here(suggest::or_nothing(name, names()).unwrap_or_default())
+            .fix(match names().next() {
+                Some(_) => format!("name one of: {}", list(names())),
+                None => "describe it under `upstreams`".to_owned(),
+            });
+        self.report(problem, trail);
+    }
+
+    fn auth(&mut self) {
+        let namespace = self.namespace;
+        if namespace.defaults.auth.is_some() && !self.may.public_methods {
+            self.not_public(&[Step::Key("defaults"), Step::Key("auth")]);
+        }
+        for (key, rules) in &namespace.methods {
+            match rules.auth {
+                Some(Auth::Public) if !self.may.public_methods => {
+                    let trail = [Step::Key("methods"), Step::Key(key), Step::Key("auth")];
+                    self.not_public(&trail);
+                }
+                Some(Auth::Public) => {}
+                None if namespace.defaults.auth.is_some() => {}
+                None if self.of_service(key).is_some_and(|rules| rules.auth.is_some()) => {}
+                None => {
+                    let problem =
+                        Problem::warning(Tnd::NoAuthPolicy, format!("`{key}` has no auth policy"))
+                            .here("every call will be answered with 401")
+                            .fix("write `auth: { public: true }` here or under `defaults`");
+                    self.report(problem, &[Step::Key("methods"), Step::Key(key)]);
+                }
+            }
+        }
+    }
+
+    fn not_public(&mut self, trail: &[Step<'_>]) {
+        self.outside("the namespace may not have public methods".into(), "public_methods", trail);
+    }
+
+    fn paths(&mut self, contract: &Contract) {
+        let namespace = self.namespace;
+        let services = namespace.services();
+        for (_, method) in contract.methods() {
+            if !services.contains(&*method.service) {
+                continue;
+            }
+            for rule in &method.rules {
+                if self.may.paths.iter().any(|pattern| covers(pattern, &rule.template)) {
+                    continue;
+                }
+                let what = format!(
+                    "the namespace may not claim the path {} {} of {}",
+                    rule.http_method,
+                    rule.template.text(),
+                    method.full_name()
+                );
+                let key = key_of(namespace, method.full_name(), &method.service);
+                self.outside(what, "paths", &[Step::Key("methods"), Step::Key(&key)]);
+            }
+        }
+    }
+
+    fn faults(&mut self, contract: &Contract) {
+        for fault in contract.faults() {
+            let problem = Problem::warning(Tnd::TemplateError, cut(&fault.what))
+                .here(format!("{} {}", fault.file, fault.symbol))
+                .why("it is left out; the rest of the contract serves")
+                .fix(fault.fix.clone());
+            self.report(problem, &[Step::Key("contract")]);
+        }
+    }
+}
+
+/// The key under which a method stands in the document.
+fn key_of(namespace: &Namespace, method: &str, service: &str) -> String {
+    if namespace.methods.contains_key(method) {
+        return method.to_owned();
+    }
+    let whole = format!("{service}/*");
+    if namespace.methods.contains_key(&whole) {
+        return whole;
+    }
+    // The service is named by another of its methods.
+    let named = namespace.methods.keys().find(|key| key.split_once('/').is_some_and(|(s, _)| s == service));
+    named.cloned().unwrap_or(whole)
+}
+
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 12;
+    let all: Vec<&str> = names.collect();
+    let mut text = all.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+    if all.len() > SHOWN {
+        text.push_str(", …");
+    }
+    text
+}
+
+/// Why nobody may be given this address.
+fn never(address: IpAddr) -> Option<&'static str> {
+    match address.to_canonical() {
+        IpAddr::V4(address) if address.is_link_local() => {
+            Some("link-local addresses lead to the machine's own metadata")
+        }
+        IpAddr::V6(address) if address.is_unicast_link_local() => {
+            Some("link-local addresses lead to the machine's own metadata")
+        }
+        address if address.is_unspecified() => Some("this is no address of anybody"),
+        address if address.is_multicast() => Some("this is no address of one machine"),
+        IpAddr::V4(address) if address.is_broadcast() => {
+            Some("this is no address of one machine")
+        }
+        _ => None,
+    }
+}
+
+/// Whether every path that the template matches is granted by the pattern.
+fn covers(pattern: &PathPattern, template: &Template) -> bool {
+    let mut wanted = template.segments();
+    for segment in &pattern.segments {
+        match (segment, wanted.next()) {
+            (PatternSegment::Rest, Some(TemplateSegment::Rest)) => return true,
+            (PatternSegment::Rest, Some(_)) => return true,
+            (PatternSegment::Literal(granted), Some(TemplateSegment::Literal(text)))
+                if granted == text => {}
+            (PatternSegment::One, Some(TemplateSegment::Literal(_) | TemplateSegment::One)) => {}
+            _ => return false,
+        }
+    }
+    let verb = match (&pattern.verb, template.verb()) {
+        (VerbPattern::None, None) => true,
+        (VerbPattern::Any, Some(_)) => true,
+        (VerbPattern::Exact(granted), Some(verb)) => granted == verb,
+        _ => false,
+    };
+    wanted.next().is_none() && verb
+}
+
+/// What two namespaces, or two rules of one, both claim.
+fn together(
+    loaded: &Loaded,
+    contracts: &BTreeMap<String, Arc<Contract>>,
+    problems: &mut Vec<Problem>,
+) {
+    let mut entries = Vec::new();
+    for (namespace, _) in &loaded.namespaces {
+        let Some(contract) = contracts.get(&namespace.namespace) else { continue };
+        let services = namespace.services();
+        let methods = contract
+            .methods()
+            .filter(|(_, method)| services.contains(&*method.service))
+            .map(|(id, method)| {
+                let limits = &loaded.platform.limits;
+                let rules =
+                    namespace.resolve(&method.service, &method.name, method.kind, limits);
+                DirectoryMethod {
+                    contract: Arc::clone(contract),
+                    method: id,
+                    internal: rules.internal,
+                }
+            })
+            .collect();
+        entries.push(NamespaceEntry {
+            name: namespace.namespace.clone(),
+            hosts: namespace.hosts.clone(),
+            methods,
+            rpc_paths: namespace.rpc_paths(),
+        });
+    }
+    let Err(faults) = Directory::build(entries) else { return };
+    for fault in faults {
+        let (second, method) = &fault.second;
+        let place = loaded
+            .namespaces
+            .iter()
+            .zip(&loaded.sources)
+            .find(|((namespace, _), _)| namespace.namespace == *second);
+        let Some(((namespace, _), source)) = place else { continue };
+        let service = method.split_once('/').map_or("", |(service, _)| service);
+        let key = key_of(namespace, method, service);
+        let problem = if fault.first.0 == fault.second.0 {
+            Problem::error(Tnd::EqualRules, format!("{} is claimed twice", fault.what))
+                .here(format!("by {} and by {}", fault.first.1, fault.second.1))
+                .fix("change one of the two templates in the contract")
+        } else {
+            Problem::error(Tnd::ClaimedByAnother, format!("{} is claimed already", fault.what))
+                .why("one caller could mean either namespace")
+                .fix("claim a host of its own for one of them, or leave the method out of one")
+        };
+        problems.push(problem.at(source, &[Step::Key("methods"), Step::Key(&key)]));
+    }
+}

@@ -1,0 +1,262 @@
+//! `tandem run`: the daemon.
+//!
+//! First SIGTERM or Ctrl-C drains, the second stops at once.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+use tandem_config::document::AccessLogTarget;
+use tandem_config::{Platform, Severity};
+use tandem_gateway::observe::AccessLog;
+use tandem_gateway::tasks::Side;
+use tandem_gateway::{Gateway, Listener, Plan, StartError, net};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::check::{Contracts, problems_of, show};
+use crate::admin::{self, About, Admin, Guard};
+use crate::failure::{Exit, Failure};
+use crate::output::{self, Form};
+use crate::token;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The platform's file; the teams' files are in `teams` beside it.
+    #[arg(long, default_value = "tandem.yaml", env = "TANDEM_CONFIG")]
+    config: PathBuf,
+    /// The folder of what must be kept: the admin token.
+    #[arg(long, default_value = "data", env = "TANDEM_DATA")]
+    data: PathBuf,
+    /// Write the addresses there, as one JSON object, once listeners are open.
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+}
+
+/// How long calls under way may go on after SIGTERM (security O-2).
+const GRACE: Duration = Duration::from_secs(30);
+
+pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+    use tracing_subscriber::filter::{LevelFilter, Targets};
+    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::util::SubscriberInitExt as _;
+    let filter = Targets::new().with_default(LevelFilter::INFO).with_target("h2", LevelFilter::WARN);
+    tracing_subscriber::registry()
+        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false))
+        .with(filter)
+        .init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("side")
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::new(Exit::Failed, "no loop can be made").because(error.to_string())
+        })?;
+    runtime.block_on(serve(arguments))
+}
+
+async fn serve(arguments: &Arguments) -> Result<Exit, Failure> {
+    let (problems, loaded) = problems_of(&arguments.config);
+    show(&problems, Form::Text, "the gateway was not started");
+    let fatal = problems.iter().any(|problem| problem.severity == Severity::Error);
+    let Some((loaded, contracts)) = loaded.filter(|_| !fatal) else {
+        return Ok(Exit::Failed);
+    };
+    let side = Side::new(tokio::runtime::Handle::current());
+    let platform = loaded.platform.clone();
+    let namespaces = loaded.namespaces.into_iter().map(|(namespace, _)| namespace).collect();
+    let threads = platform
+        .threads
+        .map_or_else(|| net::allowed_cores().len(), |threads| threads.get().into());
+    let (token, token_file) = token::load_or_make(&arguments.data)?;
+    let admin_address = platform.listen.get(Platform::ADMIN).map(|listen| listen.address);
+    for name in [Platform::ADMIN, Platform::METRICS] {
+        if let Some(listen) = platform.listen.get(name)
+            && !admin::may_listen(listen.address)
+        {
+            return Err(Failure::new(
+                Exit::Failed,
+                format!("listener `{name}` may stand on loopback only"),
+            )
+            .coded("TND0004")
+            .because("another address needs TLS with client certificates, which is not built yet")
+            .fix(format!("write `listen: {{ {name}: {{ address: 127.0.0.1:9080 }} }}`")));
+        }
+    }
+    // The ports of the admin side are opened first, so that a taken one ends the start at once.
+    let admin_socket = admin_address.map(|address| open(Platform::ADMIN, address)).transpose()?;
+    let metrics_address = platform.listen.get(Platform::METRICS).map(|listen| listen.address);
+    let metrics_socket =
+        metrics_address.map(|address| open(Platform::METRICS, address)).transpose()?;
+
+    let plan = plan(&platform, namespaces, contracts, threads, &side)?;
+    let gateway = Gateway::start(plan, side.clone()).await.map_err(not_started)?;
+
+    let mut listeners: BTreeMap<String, SocketAddr> = gateway.addresses().clone();
+    for (name, socket) in
+        [(Platform::ADMIN, &admin_socket), (Platform::METRICS, &metrics_socket)]
+    {
+        if let Some(address) = socket.as_ref().and_then(|socket| socket.local_addr().ok()) {
+            listeners.insert(name.to_owned(), address);
+        }
+    }
+    let about = Arc::new(About {
+        version: env!("CARGO_PKG_VERSION"),
+        listeners: listeners.clone(),
+        threads,
+    });
+    let mut admin_tasks = Vec::new();
+    for (name, socket) in [(Platform::ADMIN, admin_socket), (Platform::METRICS, metrics_socket)] {
+        let (Some(socket), Some(address)) = (socket, listeners.get(name)) else { continue };
+        let guard = Arc::new(Guard::new(token.clone(), *address));
+        let admin = Admin { view: gateway.view(), guard, about: Arc::clone(&about) };
+        let routes = if name == Platform::ADMIN {
+            admin::routes(admin)
+        } else {
+            admin::metrics_routes(admin)
+        };
+        let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
+        admin_tasks.push(side.start(async move {
+            if let Err(error) = axum::serve(socket, routes).await {
+                tracing::error!(%error, "the admin listener ended");
+            }
+        }));
+    }
+    say_ready(arguments, &listeners, &token_file)?;
+
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+    let interrupted = tokio::select! {
+        _ = terminate.recv() => false,
+        _ = interrupt.recv() => true,
+    };
+    tracing::info!("draining");
+    for task in admin_tasks {
+        task.abort();
+    }
+    let exit = if interrupted { Exit::Interrupted } else { Exit::Fine };
+    tokio::select! {
+        stopped = gateway.stop() => {
+            tracing::info!(took_ms = u64::try_from(stopped.took.as_millis()).unwrap_or(u64::MAX), "stopped");
+        }
+        _ = terminate.recv() => tracing::warn!("stopped at once"),
+        _ = interrupt.recv() => tracing::warn!("stopped at once"),
+    }
+    Ok(exit)
+}
+
+fn plan(
+    platform: &Platform,
+    namespaces: Vec<tandem_config::Namespace>,
+    contracts: Contracts,
+    threads: usize,
+    side: &Side,
+) -> Result<Plan, Failure> {
+    let mut listeners: Vec<(Listener, SocketAddr)> = platform
+        .public_listeners()
+        .map(|(name, listen)| (listener(name, listen, false), listen.address))
+        .collect();
+    if let Some(listen) = platform.listen.get(Platform::INTERNAL) {
+        listeners.push((listener(Platform::INTERNAL, listen, true), listen.address));
+    }
+    let out: Option<Box<dyn std::io::Write + Send>> = match &platform.observe.access_log.to {
+        AccessLogTarget::None => None,
+        AccessLogTarget::Stdout => Some(Box::new(std::io::stdout())),
+        AccessLogTarget::File(path) => Some(Box::new(log_file(path)?)),
+    };
+    Ok(Plan {
+        listeners,
+        threads,
+        limits: platform.limits.clone(),
+        namespaces,
+        contracts,
+        access_log: out.map(|out| AccessLog::start(side, out)),
+        grace: GRACE,
+    })
+}
+
+fn listener(name: &str, listen: &tandem_config::document::Listen, internal: bool) -> Listener {
+    Listener {
+        name: name.into(),
+        internal,
+        hosts: listen.hosts.clone(),
+        reflection: listen.offer.reflection,
+        health: listen.offer.health,
+    }
+}
+
+fn log_file(path: &Path) -> Result<std::fs::File, Failure> {
+    std::fs::OpenOptions::new().create(true).append(true).open(path).map_err(|error| {
+        Failure::new(Exit::Failed, "the access log cannot be opened")
+            .because(format!("{}: {error}", path.display()))
+            .fix("name another file in `observe.access_log.to`")
+    })
+}
+
+fn open(name: &str, address: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
+    net::listen(address).map_err(|error| port(name, address, &error))
+}
+
+fn port(name: &str, address: SocketAddr, error: &std::io::Error) -> Failure {
+    let taken = error.kind() == std::io::ErrorKind::AddrInUse;
+    let what = format!("listener `{name}` cannot be opened");
+    let failure = Failure::new(Exit::Failed, what).because(format!("{address}: {error}"));
+    if taken {
+        failure
+            .coded("TND0001")
+            .fix(format!("end the program that holds the port, or change `listen.{name}.address`"))
+    } else {
+        failure.fix(format!("change `listen.{name}.address`"))
+    }
+}
+
+fn not_started(error: StartError) -> Failure {
+    match &error {
+        StartError::Listen { name, address, source } => port(name, *address, source),
+        StartError::Thread(source) => {
+            Failure::new(Exit::Failed, error.to_string()).because(source.to_string())
+        }
+        StartError::Snapshot(what) => {
+            Failure::new(Exit::Failed, "the namespaces do not fit together")
+                .coded("TND0111")
+                .because(what.clone())
+        }
+    }
+}
+
+fn no_signals(error: std::io::Error) -> Failure {
+    Failure::new(Exit::Failed, "signals cannot be caught").because(error.to_string())
+}
+
+fn say_ready(
+    arguments: &Arguments,
+    listeners: &BTreeMap<String, SocketAddr>,
+    token_file: &Path,
+) -> Result<(), Failure> {
+    let mut line = String::from("  gateway");
+    for (name, address) in listeners {
+        line.push_str(&format!("   {name} http://{address}"));
+    }
+    output::talk(&line);
+    if listeners.contains_key(Platform::ADMIN) {
+        output::talk(&format!("  admin token in {} (0600)", token_file.display()));
+    }
+    let Some(file) = &arguments.ready_file else { return Ok(()) };
+    let mut ready = serde_json::Map::new();
+    for (name, address) in listeners {
+        ready.insert(name.clone(), json!(address.to_string()));
+    }
+    ready.insert("admin_token_file".into(), json!(token_file.display().to_string()));
+    // Written aside and renamed, so that nobody reads half of it.
+    let aside = file.with_extension("part");
+    std::fs::write(&aside, format!("{}\n", serde_json::Value::Object(ready)))
+        .and_then(|()| std::fs::rename(&aside, file))
+        .map_err(|error| {
+            Failure::new(Exit::Failed, "the ready file cannot be written")
+                .because(format!("{}: {error}", file.display()))
+        })
+}
