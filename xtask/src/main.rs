@@ -1,1 +1,63 @@
-fn main() {}
+//! What stands behind `./x`: set-up, demo, tests, gates.
+//!
+//! std and serde_json only, so that a cold clone answers within seconds. One file a command.
+
+#![allow(clippy::print_stdout, reason = "a task talks to the person who started it")]
+
+mod crate_line;
+mod demo;
+mod http;
+mod process;
+mod supply;
+mod test;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.split_first() {
+        Some((&"test", rest)) => test::run(rest),
+        Some((&"demo", rest)) => demo::run(rest),
+        Some((&"build", [])) => process::cargo(&["build", "--release", "--locked", "-p", "tandem"]),
+        Some((&"cases", [])) => demo::build_cases(true, true).map(drop),
+        Some((&"supply", [])) => supply::run(),
+        Some((&"crate-line", [])) => crate_line::run(),
+        Some((&"conformance", rest)) => not_built(
+            rest,
+            "conformance",
+            "ProtoJSON comes with the codec, gRPC interop with streams",
+        ),
+        Some((&"bench", rest)) => {
+            not_built(rest, "bench", "the first figures come with the codec (`./x bench codec`)")
+        }
+        Some((&"fuzz", rest)) => not_built(
+            rest,
+            "fuzz",
+            "targets come with the codec; their corpora will run in ./x test",
+        ),
+        _ => Err(
+            "usage: ./x demo [--once] [--rust-only] | test | build | cases | supply | crate-line"
+                .into(),
+        ),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) if why.is_empty() => ExitCode::FAILURE,
+        Err(why) => {
+            eprintln!("error: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A word that is agreed and has nothing behind it yet says so; asked for a suite it fails.
+fn not_built(rest: &[&str], word: &str, what: &str) -> Result<(), String> {
+    match rest.first() {
+        None => {
+            println!("no {word} suite is built yet: {what}");
+            Ok(())
+        }
+        Some(suite) => Err(format!("there is no {word} suite `{suite}` yet: {what}")),
+    }
+}

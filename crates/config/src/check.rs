@@ -24,6 +24,7 @@ use crate::source::{Source, Step, cut};
 use crate::suggest;
 
 /// The contract of a namespace that names a descriptor set; `None` where it comes by reflection.
+#[expect(clippy::result_large_err, reason = "a problem is made once, and shown")]
 pub fn contract_of(loaded: &Loaded, namespace: &str) -> Option<Result<Contract, Problem>> {
     let index =
         loaded.namespaces.iter().position(|(document, _)| document.namespace == namespace)?;
@@ -154,10 +155,9 @@ impl Claims<'_> {
             if method == "*" || known().next().is_none() || known().any(|name| name == method) {
                 continue;
             }
-            let problem =
-                Problem::error(Tnd::UnknownMethod, format!("there is no method `{key}`"))
-                    .here(suggest::or_nothing(method, known()).unwrap_or_default())
-                    .fix(format!("name one of: {}", list(known())));
+            let problem = Problem::error(Tnd::UnknownMethod, format!("there is no method `{key}`"))
+                .here(suggest::or_nothing(method, known()).unwrap_or_default())
+                .fix(format!("name one of: {}", list(known())));
             self.report(problem, &[Step::Key("methods"), Step::Key(key)]);
         }
     }
@@ -166,8 +166,7 @@ impl Claims<'_> {
         let namespace = self.namespace;
         for (name, upstream) in &namespace.upstreams {
             for (index, address) in upstream.addresses.iter().enumerate() {
-                let mut trail =
-                    vec![Step::Key("upstreams"), Step::Key(name), Step::Key("address")];
+                let mut trail = vec![Step::Key("upstreams"), Step::Key(name), Step::Key("address")];
                 if upstream.addresses.len() > 1 {
                     trail.push(Step::Index(index));
                 }
@@ -246,12 +245,13 @@ impl Claims<'_> {
             return;
         }
         let names = || namespace.upstreams.keys().map(String::as_str);
-        let problem = Problem::error(Tnd::UnknownUpstream, format!("there is no upstream `{name}`"))
-            .here(suggest::or_nothing(name, names()).unwrap_or_default())
-            .fix(match names().next() {
-                Some(_) => format!("name one of: {}", list(names())),
-                None => "describe it under `upstreams`".to_owned(),
-            });
+        let problem =
+            Problem::error(Tnd::UnknownUpstream, format!("there is no upstream `{name}`"))
+                .here(suggest::or_nothing(name, names()).unwrap_or_default())
+                .fix(match names().next() {
+                    Some(_) => format!("name one of: {}", list(names())),
+                    None => "describe it under `upstreams`".to_owned(),
+                });
         self.report(problem, trail);
     }
 
@@ -328,7 +328,8 @@ fn key_of(namespace: &Namespace, method: &str, service: &str) -> String {
         return whole;
     }
     // The service is named by another of its methods.
-    let named = namespace.methods.keys().find(|key| key.split_once('/').is_some_and(|(s, _)| s == service));
+    let named =
+        namespace.methods.keys().find(|key| key.split_once('/').is_some_and(|(s, _)| s == service));
     named.cloned().unwrap_or(whole)
 }
 
@@ -353,9 +354,7 @@ fn never(address: IpAddr) -> Option<&'static str> {
         }
         address if address.is_unspecified() => Some("this is no address of anybody"),
         address if address.is_multicast() => Some("this is no address of one machine"),
-        IpAddr::V4(address) if address.is_broadcast() => {
-            Some("this is no address of one machine")
-        }
+        IpAddr::V4(address) if address.is_broadcast() => Some("this is no address of one machine"),
         _ => None,
     }
 }
@@ -397,8 +396,7 @@ fn together(
             .filter(|(_, method)| services.contains(&*method.service))
             .map(|(id, method)| {
                 let limits = &loaded.platform.limits;
-                let rules =
-                    namespace.resolve(&method.service, &method.name, method.kind, limits);
+                let rules = namespace.resolve(&method.service, &method.name, method.kind, limits);
                 DirectoryMethod {
                     contract: Arc::clone(contract),
                     method: id,

@@ -56,7 +56,8 @@ pub(crate) fn read_below(
     let folder = folder.canonicalize()?;
     let path = folder.join(relative).canonicalize()?;
     if !path.starts_with(&folder) {
-        let error = io::Error::new(io::ErrorKind::PermissionDenied, "a link leads out of the folder");
+        let error =
+            io::Error::new(io::ErrorKind::PermissionDenied, "a link leads out of the folder");
         return Err(error.into());
     }
     read(&path, bytes_max)
@@ -76,9 +77,9 @@ pub(crate) fn documents(folder: &Path) -> Result<Vec<PathBuf>, FileFault> {
         }
         let path = entry?.path();
         let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        let document = path
-            .extension()
-            .is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known));
+        let document = path.extension().is_some_and(|extension| {
+            ["yaml", "yml", "json"].iter().any(|known| extension == *known)
+        });
         if document && !hidden {
             paths.push(path);
         }

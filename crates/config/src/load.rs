@@ -25,7 +25,6 @@ pub struct Loaded {
     pub platform: Platform,
     /// Each with the path of its file, in the order of the files' names.
     pub namespaces: Vec<(Namespace, PathBuf)>,
-    pub(crate) platform_source: Arc<Source>,
     /// Beside `namespaces`.
     pub(crate) sources: Vec<Arc<Source>>,
 }
@@ -138,8 +137,8 @@ fn from_files(
     }
     two_files_of_one_namespace(&namespaces, &sources, &mut problems);
     match platform {
-        Some((platform, platform_source)) if problems.is_empty() => {
-            let loaded = Loaded { platform, namespaces, platform_source, sources };
+        Some((platform, _source)) if problems.is_empty() => {
+            let loaded = Loaded { platform, namespaces, sources };
             let over = over_quota(&loaded);
             if over.is_empty() { Ok(loaded) } else { Err(over) }
         }

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 /// A file that was read.
 #[derive(Debug)]
-pub struct Source {
+pub(crate) struct Source {
     /// As people name it: relative to the folder of `tandem.yaml`.
     pub name: String,
     pub text: String,

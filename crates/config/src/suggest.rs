@@ -41,10 +41,8 @@ fn distance(one: &[char], other: &[char]) -> usize {
         for (column, opposite) in other.iter().enumerate() {
             let exchanged = last[column] + usize::from(letter != opposite);
             let mut best = exchanged.min(last[column + 1] + 1).min(now[column] + 1);
-            let swapped = row > 0
-                && column > 0
-                && *letter == other[column - 1]
-                && one[row - 1] == *opposite;
+            let swapped =
+                row > 0 && column > 0 && *letter == other[column - 1] && one[row - 1] == *opposite;
             if swapped {
                 best = best.min(before[column - 1] + 1);
             }

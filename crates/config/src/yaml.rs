@@ -185,7 +185,9 @@ pub(crate) fn parse(text: &str) -> Result<Node, YamlFault> {
                 format!("{REPLAYED_EVENTS_MAX} values behind anchors")
             }
             BudgetBreach::Documents { .. } => "one document in a file".to_owned(),
-            BudgetBreach::MergeKeys { .. } => return Err(YamlFault { kind: YamlFaultKind::MergeKey, span }),
+            BudgetBreach::MergeKeys { .. } => {
+                return Err(YamlFault { kind: YamlFaultKind::MergeKey, span });
+            }
             _ => format!("{NODES_MAX} values"),
         }),
         Error::AliasReplayLimitExceeded { .. }

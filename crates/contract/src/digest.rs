@@ -46,7 +46,9 @@ pub(crate) fn of_service(contract: &Contract, service: &Service) -> [u8; 32] {
     let mut reached = BTreeSet::new();
     while let Some(id) = todo.pop() {
         if reached.insert(id) {
-            todo.extend(contract.message(id).fields.iter().filter_map(|field| field.kind.message()));
+            todo.extend(
+                contract.message(id).fields.iter().filter_map(|field| field.kind.message()),
+            );
         }
     }
     let mut types: Vec<_> = reached.into_iter().map(|id| contract.message(id)).collect();

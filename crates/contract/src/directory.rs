@@ -155,9 +155,8 @@ impl Directory {
                 by_host.entry(host).or_default().push(number);
             }
         }
-        let unhosted: Vec<usize> = (0..namespaces.len())
-            .filter(|number| namespaces[*number].hosts.is_empty())
-            .collect();
+        let unhosted: Vec<usize> =
+            (0..namespaces.len()).filter(|number| namespaces[*number].hosts.is_empty()).collect();
         let fill = |numbers: &[usize], internal: bool, faults: &mut Vec<DirectoryFault>| {
             let mut table = Table::default();
             for number in numbers {
@@ -181,9 +180,10 @@ impl Directory {
         let all = |first: &[usize]| -> Vec<usize> {
             let mut order = first.to_vec();
             order.extend(unhosted.iter().filter(|number| !first.contains(number)));
-            order.extend((0..namespaces.len()).filter(|number| {
-                !first.contains(number) && !unhosted.contains(number)
-            }));
+            order.extend(
+                (0..namespaces.len())
+                    .filter(|number| !first.contains(number) && !unhosted.contains(number)),
+            );
             order
         };
         directory.internal = fill(&all(&[]), true, &mut lawful);
@@ -227,14 +227,13 @@ impl Directory {
         match table.rest.find(http_method, &path) {
             (Match::Found(&(method, rule)), split) => {
                 let indexed = self.method(method);
-                let variables =
-                    &indexed.contract.method(indexed.method).rules[rule].variables;
+                let variables = &indexed.contract.method(indexed.method).rules[rule].variables;
                 let values = trie::values(variables, &path, split);
                 RestMatch::Found { method, rule, values }
             }
-            (Match::WrongMethod(allow), _) => RestMatch::WrongMethod {
-                allow: allow.into_iter().map(str::to_owned).collect(),
-            },
+            (Match::WrongMethod(allow), _) => {
+                RestMatch::WrongMethod { allow: allow.into_iter().map(str::to_owned).collect() }
+            }
             (Match::NotFound, _) => RestMatch::NotFound,
         }
     }

@@ -271,13 +271,10 @@ fn custom(kind: &str) -> Result<HttpMethod, RuleFault> {
     match kind {
         "*" => Ok(HttpMethod::Any),
         "" => Err(simple("custom without a kind", "name an HTTP method")),
-        "CONNECT" | "TRACE" => Err(simple(
-            format!("custom kind `{kind}` is never served"),
-            "use another method",
-        )),
-        kind if kind.len() <= 24 && kind.bytes().all(token) => {
-            Ok(HttpMethod::Custom(kind.into()))
+        "CONNECT" | "TRACE" => {
+            Err(simple(format!("custom kind `{kind}` is never served"), "use another method"))
         }
+        kind if kind.len() <= 24 && kind.bytes().all(token) => Ok(HttpMethod::Custom(kind.into())),
         kind => Err(simple(format!("custom kind `{kind}` is no HTTP method"), "use a token")),
     }
 }

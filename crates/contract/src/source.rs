@@ -287,9 +287,7 @@ impl Builder {
         let values: Vec<(Box<str>, i32)> = proto
             .value
             .iter()
-            .map(|value| {
-                (value.name.as_deref().unwrap_or("").into(), value.number.unwrap_or(0))
-            })
+            .map(|value| (value.name.as_deref().unwrap_or("").into(), value.number.unwrap_or(0)))
             .collect();
         let by_name = values.iter().map(|(name, number)| (name.clone(), *number)).collect();
         let mut by_number = HashMap::new();
@@ -387,9 +385,10 @@ impl Builder {
             })?;
         let type_name = proto.type_name.as_deref().unwrap_or("").trim_start_matches('.');
         let message = || {
-            self.message_names.get(type_name).copied().ok_or_else(|| {
-                (format!("its type `{type_name}` is not in the contract"), FIX_SET)
-            })
+            self.message_names
+                .get(type_name)
+                .copied()
+                .ok_or_else(|| (format!("its type `{type_name}` is not in the contract"), FIX_SET))
         };
         let kind = match proto.r#type {
             Some(Type::TYPE_DOUBLE) => Kind::Double,
@@ -450,9 +449,9 @@ impl Builder {
         let options = proto.options.as_option();
         let packed = repeated
             && kind.packable()
-            && options.and_then(|options| options.packed).unwrap_or(
-                features.repeated_field_encoding == RepeatedFieldEncoding::Packed,
-            );
+            && options
+                .and_then(|options| options.packed)
+                .unwrap_or(features.repeated_field_encoding == RepeatedFieldEncoding::Packed);
         let json_name = match &proto.json_name {
             Some(json_name) => json_name.as_str().into(),
             None => json_name_of(&name).into(),
@@ -513,10 +512,8 @@ impl Builder {
                 let (rules, faults) =
                     http_rule::of_options(&options.encode_to_vec(), &self.messages, input, output);
                 for (column, what, fix) in faults {
-                    self.faults.push(ContractFault {
-                        column,
-                        ..fault(file, &full_name, what, &fix)
-                    });
+                    self.faults
+                        .push(ContractFault { column, ..fault(file, &full_name, what, &fix) });
                 }
                 rules
             }

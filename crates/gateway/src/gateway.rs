@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tandem_config::document::PlatformLimits;
 use tandem_config::Namespace;
+use tandem_config::document::PlatformLimits;
 use tandem_contract::Contract;
 use tokio::sync::watch;
 
@@ -100,11 +100,8 @@ impl Gateway {
         let mut sockets = Vec::new();
         let mut addresses = BTreeMap::new();
         for (listener, address) in listeners {
-            let failed = |source| StartError::Listen {
-                name: listener.name.to_string(),
-                address,
-                source,
-            };
+            let failed =
+                |source| StartError::Listen { name: listener.name.to_string(), address, source };
             let socket = net::listen(address).map_err(failed)?;
             let bound = socket.local_addr().map_err(failed)?;
             addresses.insert(listener.name.to_string(), bound);
@@ -125,8 +122,7 @@ impl Gateway {
         };
         let threads = Threads::start(threads, &common).map_err(StartError::Thread)?;
         metrics.add_shards(threads.counters.clone());
-        let room =
-            Room::new(process_limits.connections, process_limits.connections_per_source);
+        let room = Room::new(process_limits.connections, process_limits.connections_per_source);
         let acceptors = Side::new(tokio::runtime::Handle::current());
         for (listener, socket) in sockets {
             let totals = Arc::clone(metrics.totals());
@@ -142,16 +138,7 @@ impl Gateway {
             acceptors.start(accepting);
         }
         reconciler.fetch_missing(&side, &drain);
-        Ok(Gateway {
-            addresses,
-            reconciler,
-            metrics,
-            side,
-            begin_drain,
-            drain,
-            threads,
-            acceptors,
-        })
+        Ok(Gateway { addresses, reconciler, metrics, side, begin_drain, drain, threads, acceptors })
     }
 
     /// Where each listener listens, by its name.
@@ -235,12 +222,8 @@ impl View {
     }
 
     fn spans(&self, wanted: impl Fn(&Span) -> bool) -> Vec<Span> {
-        let mut spans: Vec<Span> = self
-            .metrics
-            .shards()
-            .iter()
-            .flat_map(|shard| shard.spans(&wanted))
-            .collect();
+        let mut spans: Vec<Span> =
+            self.metrics.shards().iter().flat_map(|shard| shard.spans(&wanted)).collect();
         spans.sort_by_key(|span| span.started);
         spans
     }

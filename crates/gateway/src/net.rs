@@ -21,8 +21,7 @@ const BACKLOG: i32 = 1024;
 /// # Errors
 /// What the system says: the port is taken, the address is not ours, no right.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket =
-        Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restarted gateway may listen again at once, while old connections still time out.
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
@@ -68,8 +67,7 @@ pub async fn connect(address: SocketAddr, limit: Duration) -> io::Result<TcpStre
 /// # Errors
 /// What the resolver says; an answer without addresses is `NotFound`.
 pub async fn resolve(host: &str, port: u16, most: usize) -> io::Result<Vec<SocketAddr>> {
-    let found: Vec<SocketAddr> =
-        tokio::net::lookup_host((host, port)).await?.take(most).collect();
+    let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.take(most).collect();
     if found.is_empty() {
         return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
     }

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderValue};
 use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderValue};
 use tandem_contract::directory::Audience;
 use tandem_contract::{Contract, fields};
 use tandem_protocol::envelope::{self, EnvelopeReader};
@@ -53,9 +53,7 @@ impl Service {
             {
                 Some(Service::Reflection)
             }
-            "/grpc.health.v1.Health/Check" if grpc && listener.health => {
-                Some(Service::HealthCheck)
-            }
+            "/grpc.health.v1.Health/Check" if grpc && listener.health => Some(Service::HealthCheck),
             _ => None,
         }
     }

@@ -41,11 +41,7 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Carries one call. Dropping the future cancels it, at the upstream too.
-pub(crate) async fn carry(
-    thread: &Rc<Thread>,
-    origin: &Rc<Origin>,
-    incoming: Incoming,
-) -> Answer {
+pub(crate) async fn carry(thread: &Rc<Thread>, origin: &Rc<Origin>, incoming: Incoming) -> Answer {
     let shape = shape_of(&incoming);
     let call = Call::begin(thread, origin, &incoming);
     // A record of its own for the case that the call's is lost in the panic.
@@ -84,9 +80,8 @@ pub(crate) struct Call {
 
 impl Call {
     fn begin(thread: &Rc<Thread>, origin: &Rc<Origin>, incoming: &Incoming) -> Call {
-        let text = |name: &HeaderName| {
-            incoming.headers.get(name).and_then(|value| value.to_str().ok())
-        };
+        let text =
+            |name: &HeaderName| incoming.headers.get(name).and_then(|value| value.to_str().ok());
         let request_id: Arc<str> = match text(&REQUEST_ID) {
             Some(id) if identity::request_id_is_usable(id) => id.into(),
             _ => identity::make_request_id(rand::random()).into(),
@@ -268,13 +263,8 @@ async fn carry_call(call: Call, incoming: Incoming) -> Answer {
         }
         (CallerProtocol::Rest | CallerProtocol::Grpc, _) => {
             let tracestate = incoming.headers.get(&TRACESTATE);
-            let request = grpc::Request {
-                plan,
-                upstream,
-                metadata,
-                tracestate,
-                deadline: admitted.deadline,
-            };
+            let request =
+                grpc::Request { plan, upstream, metadata, tracestate, deadline: admitted.deadline };
             match grpc::carry(&call, request, incoming.body, &mut record).await {
                 Ok(answer) => answer.with(record),
                 Err(refusal) => call.refused(&refusal, shape, record),
@@ -336,4 +326,12 @@ fn refusal_of(error: &SendError) -> Refusal {
 
 fn deadline_exceeded() -> Refusal {
     Refusal::new(Reason::Deadline, "the deadline of the call has passed")
+}
+
+/// An upstream that is told the time left, rounded down, gives up a moment before we do. What it
+/// says then is that the deadline has passed, whatever code it chose (tonic says CANCELLED).
+fn gave_up_for_time(said: &status::Status, deadline: Option<Instant>) -> bool {
+    const ROUNDING: std::time::Duration = std::time::Duration::from_millis(5);
+    said.code == status::Code::Cancelled
+        && deadline.is_some_and(|deadline| Instant::now() + ROUNDING >= deadline)
 }

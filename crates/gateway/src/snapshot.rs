@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use tandem_config::Namespace;
+use tandem_config::document::Address;
 use tandem_config::document::Bounds;
 use tandem_config::document::PlatformLimits;
-use tandem_config::document::Address;
 use tandem_contract::directory::{Directory, DirectoryFault, DirectoryMethod, NamespaceEntry};
 use tandem_contract::{Contract, HttpRule, MethodId, MethodKind};
 
@@ -57,11 +57,7 @@ impl MethodPlan {
 impl Snapshot {
     /// Nothing is served.
     pub(crate) fn empty() -> Snapshot {
-        Snapshot {
-            directory: Directory::empty(),
-            methods: Vec::new(),
-            waiting: BTreeSet::new(),
-        }
+        Snapshot { directory: Directory::empty(), methods: Vec::new(), waiting: BTreeSet::new() }
     }
 
     /// Builds the tables of all namespaces that have a contract.
@@ -107,9 +103,7 @@ impl Snapshot {
                     method: id,
                     kind: method.kind,
                     path: path.expect("names of services and methods are identifiers"),
-                    primary: resolved
-                        .primary
-                        .and_then(|name| upstreams.get(&name).map(Arc::clone)),
+                    primary: resolved.primary.and_then(|name| upstreams.get(&name).map(Arc::clone)),
                     public: resolved.auth.is_some(),
                     deadline: resolved.deadline,
                     message_bytes_max: usize::try_from(resolved.message_bytes_max)
@@ -158,9 +152,7 @@ pub(crate) fn upstreams_of(namespace: &Namespace) -> BTreeMap<String, Arc<Upstre
 fn address_of(address: &Address) -> UpstreamAddress {
     match address {
         Address::Fixed(address) => UpstreamAddress::Fixed(*address),
-        Address::Dns { host, port } => {
-            UpstreamAddress::Name { host: host.clone(), port: *port }
-        }
+        Address::Dns { host, port } => UpstreamAddress::Name { host: host.clone(), port: *port },
     }
 }
 

@@ -151,8 +151,8 @@ impl Threads {
             let open = Arc::clone(&open_streams);
             let runtime_made = std::sync::mpsc::sync_channel(1);
             let (said, heard) = runtime_made;
-            let handle = std::thread::Builder::new().name(format!("data-{index}")).spawn(
-                move || {
+            let handle =
+                std::thread::Builder::new().name(format!("data-{index}")).spawn(move || {
                     let runtime = tokio::runtime::Builder::new_current_thread()
                         .enable_all()
                         .build_local(tokio::runtime::LocalOptions::default());
@@ -172,8 +172,7 @@ impl Threads {
                         tracing::debug!(%error, core, "a data thread is not pinned");
                     }
                     runtime.block_on(run(index, common, open, Rc::new(Shard::new(parts)), taken));
-                },
-            )?;
+                })?;
             heard.recv().map_err(|_gone| io::Error::other("a data thread ended at once"))??;
             doors.push(Door { hand, open_streams, given: AtomicUsize::new(0) });
             counters.push(reader);

@@ -12,8 +12,7 @@ use std::time::Duration;
 /// INVALID_ARGUMENT.
 pub fn parse_grpc_timeout(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit())
-    {
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     let number: u64 = digits.parse().ok()?;
@@ -42,7 +41,11 @@ pub fn format_grpc_timeout(left: Duration) -> String {
 }
 
 /// The time for a call: the smaller of what its caller asks and what its route allows.
-pub fn clamp(caller: Option<Duration>, default: Option<Duration>, max: Option<Duration>) -> Option<Duration> {
+pub fn clamp(
+    caller: Option<Duration>,
+    default: Option<Duration>,
+    max: Option<Duration>,
+) -> Option<Duration> {
     match (caller, max) {
         (Some(caller), Some(max)) => Some(caller.min(max)),
         (Some(caller), None) => Some(caller),

@@ -92,8 +92,7 @@ impl EnvelopeReader {
         if self.failed {
             return None;
         }
-        let waiting: &[u8] =
-            if self.gathered.is_empty() { &self.chunk } else { &self.gathered };
+        let waiting: &[u8] = if self.gathered.is_empty() { &self.chunk } else { &self.gathered };
         let first = waiting.first_chunk::<HEAD>()?;
         let (compressed, bytes) = match head(first, self.limit) {
             Ok(head) => head,

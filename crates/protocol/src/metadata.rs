@@ -58,13 +58,24 @@ fn inbound(name: &str, protocol: CallerProtocol) -> Inbound {
         name
     };
     match name {
-        "connection" | "keep-alive" | "proxy-connection" | "proxy-authenticate"
-        | "proxy-authorization" | "te" | "trailer" | "transfer-encoding" | "upgrade"
+        "connection"
+        | "keep-alive"
+        | "proxy-connection"
+        | "proxy-authenticate"
+        | "proxy-authorization"
+        | "te"
+        | "trailer"
+        | "transfer-encoding"
+        | "upgrade"
         | "http2-settings" => Inbound::Drop,
-        "content-length" | "content-type" | "content-encoding" | "content-range"
-        | "content-language" | "content-location" | "content-md5" | "content-disposition" => {
-            Inbound::Drop
-        }
+        "content-length"
+        | "content-type"
+        | "content-encoding"
+        | "content-range"
+        | "content-language"
+        | "content-location"
+        | "content-md5"
+        | "content-disposition" => Inbound::Drop,
         "host" | "accept-encoding" | "expect" => Inbound::Drop,
         "x-request-id" | "traceparent" | "tracestate" => Inbound::Drop,
         "forwarded" => Inbound::Drop,
@@ -148,12 +159,9 @@ fn printable(value: &HeaderValue) -> bool {
 
 /// Unpadded, and never encoded twice (M-3).
 fn canonical_binary(name: &HeaderName, part: &[u8]) -> Result<HeaderValue, Refusal> {
-    let malformed = |what: &str| {
-        Refusal::new(Reason::Malformed, format!("the header {name} {what}"))
-    };
-    let decoded = BASE64
-        .decode(part.trim_ascii())
-        .map_err(|_error| malformed("is no base64"))?;
+    let malformed =
+        |what: &str| Refusal::new(Reason::Malformed, format!("the header {name} {what}"));
+    let decoded = BASE64.decode(part.trim_ascii()).map_err(|_error| malformed("is no base64"))?;
     if decoded.len() > BINARY_BYTES_MOST {
         return Err(malformed("has more than 8 KiB"));
     }
@@ -272,10 +280,7 @@ mod tests {
             ("authorization", "Bearer x"),
             ("x-real-ip", "1"),
         ];
-        assert_eq!(
-            passed(&sent, CallerProtocol::Rest, OUTSIDE),
-            ["authorization", "x-real-ip"]
-        );
+        assert_eq!(passed(&sent, CallerProtocol::Rest, OUTSIDE), ["authorization", "x-real-ip"]);
         assert_eq!(
             passed(&sent, CallerProtocol::Grpc, OUTSIDE),
             ["authorization", "grpc-encoding", "x-real-ip"]
@@ -329,7 +334,8 @@ mod tests {
         let mut grpc = HeaderMap::new();
         trailers_to_caller(&trailers, CallerProtocol::Grpc, &mut grpc);
         assert_eq!(grpc, headers(&[("tandem-sequence", "7")]));
-        let head = headers(&[("content-type", "application/grpc"), ("grpc-encoding", "gzip"), ("a", "b")]);
+        let head =
+            headers(&[("content-type", "application/grpc"), ("grpc-encoding", "gzip"), ("a", "b")]);
         assert_eq!(head_to_caller(&head, CallerProtocol::Rest), headers(&[("a", "b")]));
     }
 

@@ -182,9 +182,7 @@ impl Refusal {
                 "the answer of the service cannot be written as JSON",
             )
             .logged(fault.to_string()),
-            FaultKind::TooLarge => {
-                Refusal::new(Reason::UpstreamTooLarge, fault.reason.clone())
-            }
+            FaultKind::TooLarge => Refusal::new(Reason::UpstreamTooLarge, fault.reason.clone()),
         }
     }
 
@@ -333,7 +331,10 @@ mod tests {
             let answer = refusal.render(Shape::Rest);
             assert_eq!(answer.status.as_u16(), rest, "{reason:?}");
             let body = String::from_utf8(answer.body.to_vec()).unwrap();
-            assert!(body.starts_with(&format!("{{\"code\":{code},\"message\":\"because\"")), "{body}");
+            assert!(
+                body.starts_with(&format!("{{\"code\":{code},\"message\":\"because\"")),
+                "{body}"
+            );
 
             let answer = refusal.render(Shape::Grpc);
             match grpc {

@@ -78,9 +78,8 @@ const STANDARD_DETAILS: &[u8] = include_bytes!("error_details.binpb");
 
 fn standard_details() -> &'static Contract {
     static CONTRACT: OnceLock<Contract> = OnceLock::new();
-    CONTRACT.get_or_init(|| {
-        Contract::from_descriptor_set(STANDARD_DETAILS).expect("a test reads it")
-    })
+    CONTRACT
+        .get_or_init(|| Contract::from_descriptor_set(STANDARD_DETAILS).expect("a test reads it"))
 }
 
 fn put_string(text: &str, out: &mut Vec<u8>) {

@@ -4,8 +4,8 @@
 //! protocols E-1, E-4, E-8, E-9, E-10.
 
 use base64::Engine as _;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tandem_contract::fields;
@@ -189,8 +189,7 @@ pub fn from_trailers(trailers: &HeaderMap) -> Option<Status> {
     let Some(number) = number else {
         return Some(Status::new(Code::Unknown, "the upstream sent a status that is no number"));
     };
-    let message =
-        trailers.get("grpc-message").map(|value| decode_message(value.as_bytes()));
+    let message = trailers.get("grpc-message").map(|value| decode_message(value.as_bytes()));
     let details = trailers
         .get("grpc-status-details-bin")
         .and_then(|value| BASE64.decode(value.as_bytes()).ok());

@@ -198,7 +198,8 @@ mod tests {
     fn security_li_9_the_last_head_that_passes_and_the_first_that_does_not() {
         let uri: Uri = "http://h/".parse().unwrap();
         let judge = |headers: &HeaderMap| {
-            check(&Method::GET, &uri, headers, &HeadLimits::default()).map(drop)
+            check(&Method::GET, &uri, headers, &HeadLimits::default())
+                .map(drop)
                 .map_err(|refusal| refusal.reason)
         };
         let mut headers = HeaderMap::new();

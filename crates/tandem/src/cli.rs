@@ -103,9 +103,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::check(&arguments, form),
         Command::Call(arguments) => on_a_loop(call::call(arguments, form, common.timeout())),
-        Command::Status(arguments) => {
-            on_a_loop(status::status(arguments, form, common.timeout()))
-        }
+        Command::Status(arguments) => on_a_loop(status::status(arguments, form, common.timeout())),
         Command::Trace(arguments) => on_a_loop(trace::trace(arguments, form, common.timeout())),
         Command::Version => version::version(form),
         Command::Help(arguments) => help::help(&arguments),
@@ -128,9 +126,9 @@ fn on_a_loop<F>(command: F) -> Result<Exit, Failure>
 where
     F: Future<Output = Result<Exit, Failure>>,
 {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Exit::Failed, "no loop can be made").because(error.to_string()))?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+            Failure::new(Exit::Failed, "no loop can be made").because(error.to_string())
+        })?;
     runtime.block_on(command)
 }

@@ -44,8 +44,7 @@ impl Admin {
 
     async fn fetch(&self, path: &str) -> Result<String, Failure> {
         let lost = |error: std::io::Error| self.unreachable(&error.to_string());
-        let mut stream =
-            net::connect(self.address, self.timeout).await.map_err(lost)?;
+        let mut stream = net::connect(self.address, self.timeout).await.map_err(lost)?;
         let token = match &self.token {
             Some(token) => format!("authorization: Bearer {token}\r\n"),
             None => String::new(),
@@ -68,11 +67,10 @@ impl Admin {
                 .coded("TND0401")
                 .because(format!("{} answered {status}", self.address))
                 .fix("give the file that `tandem run` named with `--token-file FILE`")),
-            status => Err(Failure::new(
-                Exit::Failed,
-                format!("{} answered {status}", self.address),
-            )
-            .because(body.trim().to_owned())),
+            status => {
+                Err(Failure::new(Exit::Failed, format!("{} answered {status}", self.address))
+                    .because(body.trim().to_owned()))
+            }
         }
     }
 }

@@ -122,16 +122,18 @@ fn body_message(
         BodyBinding::Field(path) => {
             let field = path.last(contract);
             let mut reader = Reader::new(body, limits)?;
-            let value = field.kind.message().is_some_and(|id| {
-                contract.message(id).well_known == WellKnown::Value
-            });
+            let value = field
+                .kind
+                .message()
+                .is_some_and(|id| contract.message(id).well_known == WellKnown::Value);
             if !value && reader.next()? == Next::Null {
                 return Err(reader.unexpected("a value").within(&path.text));
             }
             let mut out = Vec::with_capacity(body.len());
             field_from_json(contract, field, body, options, limits, &mut out)?;
             // A field of a body that is all default is present all the same.
-            if out.is_empty() && field.kind.message().is_some()
+            if out.is_empty()
+                && field.kind.message().is_some()
                 && field.cardinality == Cardinality::Singular
             {
                 wire::put_bytes(field.number, b"", &mut out);
@@ -198,7 +200,8 @@ fn text_field(
 
 /// Appends the field at `path`, its parents around it.
 fn put_nested(contract: &Contract, path: &FieldPath, value: &TextValue, out: &mut Vec<u8>) {
-    let mut fields = path.steps.iter().rev().map(|(id, index)| &contract.message(*id).fields[*index]);
+    let mut fields =
+        path.steps.iter().rev().map(|(id, index)| &contract.message(*id).fields[*index]);
     let last = fields.next().expect("a path has at least one step");
     let mut bytes = Vec::new();
     match value {
@@ -311,10 +314,8 @@ impl<'a> Bound<'a> {
             let field = &self.contract.message(*id).fields[*index];
             let Some(oneof) = field.oneof else { continue };
             let key = (path.steps[..place].to_vec(), oneof);
-            let member = FieldPath {
-                text: path.text.clone(),
-                steps: path.steps[..=place].to_vec(),
-            };
+            let member =
+                FieldPath { text: path.text.clone(), steps: path.steps[..=place].to_vec() };
             if let Some(other) = self.oneofs.get(&key)
                 && other.steps != member.steps
             {
@@ -393,7 +394,8 @@ fn query_fields(
         };
         match &rule.body {
             BodyBinding::Whole => {
-                let fault = Fault::caller("the body is the whole message; a parameter binds nothing");
+                let fault =
+                    Fault::caller("the body is the whole message; a parameter binds nothing");
                 return Err(fault.within(&key));
             }
             BodyBinding::Field(body) if path.steps.first() == body.steps.first() => {
@@ -405,8 +407,9 @@ fn query_fields(
         if field.cardinality == Cardinality::Map
             || (field.cardinality == Cardinality::Repeated && field.kind.message().is_some())
         {
-            return Err(Fault::caller("a parameter cannot say a map or a list of messages")
-                .within(&key));
+            return Err(
+                Fault::caller("a parameter cannot say a map or a list of messages").within(&key)
+            );
         }
         bound.claim(&path, Claim::Query)?;
         bound.check_query(&path, out, &limits)?;
@@ -430,9 +433,9 @@ fn query_value(
         || field.kind.message().is_some_and(|id| {
             let message = contract.message(id);
             let text_wrapper = message.well_known == WellKnown::Wrapper
-                && message.field_numbered(1).is_some_and(|(_, field)| {
-                    matches!(field.kind, Kind::String | Kind::Bytes)
-                });
+                && message
+                    .field_numbered(1)
+                    .is_some_and(|(_, field)| matches!(field.kind, Kind::String | Kind::Bytes));
             text_wrapper || message.well_known == WellKnown::FieldMask
         });
     if text.is_empty() && !empty_is_lawful {
@@ -471,9 +474,8 @@ fn decode(raw: &str) -> Result<Cow<'_, str>, Fault> {
         match bytes[at] {
             b'+' => decoded.push(b' '),
             b'%' => {
-                let digit = |at: usize| {
-                    bytes.get(at).and_then(|digit| (*digit as char).to_digit(16))
-                };
+                let digit =
+                    |at: usize| bytes.get(at).and_then(|digit| (*digit as char).to_digit(16));
                 let (Some(high), Some(low)) = (digit(at + 1), digit(at + 2)) else {
                     return Err(Fault::caller(format!(
                         "{} has a `%` without two hex digits behind it",
@@ -517,9 +519,10 @@ fn patch_mask(
     }
     let mut masks = contract.message(input).fields.iter().enumerate().filter(|(_, field)| {
         field.cardinality == Cardinality::Singular
-            && field.kind.message().is_some_and(|id| {
-                contract.message(id).well_known == WellKnown::FieldMask
-            })
+            && field
+                .kind
+                .message()
+                .is_some_and(|id| contract.message(id).well_known == WellKnown::FieldMask)
     });
     let (Some((index, field)), None) = (masks.next(), masks.next()) else { return Ok(None) };
     let mut paths = Vec::new();

@@ -9,7 +9,9 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use tandem_contract::{Cardinality, Contract, Field, Kind, Message, MessageId, Presence, WellKnown};
+use tandem_contract::{
+    Cardinality, Contract, Field, Kind, Message, MessageId, Presence, WellKnown,
+};
 
 use crate::fault::{Fault, echo};
 use crate::json::{Next, Reader, duplicate};
@@ -413,8 +415,10 @@ impl<'c> Writer<'c> {
             Next::Number => {
                 let at = reader.position();
                 let text = reader.number()?;
-                let number: f64 = text.parse().ok().filter(|number: &f64| number.is_finite())
-                    .ok_or_else(|| Fault::caller(format!("{} is out of range", echo(text))).at(at))?;
+                let number: f64 =
+                    text.parse().ok().filter(|number: &f64| number.is_finite()).ok_or_else(
+                        || Fault::caller(format!("{} is out of range", echo(text))).at(at),
+                    )?;
                 Scalar::Fixed64(number.to_bits()).put_field(2, out);
             }
             Next::String => wire::put_bytes(3, reader.string()?.as_bytes(), out),

@@ -49,9 +49,8 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// When the bytes are no UTF-8.
     pub(crate) fn new(json: &'a [u8], limits: &Limits) -> Result<Reader<'a>, Fault> {
-        let text = std::str::from_utf8(json).map_err(|error| {
-            Fault::caller("the text is not UTF-8").at(error.valid_up_to())
-        })?;
+        let text = std::str::from_utf8(json)
+            .map_err(|error| Fault::caller("the text is not UTF-8").at(error.valid_up_to()))?;
         Ok(Reader {
             text,
             at: 0,
@@ -227,9 +226,9 @@ impl<'a> Reader<'a> {
     fn hex4(&mut self) -> Result<u32, Fault> {
         let digits = self.text.as_bytes().get(self.at..self.at + 4);
         let value = digits.and_then(|digits| {
-            digits.iter().try_fold(0, |value, digit| {
-                Some(value << 4 | (*digit as char).to_digit(16)?)
-            })
+            digits
+                .iter()
+                .try_fold(0, |value, digit| Some(value << 4 | (*digit as char).to_digit(16)?))
         });
         let value = value.ok_or_else(|| self.fault("\\u without four hex digits"))?;
         self.at += 4;

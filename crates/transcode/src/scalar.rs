@@ -79,9 +79,9 @@ pub(crate) fn from_json(
             Ok(Some(Scalar::Bytes(reader.string()?.into_owned().into_bytes())))
         }
         (Kind::String, _) => Err(reader.unexpected("a string")),
-        (Kind::Bytes, Next::String) => {
-            bytes_of(&reader.string()?).map(|bytes| Some(Scalar::Bytes(bytes))).map_err(|f| f.at(at))
-        }
+        (Kind::Bytes, Next::String) => bytes_of(&reader.string()?)
+            .map(|bytes| Some(Scalar::Bytes(bytes)))
+            .map_err(|f| f.at(at)),
         (Kind::Bytes, _) => Err(reader.unexpected("base64 text")),
         (Kind::Enum(id), Next::String) => {
             let name = reader.string()?;
@@ -164,10 +164,18 @@ fn number_of(contract: &Contract, kind: Kind, text: &str) -> Result<Scalar, Faul
         // The grammar is checked; the standard library rounds correctly.
         return if kind == Kind::Double {
             let value: f64 = text.parse().map_err(|_error| out_of_range())?;
-            if value.is_finite() { Ok(Scalar::Fixed64(value.to_bits())) } else { Err(out_of_range()) }
+            if value.is_finite() {
+                Ok(Scalar::Fixed64(value.to_bits()))
+            } else {
+                Err(out_of_range())
+            }
         } else {
             let value: f32 = text.parse().map_err(|_error| out_of_range())?;
-            if value.is_finite() { Ok(Scalar::Fixed32(value.to_bits())) } else { Err(out_of_range()) }
+            if value.is_finite() {
+                Ok(Scalar::Fixed32(value.to_bits()))
+            } else {
+                Err(out_of_range())
+            }
         };
     }
     let whole =
@@ -233,9 +241,8 @@ fn integer_of(text: &str) -> Option<i128> {
     if digits.len() as i64 - start as i64 + shift > 30 {
         return None;
     }
-    let mut value = digits[start..]
-        .iter()
-        .fold(0_i128, |value, digit| value * 10 + i128::from(digit - b'0'));
+    let mut value =
+        digits[start..].iter().fold(0_i128, |value, digit| value * 10 + i128::from(digit - b'0'));
     for _ in 0..shift {
         value *= 10;
     }

@@ -130,9 +130,13 @@ fn nanos_of(fraction: &str) -> Option<i32> {
     if fraction.len() > 9 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    Some(fraction.bytes().chain(std::iter::repeat(b'0')).take(9).fold(0, |nanos, digit| {
-        nanos * 10 + i32::from(digit - b'0')
-    }))
+    Some(
+        fraction
+            .bytes()
+            .chain(std::iter::repeat(b'0'))
+            .take(9)
+            .fold(0, |nanos, digit| nanos * 10 + i32::from(digit - b'0')),
+    )
 }
 
 /// 0, 3, 6 or 9 digits.

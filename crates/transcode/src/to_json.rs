@@ -12,7 +12,9 @@ use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use tandem_contract::{Cardinality, Contract, Field, Kind, Message, MessageId, Presence, WellKnown};
+use tandem_contract::{
+    Cardinality, Contract, Field, Kind, Message, MessageId, Presence, WellKnown,
+};
 
 use crate::fault::Fault;
 use crate::limits::{JsonOptions, Limits};
@@ -196,9 +198,8 @@ impl<'c> Printer<'c> {
                 let mut text = String::new();
                 for value in &self.gather(message, bytes)?.values[0] {
                     let path = std::str::from_utf8(payload(value)).ok().and_then(mask::to_camel);
-                    let path = path.ok_or_else(|| {
-                        Fault::upstream("a path of a mask that JSON cannot say")
-                    })?;
+                    let path = path
+                        .ok_or_else(|| Fault::upstream("a path of a mask that JSON cannot say"))?;
                     if !text.is_empty() {
                         text.push(',');
                     }
@@ -421,11 +422,8 @@ impl<'c> Printer<'c> {
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
         let gathered = self.gather(message, bytes)?;
-        let set = message
-            .fields
-            .iter()
-            .zip(&gathered.values)
-            .find(|(_, values)| !values.is_empty());
+        let set =
+            message.fields.iter().zip(&gathered.values).find(|(_, values)| !values.is_empty());
         match set {
             None => Err(Fault::upstream("a Value that holds nothing")),
             Some((field, values)) => {

@@ -94,8 +94,7 @@ fn note<'a>(name: &'static str, text: &str) -> annotate_snippets::Message<'a> {
 
 /// `2 problems, 1 warning in 2 files`
 fn count(problems: &[Problem]) -> String {
-    let warnings =
-        problems.iter().filter(|problem| problem.severity == Severity::Warning).count();
+    let warnings = problems.iter().filter(|problem| problem.severity == Severity::Warning).count();
     let errors = problems.len() - warnings;
     let files: BTreeSet<_> = problems.iter().filter_map(|problem| problem.file.as_ref()).collect();
     let several = |number: usize, name: &str| match number {

@@ -94,9 +94,7 @@ fn contract(reading: &mut Reading, at: &At<'_>) -> Option<ContractSource> {
         &[Now("reflection"), Now("descriptors"), Instead("protos", compile), Later("follow")],
     );
     match (fields.get("reflection"), fields.get("descriptors")) {
-        (Some(at), None) => {
-            Some(ContractSource::Reflection(reading.text(at).map(str::to_owned)?))
-        }
+        (Some(at), None) => Some(ContractSource::Reflection(reading.text(at).map(str::to_owned)?)),
         (None, Some(at)) => descriptors(reading, at).map(ContractSource::Descriptors),
         (Some(_), Some(at)) => {
             let problem = Problem::error(Tnd::WrongType, "`contract` has two sources")

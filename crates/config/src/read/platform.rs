@@ -12,8 +12,8 @@ use super::{At, Reading};
 use crate::document::units::{self, Host, UnitFault};
 use crate::document::{
     AccessLog, AccessLogTarget, Grants, HostPattern, Listen, Members, NamespaceGrant, Network,
-    Observe, Offer, PathPattern, PatternSegment, Platform, PlatformLimits, Quota, ServicePattern, Share,
-    UpstreamPattern, VerbPattern,
+    Observe, Offer, PathPattern, PatternSegment, Platform, PlatformLimits, Quota, ServicePattern,
+    Share, UpstreamPattern, VerbPattern,
 };
 use crate::problem::{Problem, Tnd};
 use crate::source::{Node, Value};
@@ -88,16 +88,9 @@ fn listeners(reading: &mut Reading, at: &At<'_>) -> BTreeMap<String, Listen> {
 }
 
 fn listener(reading: &mut Reading, at: &At<'_>) -> Option<Listen> {
-    let special =
-        [Platform::INTERNAL, Platform::ADMIN, Platform::METRICS].contains(&at.name());
-    let public = [
-        Now("address"),
-        Now("hosts"),
-        Later("tls"),
-        Later("trust"),
-        Later("cors"),
-        Now("offer"),
-    ];
+    let special = [Platform::INTERNAL, Platform::ADMIN, Platform::METRICS].contains(&at.name());
+    let public =
+        [Now("address"), Now("hosts"), Later("tls"), Later("trust"), Later("cors"), Now("offer")];
     let fields = match special {
         true if at.name() == Platform::INTERNAL => {
             reading.fields(at, &[Now("address"), Later("tls"), Later("trust"), Now("offer")])
@@ -116,8 +109,10 @@ fn listener(reading: &mut Reading, at: &At<'_>) -> Option<Listen> {
             format!("listener `{}` would stand in clear text outside this machine", at.name()),
         )
         .here("only loopback addresses are taken")
-        .why("whoever reaches it is trusted; off loopback it takes TLS with client certificates, \
-              which is not built in")
+        .why(
+            "whoever reaches it is trusted; off loopback it takes TLS with client certificates, \
+              which is not built in",
+        )
         .fix(format!("write `127.0.0.1:{}`", address.port()));
         reading.problem(address_at, problem);
     }
@@ -209,8 +204,7 @@ fn limits(reading: &mut Reading, at: &At<'_>) -> PlatformLimits {
     let mut window = |name: &str, least: &str, most: &str, default: u32| {
         size(name, least, most).and_then(|bytes| u32::try_from(bytes).ok()).unwrap_or(default)
     };
-    let stream_window_bytes =
-        window("stream_window", "1KiB", "16MiB", default.stream_window_bytes);
+    let stream_window_bytes = window("stream_window", "1KiB", "16MiB", default.stream_window_bytes);
     let connection_window_bytes =
         window("connection_window", "64KiB", "256MiB", default.connection_window_bytes);
     let body_pace_bytes_per_second = fields
@@ -266,10 +260,7 @@ fn observe(reading: &mut Reading, at: &At<'_>) -> Observe {
             file => AccessLogTarget::File(PathBuf::from(file)),
         });
         let share = fields.get("share").and_then(|at| reading.parsed(at, units::parse_share));
-        AccessLog {
-            to: to.unwrap_or(AccessLogTarget::Stdout),
-            share: share.unwrap_or(Share::ALL),
-        }
+        AccessLog { to: to.unwrap_or(AccessLogTarget::Stdout), share: share.unwrap_or(Share::ALL) }
     });
     Observe { access_log: access_log.unwrap_or_default() }
 }

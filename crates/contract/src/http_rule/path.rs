@@ -63,8 +63,7 @@ impl Segments {
     /// The first fault from the left.
     pub fn of(raw: &str) -> Result<Segments, PathFault> {
         let rest = raw.strip_prefix('/').ok_or(PathFault::NoSlash)?;
-        let mut segments =
-            Segments { plain: Vec::new(), split: None, trailing_slash: false };
+        let mut segments = Segments { plain: Vec::new(), split: None, trailing_slash: false };
         if rest.is_empty() {
             return Ok(segments);
         }

@@ -37,12 +37,7 @@ struct Leaf<T>(Vec<(HttpMethod, T)>);
 
 impl<T> Default for Node<T> {
     fn default() -> Node<T> {
-        Node {
-            literals: HashMap::new(),
-            one: None,
-            ends: HashMap::new(),
-            rests: HashMap::new(),
-        }
+        Node { literals: HashMap::new(), one: None, ends: HashMap::new(), rests: HashMap::new() }
     }
 }
 

@@ -47,12 +47,12 @@ pub(super) async fn serve(
         .max_pending_accept_reset_streams(limits.resets_pending as usize)
         .max_local_error_reset_streams(Some(limits.resets_own as usize))
         .max_send_buffer_size(SEND_BUFFER_BYTES);
-    let mut connection =
-        match timeout(limits.head_read, builder.handshake::<_, Bytes>(wire)).await {
-            Ok(Ok(connection)) => connection,
-            Ok(Err(error)) => return tracing::debug!(%error, "http/2 handshake failed"),
-            Err(_elapsed) => return tracing::debug!("http/2 handshake was too slow"),
-        };
+    let mut connection = match timeout(limits.head_read, builder.handshake::<_, Bytes>(wire)).await
+    {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => return tracing::debug!(%error, "http/2 handshake failed"),
+        Err(_elapsed) => return tracing::debug!("http/2 handshake was too slow"),
+    };
     let mut pings = connection.ping_pong().map(|pings| Pings { pings, sent: None });
     let mut drain = thread.drain();
     let mut served = 0_u32;

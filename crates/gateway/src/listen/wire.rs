@@ -208,8 +208,7 @@ impl AsyncRead for Wire {
         match Pin::new(&mut this.io).poll_read(cx, buffer) {
             Poll::Ready(Ok(())) => {
                 let came = buffer.filled().len() > before;
-                if came && this.activity.calls() == 0 && this.activity.head_since.get().is_none()
-                {
+                if came && this.activity.calls() == 0 && this.activity.head_since.get().is_none() {
                     this.activity.head_since.set(Some(Instant::now()));
                 }
                 Poll::Ready(Ok(()))

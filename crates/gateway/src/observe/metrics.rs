@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use tandem_protocol::status::Code;
@@ -232,10 +232,7 @@ impl Collector for Metrics {
         )?;
         for (labels, figures) in labels.iter().zip(&figures) {
             let bounds = BOUNDS_MICROS.iter().map(|micros| *micros as f64 / 1e6);
-            let buckets: Vec<(f64, u64)> = bounds
-                .chain([f64::MAX])
-                .zip(figures.buckets)
-                .collect();
+            let buckets: Vec<(f64, u64)> = bounds.chain([f64::MAX]).zip(figures.buckets).collect();
             durations.encode_family(&labels.as_slice())?.encode_histogram::<NoLabelSet>(
                 figures.sum.as_secs_f64(),
                 figures.calls(),
@@ -281,9 +278,7 @@ impl Collector for Metrics {
             ),
         ];
         for (name, help, count) in gauges {
-            encoder
-                .encode_descriptor(name, help, None, MetricType::Gauge)?
-                .encode_gauge(&count)?;
+            encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&count)?;
         }
         Ok(())
     }

@@ -126,8 +126,7 @@ impl Record {
             return;
         }
         let took = self.started.elapsed();
-        let code =
-            if abandoned { Code::Cancelled } else { self.code.unwrap_or(Code::Unknown) };
+        let code = if abandoned { Code::Cancelled } else { self.code.unwrap_or(Code::Unknown) };
         let Begin { shard, thread, listener, context, request_id } = &self.begin;
         let method = match &self.counters {
             Some(counters) => {

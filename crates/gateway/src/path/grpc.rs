@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::header::{self, HeaderMap, HeaderValue};
 use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderValue};
 use tandem_contract::MethodKind;
 use tandem_protocol::envelope::{EnvelopeError, Scanner};
 use tandem_protocol::metadata::{self, Metadata};
@@ -25,7 +25,7 @@ use tandem_protocol::{CallerProtocol, cardinality};
 use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 
 use super::rest::broken;
-use super::{Call, Unrecorded, deadline_exceeded, refusal_of};
+use super::{Call, Unrecorded, deadline_exceeded, gave_up_for_time, refusal_of};
 use crate::body::{Body, BodyError, Piece, Source};
 use crate::observe::Record;
 use crate::snapshot::MethodPlan;
@@ -99,6 +99,9 @@ pub(super) async fn carry(
                 None => status::from_trailers(&head),
             };
             let mut said = final_status(said, http_status, grpc);
+            if gave_up_for_time(&said, deadline) {
+                return Err(deadline_exceeded());
+            }
             if said.code == Code::Ok
                 && let Err(fault) = cardinality::of_answer(plan.kind, 0, true)
             {
@@ -208,9 +211,7 @@ impl Source for RequestGate {
                 let messages = self.scanner.messages();
                 match cardinality::of_request(self.kind, messages, false) {
                     Ok(()) => Poll::Ready(Some(Ok(Piece::Data(data)))),
-                    Err(fault) => {
-                        self.refuse(Refusal::new(Reason::Cardinality, fault.to_string()))
-                    }
+                    Err(fault) => self.refuse(Refusal::new(Reason::Cardinality, fault.to_string())),
                 }
             }
             // Request trailers are dropped (protocols M-6); they end the request.
@@ -220,9 +221,7 @@ impl Source for RequestGate {
                 }
                 match cardinality::of_request(self.kind, self.scanner.messages(), true) {
                     Ok(()) => Poll::Ready(None),
-                    Err(fault) => {
-                        self.refuse(Refusal::new(Reason::Cardinality, fault.to_string()))
-                    }
+                    Err(fault) => self.refuse(Refusal::new(Reason::Cardinality, fault.to_string())),
                 }
             }
             Some(Err(error)) => Poll::Ready(Some(Err(error))),
@@ -318,9 +317,10 @@ impl AnswerGate {
         if timer.deadline() != end {
             timer.as_mut().reset(end);
         }
-        timer.as_mut().poll(cx).map(|()| {
-            Refusal::new(Reason::Deadline, "neither side has said anything for too long")
-        })
+        timer
+            .as_mut()
+            .poll(cx)
+            .map(|()| Refusal::new(Reason::Deadline, "neither side has said anything for too long"))
     }
 }
 

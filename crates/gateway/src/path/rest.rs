@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use tandem_contract::MethodKind;
 use tandem_protocol::detect::Binding;
 use tandem_protocol::envelope::{self, EnvelopeError, EnvelopeReader};
@@ -20,7 +20,7 @@ use tandem_transcode::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::{Call, TRACESTATE, Unrecorded, deadline_exceeded, refusal_of};
+use super::{Call, TRACESTATE, Unrecorded, deadline_exceeded, gave_up_for_time, refusal_of};
 use crate::body::{Body, BodyError, Piece};
 use crate::observe::Record;
 use crate::snapshot::MethodPlan;
@@ -47,9 +47,9 @@ pub(super) async fn carry(
     let deadline = request.deadline;
     let carried = carry_unbounded(call, request, body, record);
     match deadline {
-        Some(deadline) => timeout_at(deadline, carried)
-            .await
-            .unwrap_or_else(|_elapsed| Err(deadline_exceeded())),
+        Some(deadline) => {
+            timeout_at(deadline, carried).await.unwrap_or_else(|_elapsed| Err(deadline_exceeded()))
+        }
         None => carried.await,
     }
 }
@@ -60,16 +60,8 @@ async fn carry_unbounded(
     body: Body,
     record: &mut Record,
 ) -> Result<Unrecorded, Refusal> {
-    let Request {
-        plan,
-        upstream,
-        binding,
-        query,
-        http_method,
-        headers,
-        metadata,
-        deadline,
-    } = request;
+    let Request { plan, upstream, binding, query, http_method, headers, metadata, deadline } =
+        request;
     if plan.kind != MethodKind::Unary {
         let message = "streams are not served as REST yet; call this method by gRPC";
         return Err(Refusal::new(Reason::Unimplemented, message));
@@ -101,12 +93,8 @@ async fn carry_unbounded(
         body: OutgoingBody::Whole(envelope::frame(&message)),
     };
     record.asked(&upstream.name);
-    let answer = call
-        .thread
-        .upstreams
-        .send(upstream, outgoing)
-        .await
-        .map_err(|error| refusal_of(&error))?;
+    let answer =
+        call.thread.upstreams.send(upstream, outgoing).await.map_err(|error| refusal_of(&error))?;
     record.answered();
     let gathered = gather(answer, upstream).await?;
     let mut out = metadata::head_to_caller(&gathered.head, CallerProtocol::Rest);
@@ -121,6 +109,7 @@ async fn carry_unbounded(
             record.head(status.as_u16(), Some(Code::Ok));
             (status, Bytes::from(json))
         }
+        Err(failed) if gave_up_for_time(&failed, deadline) => return Err(deadline_exceeded()),
         Err(failed) => {
             let failed = failed.without_debug_info();
             record.head(failed.code.http_status().as_u16(), Some(failed.code));
@@ -202,9 +191,9 @@ async fn collect(
         let bytes = first.len() + gathered.len();
         // At this moment the bytes so far are no longer enough.
         let late = began + PACE_AFTER.max(Duration::from_secs(bytes as u64 / pace + 1));
-        let piece = timeout_at(late, body.piece()).await.map_err(|_elapsed| {
-            Refusal::new(Reason::TooSlow, "the body comes too slowly")
-        })?;
+        let piece = timeout_at(late, body.piece())
+            .await
+            .map_err(|_elapsed| Refusal::new(Reason::TooSlow, "the body comes too slowly"))?;
         match piece {
             Some(Ok(Piece::Data(data))) => {
                 if bytes + data.len() > bytes_max {
@@ -266,9 +255,7 @@ async fn gather(answer: UpstreamAnswer, upstream: &Upstream) -> Result<Gathered,
                     }
                     messages.push(message.payload);
                     cardinality::of_answer(MethodKind::Unary, messages.len() as u64, false)
-                        .map_err(|fault| {
-                            Refusal::new(Reason::Cardinality, fault.to_string())
-                        })?;
+                        .map_err(|fault| Refusal::new(Reason::Cardinality, fault.to_string()))?;
                 }
             }
             Ok(Piece::Data(_)) => {} // the page of some other server: not ours to read
@@ -284,6 +271,12 @@ async fn gather(answer: UpstreamAnswer, upstream: &Upstream) -> Result<Gathered,
         None => None,
     };
     let said = super::grpc::final_status(said, http_status, grpc);
+    let (head, trailers) = if trailers.is_empty() && messages.is_empty() {
+        // Trailers-only: what stands in the only head is trailing metadata.
+        (HeaderMap::new(), head)
+    } else {
+        (head, trailers)
+    };
     if said.code != Code::Ok {
         return Ok(Gathered { head, trailers, outcome: Err(said) });
     }

@@ -63,12 +63,8 @@ impl Direct {
         side: &Side,
     ) -> Result<Direct, DirectError> {
         let began = Instant::now();
-        let failed = |step, what: String| DirectError {
-            address,
-            step,
-            after: began.elapsed(),
-            what,
-        };
+        let failed =
+            |step, what: String| DirectError { address, step, after: began.elapsed(), what };
         let io = net::connect(address, limit)
             .await
             .map_err(|error| failed("connect", error.to_string()))?;

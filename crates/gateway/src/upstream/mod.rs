@@ -25,8 +25,8 @@ use h2::client::{ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, StatusCode, Uri};
 
-pub(crate) use self::pool::{NoStream, Pool};
 use self::pool::Lease;
+pub(crate) use self::pool::{NoStream, Pool};
 use crate::body::{Body, BodyError, Companion, Piece};
 
 /// An upstream as the snapshot describes it.

@@ -24,8 +24,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::pool::client_builder;
 use super::{Upstream, UpstreamAddress};
-use tandem_contract::fields::{self, Field};
 use crate::net;
+use tandem_contract::fields::{self, Field};
 
 /// Time for the whole conversation.
 const WHOLE: Duration = Duration::from_secs(10);
@@ -348,10 +348,7 @@ fn keep(files: &mut BTreeMap<String, Vec<u8>>, file: Vec<u8>) -> Result<(), Said
 }
 
 /// Field 3 of `FileDescriptorProto` is a file that it imports.
-fn missing_import(
-    files: &BTreeMap<String, Vec<u8>>,
-    absent: &BTreeSet<String>,
-) -> Option<String> {
+fn missing_import(files: &BTreeMap<String, Vec<u8>>, absent: &BTreeSet<String>) -> Option<String> {
     files
         .values()
         .flat_map(|file| fields::each(file).map_while(Result::ok))

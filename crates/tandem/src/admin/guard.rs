@@ -127,19 +127,15 @@ pub(crate) async fn judge(
         if !guard.token_is_right(request.headers()) {
             guard.count_failure(source.ip(), now);
             let mut response = refuse(StatusCode::UNAUTHORIZED, "a token is needed\n");
-            response.headers_mut().insert(
-                header::WWW_AUTHENTICATE,
-                axum::http::HeaderValue::from_static("Bearer"),
-            );
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, axum::http::HeaderValue::from_static("Bearer"));
             return response;
         }
     }
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        axum::http::HeaderValue::from_static("nosniff"),
-    );
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, axum::http::HeaderValue::from_static("nosniff"));
     headers.insert(header::CACHE_CONTROL, axum::http::HeaderValue::from_static("no-store"));
     response
 }

@@ -1,7 +1,7 @@
 //! What the admin API shows, as JSON. Fields are only ever added.
 
-use std::net::SocketAddr;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 use tandem_gateway::View;

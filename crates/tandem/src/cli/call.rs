@@ -53,8 +53,10 @@ pub(super) async fn call(
             .fix("use a gRPC client such as grpcurl for streams"));
     }
     let (options, limits) = (JsonOptions::default(), Limits::default());
-    let message = wire_from_json(&contract, method.input, &json, &options, &limits)
-        .map_err(|fault| Failure::new(Exit::Usage, "the request cannot be read").because(fault.to_string()))?;
+    let message =
+        wire_from_json(&contract, method.input, &json, &options, &limits).map_err(|fault| {
+            Failure::new(Exit::Usage, "the request cannot be read").because(fault.to_string())
+        })?;
     let side = Side::new(tokio::runtime::Handle::current());
     let direct = Direct::connect(server, timeout, &side).await.map_err(unreachable)?;
     let answer =
@@ -72,7 +74,9 @@ pub(super) async fn call(
         };
     }
     let out = json_from_wire(&contract, method.output, &answer.message, &options, &limits)
-        .map_err(|fault| Failure::new(Exit::Failed, "the answer cannot be read").because(fault.to_string()))?;
+        .map_err(|fault| {
+            Failure::new(Exit::Failed, "the answer cannot be read").because(fault.to_string())
+        })?;
     output::data(&String::from_utf8_lossy(&out));
     Ok(Exit::Fine)
 }

@@ -23,9 +23,8 @@ pub(super) struct Arguments {
 
 pub(super) fn check(arguments: &Arguments, form: Form) -> Result<Exit, Failure> {
     let (problems, loaded) = problems_of(&arguments.config);
-    let failed = problems
-        .iter()
-        .any(|problem| arguments.strict || problem.severity == Severity::Error);
+    let failed =
+        problems.iter().any(|problem| arguments.strict || problem.severity == Severity::Error);
     show(&problems, form, "nothing was changed");
     if !failed && form == Form::Text {
         let namespaces = loaded.map_or(0, |(loaded, _)| loaded.namespaces.len());

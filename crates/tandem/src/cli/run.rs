@@ -43,7 +43,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     use tracing_subscriber::filter::{LevelFilter, Targets};
     use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
-    let filter = Targets::new().with_default(LevelFilter::INFO).with_target("h2", LevelFilter::WARN);
+    let filter =
+        Targets::new().with_default(LevelFilter::INFO).with_target("h2", LevelFilter::WARN);
     tracing_subscriber::registry()
         .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false))
         .with(filter)
@@ -69,9 +70,8 @@ async fn serve(arguments: &Arguments) -> Result<Exit, Failure> {
     let side = Side::new(tokio::runtime::Handle::current());
     let platform = loaded.platform.clone();
     let namespaces = loaded.namespaces.into_iter().map(|(namespace, _)| namespace).collect();
-    let threads = platform
-        .threads
-        .map_or_else(|| net::allowed_cores().len(), |threads| threads.get().into());
+    let threads =
+        platform.threads.map_or_else(|| net::allowed_cores().len(), |threads| threads.get().into());
     let (token, token_file) = token::load_or_make(&arguments.data)?;
     let admin_address = platform.listen.get(Platform::ADMIN).map(|listen| listen.address);
     for name in [Platform::ADMIN, Platform::METRICS] {
@@ -97,9 +97,7 @@ async fn serve(arguments: &Arguments) -> Result<Exit, Failure> {
     let gateway = Gateway::start(plan, side.clone()).await.map_err(not_started)?;
 
     let mut listeners: BTreeMap<String, SocketAddr> = gateway.addresses().clone();
-    for (name, socket) in
-        [(Platform::ADMIN, &admin_socket), (Platform::METRICS, &metrics_socket)]
-    {
+    for (name, socket) in [(Platform::ADMIN, &admin_socket), (Platform::METRICS, &metrics_socket)] {
         if let Some(address) = socket.as_ref().and_then(|socket| socket.local_addr().ok()) {
             listeners.insert(name.to_owned(), address);
         }

@@ -55,16 +55,20 @@ fn table(status: &Value) -> String {
             let _ = writeln!(out, "  {}", problem.as_str().unwrap_or(""));
         }
     }
-    let _ = writeln!(out, "{:<56} {:>9} {:>8} {:>8} {:>9}", "method", "calls", "errors", "now", "mean ms");
+    let _ = writeln!(
+        out,
+        "{:<66} {:>9} {:>8} {:>8} {:>9}",
+        "method", "calls", "errors", "now", "mean ms"
+    );
     for method in list("methods") {
         let mean = method["mean_ms"].as_f64().map_or("-".to_owned(), |mean| format!("{mean:.2}"));
         let _ = writeln!(
             out,
-            "{:<56} {:>9} {:>8} {:>8} {mean:>9}",
+            "{:<66} {:>9} {:>8} {:>8} {mean:>9}",
             format!("{} {}", text(method, "namespace"), text(method, "method")),
-            method["calls"],
-            method["errors"],
-            method["in_flight"],
+            method["calls"].to_string(),
+            method["errors"].to_string(),
+            method["in_flight"].to_string(),
         );
     }
     out

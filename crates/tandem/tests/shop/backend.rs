@@ -1,0 +1,406 @@
+//! The composed backend as tests need it: each part can be killed and started again.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Where the built services are; `None` says the tests cannot run.
+pub fn cases() -> Option<(PathBuf, PathBuf)> {
+    let rust = std::env::var_os("TANDEM_CASES_RUST")?;
+    let go = std::env::var_os("TANDEM_CASES_GO")?;
+    Some((rust.into(), go.into()))
+}
+
+/// Whether the tests can run; says so where they cannot.
+pub fn runs() -> bool {
+    let runs = cases().is_some();
+    if !runs {
+        println!("skipped: TANDEM_CASES_RUST and TANDEM_CASES_GO name no services (./x test)");
+    }
+    runs
+}
+
+/// A program with its address, which stays the same over its lives.
+pub struct Part {
+    program: PathBuf,
+    arguments: Vec<String>,
+    child: Option<Child>,
+    pub address: SocketAddr,
+    pub admin: SocketAddr,
+}
+
+impl Part {
+    pub fn start(&mut self) {
+        assert!(self.child.is_none(), "it runs already");
+        let mut child = Command::new(&self.program)
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let _ = BufReader::new(child.stdout.take().unwrap()).read_line(&mut line);
+        assert!(line.contains("listen"), "{:?} did not start", self.program);
+        self.child = Some(child);
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// The gateway, the catalogue in one language, and search.
+pub struct Shop {
+    pub gateway: Gateway,
+    pub catalogue: Part,
+    pub search: Part,
+    _folder: Folder,
+}
+
+/// A gateway that can be killed and started again at the same addresses.
+pub struct Gateway {
+    child: Option<Child>,
+    folder: PathBuf,
+    pub public: SocketAddr,
+    pub internal: SocketAddr,
+    pub admin: SocketAddr,
+}
+
+pub struct Folder(pub PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub fn folder() -> Folder {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
+    let path = std::env::temp_dir().join(format!("tandem-test-{}-{next}", std::process::id()));
+    std::fs::create_dir_all(path.join("teams")).unwrap();
+    Folder(path)
+}
+
+/// A free address. It is free again when this returns; parts that must be found at one address
+/// after a restart need it known beforehand.
+pub fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+impl Shop {
+    /// With the catalogue in `language`: `go` or `rust`.
+    pub fn start(language: &str) -> Shop {
+        let (rust, go) = cases().expect("asked before");
+        let folder = folder();
+        let internal = free();
+        let part = |program: PathBuf, name: &str, more: &[&str]| {
+            let (address, admin) = (free(), free());
+            let mut arguments: Vec<String> =
+                ["--listen", &address.to_string(), "--admin", &admin.to_string()]
+                    .map(str::to_owned)
+                    .to_vec();
+            arguments.extend(["--data".to_owned(), folder.0.join(name).display().to_string()]);
+            arguments.extend(more.iter().map(|word| (*word).to_owned()));
+            Part { program, arguments, child: None, address, admin }
+        };
+        let program =
+            if language == "go" { go.join("catalogue-go") } else { rust.join("catalogue") };
+        let mut catalogue = part(program, "catalogue", &[]);
+        let internal_text = internal.to_string();
+        let mut search =
+            part(rust.join("search"), "search", &["--follow", "--internal", &internal_text]);
+        catalogue.start();
+        search.start();
+        std::fs::write(
+            folder.0.join("tandem.yaml"),
+            platform(
+                free(),
+                internal,
+                free(),
+                "shop: tandem.cases.catalogue.v1.*, search: tandem.cases.search.v1.*",
+            ),
+        )
+        .unwrap();
+        let team = |name: &str, address: SocketAddr, methods: &str| {
+            let text = format!(
+                "namespace: {name}\ncontract: {{ reflection: it }}\nupstreams:\n  it: {{ address: \"{address}\" }}\n\
+                 defaults: {{ primary: it, auth: {{ public: true }}, deadline: {{ default: 5s, max: 30s }} }}\n\
+                 methods:\n{methods}"
+            );
+            std::fs::write(folder.0.join(format!("teams/{name}.yaml")), text).unwrap();
+        };
+        team(
+            "shop",
+            catalogue.address,
+            "  tandem.cases.catalogue.v1.Catalogue/*: {}\n  \
+               tandem.cases.catalogue.v1.Catalogue/WatchProducts: { internal: true, deadline: none }\n",
+        );
+        team("search", search.address, "  tandem.cases.search.v1.Search/*: {}\n");
+        let gateway = Gateway::start(&folder);
+        let shop = Shop { gateway, catalogue, search, _folder: folder };
+        shop.gateway.ready();
+        shop
+    }
+
+    /// The digests of the catalogue and of search, once they agree.
+    pub fn agree(&self, limit: Duration) -> Result<Digest, (Digest, Digest)> {
+        let both = || (digest(self.catalogue.admin), digest(self.search.admin));
+        let agreed = until(limit, || {
+            let (catalogue, search) = both();
+            (catalogue == search).then_some(catalogue)
+        });
+        agreed.ok_or_else(both)
+    }
+}
+
+/// A platform file whose namespaces may serve the named packages.
+pub fn platform(
+    public: SocketAddr,
+    internal: SocketAddr,
+    admin: SocketAddr,
+    grants: &str,
+) -> String {
+    let mut text = format!(
+        "format: 1\nlisten:\n  public: {{ address: \"{public}\", offer: {{ reflection: true, health: true }} }}\n  \
+         internal: {{ address: \"{internal}\" }}\n  admin: {{ address: \"{admin}\" }}\n\
+         observe: {{ access_log: {{ to: none }} }}\nnamespaces:\n"
+    );
+    for grant in grants.split(", ") {
+        let (name, services) = grant.split_once(": ").unwrap();
+        text.push_str(&format!(
+            "  {name}:\n    may: {{ services: [{services}], paths: [/**], upstreams: [\"127.0.0.0/8:1-65535\"], \
+             public_methods: true, loopback: true }}\n"
+        ));
+    }
+    text
+}
+
+impl Gateway {
+    /// Starts the gateway on the files of `folder`.
+    pub fn start(folder: &Folder) -> Gateway {
+        let mut gateway = Gateway {
+            child: None,
+            folder: folder.0.clone(),
+            public: free(),
+            internal: free(),
+            admin: free(),
+        };
+        gateway.begin();
+        gateway
+    }
+
+    pub fn begin(&mut self) {
+        let ready = self.folder.join("ready.json");
+        let _ = std::fs::remove_file(&ready);
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.folder.join("gateway.log"))
+            .unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_tandem"))
+            .args(["run", "--config"])
+            .arg(self.folder.join("tandem.yaml"))
+            .arg("--data")
+            .arg(self.folder.join("data"))
+            .arg("--ready-file")
+            .arg(&ready)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+        let addresses = until(Duration::from_secs(20), || {
+            serde_json::from_str::<Value>(&std::fs::read_to_string(&ready).ok()?).ok()
+        });
+        let addresses = addresses.unwrap_or_else(|| panic!("no gateway:\n{}", self.log()));
+        let address = |name: &str| addresses[name].as_str().unwrap().parse().unwrap();
+        self.public = address("public");
+        self.internal = address("internal");
+        self.admin = address("admin");
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("gateway.log")).unwrap_or_default()
+    }
+
+    pub fn ready(&self) {
+        let ready = until(Duration::from_secs(30), || {
+            (ask(self.admin, "GET", "/readyz", "", "")?.status == 200).then_some(())
+        });
+        assert!(ready.is_some(), "not ready:\n{}", self.log());
+    }
+
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// SIGTERM, and how it ended.
+    pub fn terminate(&mut self) -> std::process::ExitStatus {
+        let mut child = self.child.take().expect("it runs");
+        Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+        child.wait().unwrap()
+    }
+
+    pub fn status(&self) -> Value {
+        let token = std::fs::read_to_string(self.folder.join("data/admin.token")).unwrap();
+        let header = format!("authorization: Bearer {}\r\n", token.trim());
+        ask(self.admin, "GET", "/api/v1/status", &header, "").unwrap().json()
+    }
+
+    /// The kept spans of a trace.
+    pub fn trace(&self, id: &str) -> Vec<Value> {
+        let token = std::fs::read_to_string(self.folder.join("data/admin.token")).unwrap();
+        let header = format!("authorization: Bearer {}\r\n", token.trim());
+        let path = format!("/api/v1/traces/{id}");
+        let answer = ask(self.admin, "GET", &path, &header, "").unwrap().json();
+        answer["spans"].as_array().unwrap().clone()
+    }
+
+    /// Calls of a method that are carried now.
+    pub fn in_flight(&self, method: &str) -> i64 {
+        let status = self.status();
+        let methods = status["methods"].as_array().unwrap();
+        methods
+            .iter()
+            .filter(|found| found["method"].as_str().unwrap().ends_with(method))
+            .map(|found| found["in_flight"].as_i64().unwrap())
+            .sum()
+    }
+
+    pub fn rest(&self, method: &str, path: &str, body: &str) -> Option<Answer> {
+        ask(self.public, method, path, "", body)
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+}
+
+/// One HTTP/1.1 request; `None` when nobody answers.
+pub fn ask(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> Option<Answer> {
+    let framing = if body.is_empty() {
+        String::new()
+    } else {
+        format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len())
+    };
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}{framing}\r\n{body}"
+    );
+    raw(address, request.as_bytes())
+}
+
+/// Whatever bytes, and the answer to them.
+pub fn raw(address: SocketAddr, request: &[u8]) -> Option<Answer> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
+    stream.write_all(request).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    let text = String::from_utf8_lossy(&answer);
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some(Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() })
+}
+
+/// Names and revisions of a case, by its administration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Digest {
+    pub sha256: Vec<u8>,
+    pub sequence: u64,
+    pub count: u64,
+}
+
+pub fn digest(admin: SocketAddr) -> Digest {
+    use tandem_contract::fields;
+    use tandem_gateway::tasks::Side;
+    use tandem_gateway::upstream::direct::Direct;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let answer = runtime.block_on(async {
+        let side = Side::new(tokio::runtime::Handle::current());
+        let direct = Direct::connect(admin, Duration::from_secs(5), &side).await.unwrap();
+        let path = "/tandem.cases.admin.v1.CaseAdmin/StateDigest";
+        let headers = http::HeaderMap::new();
+        direct.unary(path, &headers, b"", Duration::from_secs(60)).await.unwrap()
+    });
+    let mut digest = Digest { sha256: Vec::new(), sequence: 0, count: 0 };
+    for field in fields::each(&answer.message).map(Result::unwrap) {
+        match field.number {
+            1 => digest.sha256 = field.bytes.to_vec(),
+            2 => digest.sequence = field.value,
+            3 => digest.count = field.value,
+            _ => {}
+        }
+    }
+    digest
+}
+
+/// Looks until `look` finds something, or `limit` has passed.
+pub fn until<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = Instant::now() + limit;
+    loop {
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        if Instant::now() >= end {
+            return None;
+        }
+        // A receiver with a time limit is the timer of a test without a loop.
+        let (_keep, nobody) = mpsc::channel::<()>();
+        let _ = nobody.recv_timeout(Duration::from_millis(10));
+    }
+}
+
+pub fn product(name: &str) -> String {
+    format!("{{\"displayName\":\"{name}\",\"price\":{{\"currencyCode\":\"EUR\",\"units\":\"5\"}}}}")
+}

@@ -1,0 +1,487 @@
+//! `./x demo`: the shop on the screen.
+//!
+//! Builds what is needed, starts the services and the gateway on free ports with data of their
+//! own, makes the calls and checks every answer. `--once` ends after the steps, with 0 or 1; else
+//! it goes on until Ctrl-C. Without Go, or with `--rust-only`, Rust answers alone, and says so.
+
+use std::io::BufRead as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::http::{self, Answer};
+use crate::process::{Beside, cargo, pause, quiet, root, shown, until};
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+#[derive(Clone, Copy, Default)]
+struct Options {
+    once: bool,
+    rust_only: bool,
+    /// Debug builds, which the tests have made already.
+    dev: bool,
+}
+
+pub fn run(arguments: &[&str]) -> Result<(), String> {
+    let mut options = Options::default();
+    for argument in arguments {
+        match *argument {
+            "shop" => {}
+            "--once" => options.once = true,
+            "--rust-only" => options.rust_only = true,
+            "--dev" => options.dev = true,
+            other => {
+                return Err(format!(
+                    "unknown word `{other}`: ./x demo [shop] [--once] [--rust-only]"
+                ));
+            }
+        }
+    }
+    let go = !options.rust_only && go_is_here();
+    let began = Instant::now();
+    let built = build_cases(go, !options.dev)?;
+    let gateway = build_gateway(options.dev)?;
+    say("build", &format!("gateway, catalogue, search   {:.0} s", began.elapsed().as_secs_f64()));
+    if !go {
+        let why = if options.rust_only { "as asked" } else { "Go is missing" };
+        say("languages", &format!("{why}: Rust answers alone"));
+        say("", "for both: install Go 1.21 or newer, or let `./x setup` take it from a package");
+    }
+    let mut shop = Shop::start(&gateway, &built, go)?;
+    say("Gateway", &format!("http://{}   REST, gRPC (h2c): same port", shop.public));
+    say("Admin", &format!("http://{}   token in {}", shop.admin, shop.token_file.display()));
+    let mut checks = Checks::default();
+    step_one(&shop, &mut checks)?;
+    if go {
+        step_both(&shop, &mut checks)?;
+    }
+    paste(&shop);
+    if !options.once {
+        live(&mut shop)?;
+    }
+    shop.stop();
+    println!("{} checks passed, {} failed", checks.passed, checks.failed);
+    if checks.failed == 0 { Ok(()) } else { Err("the demo did not show what it claims".into()) }
+}
+
+fn say(what: &str, text: &str) {
+    println!("  {what:<10} {text}");
+}
+
+/// Whether a Go is on PATH that can build the cases.
+pub fn go_is_here() -> bool {
+    quiet(Command::new("go").arg("version")).is_ok()
+}
+
+/// Where the built services lie.
+pub struct Built {
+    rust: PathBuf,
+    go: PathBuf,
+}
+
+/// Builds the services; a case's release build is for figures and the demo.
+pub fn build_cases(go: bool, release: bool) -> Result<Built, String> {
+    let profile = if release { "release" } else { "debug" };
+    let manifest = ["--manifest-path", "cases/Cargo.toml", "--locked"];
+    let mut words = vec!["build", "--quiet", "--bins"];
+    words.extend(manifest);
+    if release {
+        words.push("--release");
+    }
+    cargo(&words)?;
+    let built =
+        Built { rust: root().join("cases/target").join(profile), go: root().join("target/cases") };
+    if go && go_is_here() {
+        std::fs::create_dir_all(&built.go).map_err(|error| error.to_string())?;
+        shown(
+            Command::new("go")
+                .args(["build", "-mod=readonly", "-trimpath", "-o"])
+                .arg(built.go.join("catalogue-go"))
+                .arg("./catalogue/go")
+                .current_dir(root().join("cases")),
+        )?;
+    }
+    Ok(built)
+}
+
+fn build_gateway(dev: bool) -> Result<PathBuf, String> {
+    let target = root().join("target");
+    if dev {
+        cargo(&["build", "--quiet", "--locked", "-p", "tandem"])?;
+        return Ok(target.join("debug/tandem"));
+    }
+    cargo(&["build", "--quiet", "--locked", "--release", "-p", "tandem"])?;
+    Ok(target.join("release/tandem"))
+}
+
+/// Everything that runs. Ended in the reverse order of its start.
+struct Shop {
+    running: Vec<Beside>,
+    folder: PathBuf,
+    public: String,
+    admin: String,
+    token_file: PathBuf,
+    token: String,
+    primary: &'static str,
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shop {
+    fn start(gateway: &Path, built: &Built, go: bool) -> Result<Shop, String> {
+        // `./x` names a folder that it removes itself, also after Ctrl-C.
+        let folder = match std::env::var_os("TANDEM_DEMO_FOLDER") {
+            Some(folder) => folder.into(),
+            None => std::env::temp_dir().join(format!("tandem-demo-{}", std::process::id())),
+        };
+        std::fs::create_dir_all(folder.join("teams")).map_err(|error| error.to_string())?;
+        let mut shop = Shop {
+            running: Vec::new(),
+            folder: folder.clone(),
+            public: String::new(),
+            admin: String::new(),
+            token_file: PathBuf::new(),
+            token: String::new(),
+            primary: if go { "go" } else { "rust" },
+        };
+        // Search must know the gateway's port, and the gateway search's: this one is chosen here.
+        let internal = free_address()?;
+        let rust = shop.service("catalogue-rust", &built.rust.join("catalogue"), &[])?;
+        let primary = if go {
+            shop.service("catalogue-go", &built.go.join("catalogue-go"), &[])?
+        } else {
+            rust.clone()
+        };
+        let follow = ["--follow", "--internal", &internal];
+        let search = shop.service("search", &built.rust.join("search"), &follow)?;
+        shop.configure(&primary, &rust, &search, &internal)?;
+        shop.gateway(gateway)?;
+        Ok(shop)
+    }
+
+    fn service(&mut self, name: &str, program: &Path, more: &[&str]) -> Result<String, String> {
+        let mut command = Command::new(program);
+        command.args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data"]);
+        command.arg(self.folder.join(name)).args(more);
+        let (beside, mut out) = Beside::start(name, &mut command, &self.folder)?;
+        self.running.push(beside);
+        let mut line = String::new();
+        let _ = out.read_line(&mut line);
+        let ready: Value = serde_json::from_str(&line).map_err(|_error| {
+            let beside = self.running.last().expect("pushed above");
+            format!("{name} did not start\n{}", beside.last_lines())
+        })?;
+        ready["listen"].as_str().map(str::to_owned).ok_or_else(|| format!("{name} said {line}"))
+    }
+
+    /// The files of `cases/shop` with the addresses of this run.
+    fn configure(
+        &self,
+        primary: &str,
+        rust: &str,
+        search: &str,
+        internal: &str,
+    ) -> Result<(), String> {
+        let from = root().join("cases/shop");
+        let public = wanted_or_free("127.0.0.1:8080");
+        let admin = wanted_or_free("127.0.0.1:9080");
+        for (file, changes) in [
+            (
+                "tandem.yaml",
+                vec![
+                    ("127.0.0.1:8080", public.as_str()),
+                    ("127.0.0.1:8081", internal),
+                    ("127.0.0.1:9080", &admin),
+                ],
+            ),
+            ("teams/shop.yaml", vec![("127.0.0.1:50051", primary)]),
+            ("teams/shop-rust.yaml", vec![("127.0.0.1:50052", rust)]),
+            ("teams/search.yaml", vec![("127.0.0.1:50053", search)]),
+        ] {
+            let mut text = std::fs::read_to_string(from.join(file))
+                .map_err(|error| format!("cases/shop/{file}: {error}"))?;
+            for (old, new) in changes {
+                if !text.contains(old) {
+                    return Err(format!("cases/shop/{file} no longer names {old}"));
+                }
+                text = text.replace(old, new);
+            }
+            if file == "teams/shop.yaml" && self.primary == "rust" {
+                text = text
+                    .replace("reflection: go", "reflection: rust")
+                    .replace("  go: {", "  rust: {")
+                    .replace("primary: go", "primary: rust");
+            }
+            std::fs::write(self.folder.join(file), text).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn gateway(&mut self, program: &Path) -> Result<(), String> {
+        let ready_file = self.folder.join("ready.json");
+        let mut command = Command::new(program);
+        command.arg("run").arg("--config").arg(self.folder.join("tandem.yaml"));
+        command.arg("--data").arg(self.folder.join("data")).arg("--ready-file").arg(&ready_file);
+        let (beside, _out) = Beside::start("gateway", &mut command, &self.folder)?;
+        self.running.push(beside);
+        let ready = until(Duration::from_secs(20), || {
+            if self.running.last_mut()?.ended().is_some() {
+                return Some(None);
+            }
+            let text = std::fs::read_to_string(&ready_file).ok()?;
+            serde_json::from_str::<Value>(&text).ok().map(Some)
+        })
+        .flatten();
+        let gateway = self.running.last().expect("pushed above");
+        let ready =
+            ready.ok_or_else(|| format!("the gateway did not start\n{}", gateway.last_lines()))?;
+        let text = |key: &str| ready[key].as_str().unwrap_or("").to_owned();
+        self.public = text("public");
+        self.admin = text("admin");
+        self.token_file = text("admin_token_file").into();
+        self.token = std::fs::read_to_string(&self.token_file)
+            .map_err(|error| format!("{}: {error}", self.token_file.display()))?
+            .trim()
+            .to_owned();
+        let serves = until(Duration::from_secs(20), || {
+            let answer = http::send(&self.admin, "GET", "/readyz", &[], "").ok()?;
+            (answer.status == 200).then_some(())
+        });
+        serves.ok_or_else(|| {
+            let gateway = self.running.last().expect("pushed above");
+            format!("the gateway is not ready\n{}", gateway.last_lines())
+        })
+    }
+
+    fn rest(&self, method: &str, path: &str, body: &str) -> Result<Answer, String> {
+        http::send(&self.public, method, path, &[], body)
+    }
+
+    fn ask_admin(&self, path: &str) -> Result<Value, String> {
+        let bearer = format!("Bearer {}", self.token);
+        http::send(&self.admin, "GET", path, &[("authorization", &bearer)], "")?.json()
+    }
+
+    fn stop(&mut self) {
+        while let Some(mut beside) = self.running.pop() {
+            beside.stop(Duration::from_secs(12));
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn free_address() -> Result<String, String> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+    listener.local_addr().map(|address| address.to_string()).map_err(|error| error.to_string())
+}
+
+/// The usual address, or a free port where it is taken.
+fn wanted_or_free(address: &str) -> String {
+    match std::net::TcpListener::bind(address) {
+        Ok(_free) => address.to_owned(),
+        Err(_taken) => {
+            say("port", &format!("{address} is taken, a free one is used"));
+            "127.0.0.1:0".to_owned()
+        }
+    }
+}
+
+/// What was claimed and looked at.
+#[derive(Default)]
+struct Checks {
+    passed: usize,
+    failed: usize,
+}
+
+impl Checks {
+    fn that(&mut self, what: &str, fine: bool) {
+        if fine {
+            self.passed += 1;
+        } else {
+            self.failed += 1;
+            say("FAILED", what);
+        }
+    }
+}
+
+fn product(name: &str) -> String {
+    json!({
+        "displayName": name,
+        "description": "boils water",
+        "price": { "currencyCode": "EUR", "units": "12", "nanos": 500_000_000 },
+        "stock": "3",
+    })
+    .to_string()
+}
+
+/// REST outside, gRPC inside: created through REST, found by search, the way shown as a tree.
+fn step_one(shop: &Shop, checks: &mut Checks) -> Result<(), String> {
+    let began = Instant::now();
+    let created = shop.rest("POST", "/v1/products?productId=p-17", &product("Blue kettle"))?;
+    let took = began.elapsed();
+    checks.that("the product is created", created.status == 200);
+    checks.that("it has its name", created.json()?["name"] == "products/p-17");
+    let began = Instant::now();
+    let found = until(Duration::from_secs(5), || {
+        let answer = shop.rest("GET", "/v1/search?query=kettle", "").ok()?;
+        let hits = answer.json().ok()?;
+        (hits["hits"][0]["id"] == "products/p-17").then_some(began.elapsed())
+    });
+    checks.that("search finds it within a second", found.is_some_and(|t| t.as_secs_f64() < 1.0));
+    say(
+        "1 whole",
+        &format!(
+            "POST /v1/products → catalogue ({}) {} in {:.1} ms; found by search (rust) {:.2} s later",
+            shop.primary,
+            created.status,
+            took.as_secs_f64() * 1e3,
+            found.unwrap_or_default().as_secs_f64(),
+        ),
+    );
+    let traceparent = format!("00-{TRACE}-00f067aa0ba902b7-01");
+    let path = "/v1/search?query=kettle&withProducts=true";
+    let answer = http::send(&shop.public, "GET", path, &[("traceparent", &traceparent)], "")?;
+    let hit = answer.json()?["hits"][0].clone();
+    checks.that("the hit brings its product", hit["product"]["priceText"] == "12.50 EUR");
+    let spans = until(Duration::from_secs(2), || {
+        let trace = shop.ask_admin(&format!("/api/v1/traces/{TRACE}")).ok()?;
+        let spans = trace["spans"].as_array()?.clone();
+        (spans.len() >= 2).then_some(spans)
+    })
+    .unwrap_or_default();
+    checks.that("the trace has both hops", spans.len() == 2);
+    say("", &format!("trace {TRACE}"));
+    for (depth, span) in spans.iter().enumerate() {
+        let ms = |key: &str| span[key].as_f64().unwrap_or(0.0) / 1e6;
+        let text = |key: &str| span[key].as_str().unwrap_or("?");
+        let mark = if depth == 0 { "" } else { "└ " };
+        say(
+            "",
+            &format!(
+                "  {}{mark}{} {:.1} ms └ {} ({}) {:.1} ms",
+                "    ".repeat(depth),
+                text("name"),
+                ms("duration_nanos"),
+                text("method").rsplit('.').next().unwrap_or(""),
+                text("upstream"),
+                ms("upstream_nanos"),
+            ),
+        );
+    }
+    let child = spans.get(1).map(|span| &span["parent_id"]);
+    checks.that(
+        "the second hop is the first one's child",
+        child == spans.first().map(|span| &span["span_id"]),
+    );
+    Ok(())
+}
+
+/// The same calls answered by Go and by Rust.
+fn step_both(shop: &Shop, checks: &mut Checks) -> Result<(), String> {
+    let calls: [(&str, &str, String); 7] = [
+        ("POST", "/v1/products?productId=both-1", product("Teapot")),
+        ("GET", "/v1/products/both-1", String::new()),
+        ("PATCH", "/v1/products/both-1", json!({ "stock": "4" }).to_string()),
+        ("GET", "/v1/products/nothing", String::new()),
+        ("POST", "/v1/products?productId=NO", product("")),
+        ("DELETE", "/v1/products/both-1", String::new()),
+        ("GET", "/v1/products/both-1", String::new()),
+    ];
+    let mut equal = 0;
+    for (method, path, body) in &calls {
+        let go = http::send(&shop.public, method, path, &[], body)?;
+        let rust = http::send(&shop.public, method, path, &[("host", "rust.localhost")], body)?;
+        let same = go.status == rust.status && plain(&go)? == plain(&rust)?;
+        checks.that(&format!("{method} {path}: {} / {}", go.body, rust.body), same);
+        equal += usize::from(same);
+        say(
+            "",
+            &format!(
+                "{method:<6} {path:<34} go {} · rust {}   {}",
+                go.status,
+                rust.status,
+                if same { "equal" } else { "DIFFERENT" }
+            ),
+        );
+    }
+    say(
+        "2 both",
+        &format!("{equal} of {} answers equal but for times and error texts", calls.len()),
+    );
+    Ok(())
+}
+
+/// An answer without what may lawfully differ: times and error texts.
+fn plain(answer: &Answer) -> Result<Value, String> {
+    let mut value = answer.json()?;
+    if let Some(object) = value.as_object_mut() {
+        for noise in ["createTime", "updateTime", "message"] {
+            object.remove(noise);
+        }
+        let violations = object.get_mut("details").and_then(Value::as_array_mut);
+        for detail in violations.into_iter().flatten() {
+            for violation in detail["fieldViolations"].as_array_mut().into_iter().flatten() {
+                if let Some(violation) = violation.as_object_mut() {
+                    violation.remove("description");
+                }
+            }
+        }
+    }
+    Ok(value)
+}
+
+fn paste(shop: &Shop) {
+    let public = &shop.public;
+    say("try", &format!("curl {public}/v1/products/p-17"));
+    say("", &format!("curl '{public}/v1/search?query=kettle&withProducts=true'"));
+    if shop.primary == "go" {
+        say("", &format!("curl -H 'host: rust.localhost' {public}/v1/products"));
+    }
+    say("", &format!("grpcurl -plaintext {public} list"));
+    say(
+        "",
+        &format!(
+            "target/release/tandem status --admin {} --token-file {}",
+            shop.admin,
+            shop.token_file.display()
+        ),
+    );
+}
+
+/// Goes on until Ctrl-C, which the terminal sends to all of us; counts are shown once a second.
+fn live(shop: &mut Shop) -> Result<(), String> {
+    use std::io::{IsTerminal as _, Write as _};
+    say("", "Ctrl-C stops all");
+    let terminal = std::io::stdout().is_terminal();
+    let mut before = 0;
+    loop {
+        for beside in &mut shop.running {
+            if let Some(why) = beside.ended() {
+                return Err(why);
+            }
+        }
+        if let Ok(status) = shop.ask_admin("/api/v1/status") {
+            let calls: u64 = status["methods"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|method| method["calls"].as_u64())
+                .sum();
+            if terminal {
+                print!("\r  live       {calls} calls, {} in the last second   ", calls - before);
+                let _ = std::io::stdout().flush();
+            }
+            before = calls;
+        }
+        let next = Instant::now() + Duration::from_secs(1);
+        while Instant::now() < next {
+            pause();
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Every test, in stages; `./x test` is the same for people and for machines.
+//!
+//! Everything runs even when a stage fails, so that one run names all that is wrong.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
+
+use crate::process::{cargo, quiet, root, shown};
+use crate::{crate_line, demo, supply};
+
+pub fn run(arguments: &[&str]) -> Result<(), String> {
+    let long = match arguments {
+        [] => false,
+        ["--long"] => true,
+        other => return Err(format!("unknown words: {}", other.join(" "))),
+    };
+    let mut stages = Stages::default();
+    stages.run("format", || {
+        cargo(&["fmt", "--all", "--check"])?;
+        cargo(&["fmt", "--all", "--check", "--manifest-path", "cases/Cargo.toml"])?;
+        if !demo::go_is_here() {
+            return Ok(());
+        }
+        let unformatted = quiet(Command::new("gofmt").args(["-l", "."]).current_dir(cases()))?;
+        if unformatted.is_empty() { Ok(()) } else { Err(format!("gofmt: {unformatted}")) }
+    });
+    stages.run("supply", supply::run);
+    stages.run("crate line", crate_line::run);
+    stages.run("cases build", || demo::build_cases(true, false).map(drop));
+    stages.run("cases rust", || {
+        let manifest = ["--manifest-path", "cases/Cargo.toml", "--locked"];
+        cargo(&[&["test"][..], &manifest].concat())?;
+        cargo(&[&["clippy", "--all-targets"][..], &manifest, &["--", "-D", "warnings"]].concat())
+    });
+    stages.run("cases go", || {
+        if !demo::go_is_here() {
+            return Err("Go is missing, so its side is not tested".into());
+        }
+        shown(Command::new("go").args(["vet", "-mod=readonly", "./..."]).current_dir(cases()))?;
+        shown(
+            Command::new("go")
+                .args(["test", "-mod=readonly", "-race", "./..."])
+                .current_dir(cases()),
+        )?;
+        quiet(Command::new("go").args(["mod", "verify"]).current_dir(cases())).map(drop)
+    });
+    if long {
+        stages.run("go stubs", || {
+            shown(Command::new("sh").args(["gen.sh", "--check"]).current_dir(cases()))
+        });
+    }
+    stages.run("clients", clients);
+    stages.run("clippy", || {
+        cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
+    });
+    stages.run("build", || cargo(&["build", "--workspace", "--locked"]));
+    stages.run("tests", || {
+        let tools = root().join("target/tools");
+        shown(
+            Command::new("cargo")
+                .args(["test", "--workspace", "--locked"])
+                .current_dir(root())
+                .env("TANDEM_CASES_RUST", cases().join("target/debug"))
+                .env("TANDEM_CASES_GO", root().join("target/cases"))
+                .env("TANDEM_GRPCURL", tools.join("grpcurl"))
+                .env("TANDEM_PYTHON", tools.join("venv/bin/python")),
+        )
+    });
+    stages.run("demo", || demo::run(&["--once", "--dev"]));
+    stages.run("demo, Rust alone", || demo::run(&["--once", "--dev", "--rust-only"]));
+    stages.end()
+}
+
+fn cases() -> PathBuf {
+    root().join("cases")
+}
+
+/// The clients of strangers: grpcurl and Python's grpcio, at pinned versions.
+fn clients() -> Result<(), String> {
+    let tools = root().join("target/tools");
+    std::fs::create_dir_all(&tools).map_err(|error| error.to_string())?;
+    if !tools.join("grpcurl").exists() {
+        println!("  install    grpcurl 1.9.3, as a Go module, into target/tools");
+        quiet(
+            Command::new("go")
+                .args(["install", "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3"])
+                .env("GOBIN", &tools),
+        )?;
+    }
+    let venv = tools.join("venv");
+    if !venv.join("ready").exists() {
+        println!("  install    grpcio, as Python packages, into target/tools/venv");
+        quiet(Command::new("python3").arg("-m").arg("venv").arg(&venv))?;
+        let requirements = root().join("crates/tandem/tests/clients/requirements.txt");
+        quiet(
+            Command::new(venv.join("bin/pip"))
+                .args(["install", "--quiet", "--requirement"])
+                .arg(requirements),
+        )?;
+        std::fs::write(venv.join("ready"), "").map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Stages {
+    passed: usize,
+    failed: Vec<&'static str>,
+}
+
+impl Stages {
+    fn run(&mut self, name: &'static str, stage: impl FnOnce() -> Result<(), String>) {
+        println!("── {name}");
+        let began = Instant::now();
+        let outcome = stage();
+        let seconds = began.elapsed().as_secs_f64();
+        match outcome {
+            Ok(()) => {
+                self.passed += 1;
+                println!("── {name}: passed in {seconds:.1} s");
+            }
+            Err(why) => {
+                self.failed.push(name);
+                println!("── {name}: FAILED after {seconds:.1} s\n{why}");
+            }
+        }
+    }
+
+    fn end(self) -> Result<(), String> {
+        println!("{} passed, {} failed", self.passed, self.failed.len());
+        if self.failed.is_empty() {
+            return Ok(());
+        }
+        Err(format!("failed stages: {}", self.failed.join(", ")))
+    }
+}
