@@ -25,7 +25,7 @@ const PURE: [&str; 4] = ["tandem-contract", "tandem-transcode", "tandem-protocol
 const WORLDLY: [&str; 10] =
     ["tokio", "hyper", "hyper-util", "h2", "jiff", "rand", "socket2", "nix", "rustix", "axum"];
 
-pub fn run() -> Result<(), String> {
+pub(crate) fn run() -> Result<(), String> {
     let faults = faults(&metadata("Cargo.toml")?, &metadata("cases/Cargo.toml")?);
     if faults.is_empty() {
         println!("the line of crates holds");
@@ -37,7 +37,7 @@ pub fn run() -> Result<(), String> {
     Err(format!("{} arrows that may not be", faults.len()))
 }
 
-pub fn metadata(manifest: &str) -> Result<Value, String> {
+pub(crate) fn metadata(manifest: &str) -> Result<Value, String> {
     let text = quiet(
         Command::new("cargo")
             .args(["metadata", "--format-version", "1", "--locked", "--manifest-path", manifest])
@@ -52,11 +52,11 @@ fn members(metadata: &Value) -> Vec<&Value> {
     list(&metadata["packages"]).iter().filter(|package| ids.contains(&&package["id"])).collect()
 }
 
-pub fn list(value: &Value) -> &[Value] {
+pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-pub fn faults(house: &Value, cases: &Value) -> Vec<String> {
+pub(crate) fn faults(house: &Value, cases: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     let place = |name: &str| LINE.iter().position(|crate_name| *crate_name == name);
     for package in members(house) {

@@ -24,7 +24,7 @@ struct Options {
     dev: bool,
 }
 
-pub fn run(arguments: &[&str]) -> Result<(), String> {
+pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
     let mut options = Options::default();
     for argument in arguments {
         match *argument {
@@ -71,18 +71,18 @@ fn say(what: &str, text: &str) {
 }
 
 /// Whether a Go is on PATH that can build the cases.
-pub fn go_is_here() -> bool {
+pub(crate) fn go_is_here() -> bool {
     quiet(Command::new("go").arg("version")).is_ok()
 }
 
 /// Where the built services lie.
-pub struct Built {
+pub(crate) struct Built {
     rust: PathBuf,
     go: PathBuf,
 }
 
 /// Builds the services; a case's release build is for figures and the demo.
-pub fn build_cases(go: bool, release: bool) -> Result<Built, String> {
+pub(crate) fn build_cases(go: bool, release: bool) -> Result<Built, String> {
     let profile = if release { "release" } else { "debug" };
     let manifest = ["--manifest-path", "cases/Cargo.toml", "--locked"];
     let mut words = vec!["build", "--quiet", "--bins"];

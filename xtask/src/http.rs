@@ -4,19 +4,19 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-pub struct Answer {
-    pub status: u16,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub fn json(&self) -> Result<serde_json::Value, String> {
+    pub(crate) fn json(&self) -> Result<serde_json::Value, String> {
         serde_json::from_str(&self.body).map_err(|error| format!("{error}: {}", self.body))
     }
 }
 
 /// Sends a request to `address` and reads the answer to its end.
-pub fn send(
+pub(crate) fn send(
     address: &str,
     method: &str,
     path: &str,

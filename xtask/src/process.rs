@@ -7,17 +7,17 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// The folder of the repository.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("xtask lies in it")
 }
 
 /// Runs `cargo` in the repository and shows what it says.
-pub fn cargo(arguments: &[&str]) -> Result<(), String> {
+pub(crate) fn cargo(arguments: &[&str]) -> Result<(), String> {
     shown(Command::new("cargo").args(arguments).current_dir(root()))
 }
 
 /// Runs a program and shows what it says.
-pub fn shown(command: &mut Command) -> Result<(), String> {
+pub(crate) fn shown(command: &mut Command) -> Result<(), String> {
     let line = format!("{command:?}");
     match command.stdin(Stdio::null()).status() {
         Ok(status) if status.success() => Ok(()),
@@ -27,7 +27,7 @@ pub fn shown(command: &mut Command) -> Result<(), String> {
 }
 
 /// Runs a program and shows what it says only when it fails.
-pub fn quiet(command: &mut Command) -> Result<String, String> {
+pub(crate) fn quiet(command: &mut Command) -> Result<String, String> {
     let line = format!("{command:?}");
     let output =
         command.stdin(Stdio::null()).output().map_err(|error| format!("{line}: {error}"))?;
@@ -40,15 +40,15 @@ pub fn quiet(command: &mut Command) -> Result<String, String> {
 }
 
 /// A program that runs beside the task and is ended with it.
-pub struct Beside {
-    pub name: String,
+pub(crate) struct Beside {
+    pub(crate) name: String,
     child: Child,
     log: PathBuf,
 }
 
 impl Beside {
     /// Starts `command`; what it says on stderr goes to a file in `folder`.
-    pub fn start(
+    pub(crate) fn start(
         name: &str,
         command: &mut Command,
         folder: &Path,
@@ -67,12 +67,12 @@ impl Beside {
     }
 
     /// The last lines of its log, when it has ended.
-    pub fn ended(&mut self) -> Option<String> {
+    pub(crate) fn ended(&mut self) -> Option<String> {
         let status = self.child.try_wait().ok()??;
         Some(format!("{} ended with {status}\n{}", self.name, self.last_lines()))
     }
 
-    pub fn last_lines(&self) -> String {
+    pub(crate) fn last_lines(&self) -> String {
         let mut text = String::new();
         if let Ok(mut file) = std::fs::File::open(&self.log) {
             let _ = file.read_to_string(&mut text);
@@ -82,7 +82,7 @@ impl Beside {
     }
 
     /// Asks it to end and waits; after `limit` it is ended by force.
-    pub fn stop(&mut self, limit: Duration) {
+    pub(crate) fn stop(&mut self, limit: Duration) {
         let id = self.child.id().to_string();
         let _ = Command::new("kill").args(["-TERM", &id]).status();
         let until = Instant::now() + limit;
@@ -106,14 +106,14 @@ impl Drop for Beside {
 }
 
 /// A short rest between two looks at something that cannot tell when it changes.
-pub fn pause() {
+pub(crate) fn pause() {
     // A receiver with a time limit is the timer of a program without a loop.
     let (_keep, nobody) = mpsc::channel::<()>();
     let _ = nobody.recv_timeout(Duration::from_millis(20));
 }
 
 /// Looks until `look` finds something, or `limit` has passed.
-pub fn until<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+pub(crate) fn until<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + limit;
     loop {
         if let Some(found) = look() {

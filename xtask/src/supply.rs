@@ -48,7 +48,7 @@ const FLOORS: [(&str, [u64; 3]); 4] =
 /// Crates of the house's workspace, tests and tools included.
 const CRATES_MOST: usize = 265;
 
-pub fn run() -> Result<(), String> {
+pub(crate) fn run() -> Result<(), String> {
     let mut faults = Vec::new();
     for manifest in ["Cargo.toml", "cases/Cargo.toml"] {
         let metadata = metadata(manifest)?;

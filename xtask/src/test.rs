@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::process::{cargo, quiet, root, shown};
 use crate::{crate_line, demo, supply};
 
-pub fn run(arguments: &[&str]) -> Result<(), String> {
+pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
     let long = match arguments {
         [] => false,
         ["--long"] => true,

@@ -123,7 +123,7 @@ impl Catalogue for Service {
             self.on_store(move |store| store.create(product, &request_id, &fingerprint)).await?;
         match created {
             Created::New(product, sequence) | Created::Again(product, sequence) => {
-                Ok(answer(product, sequence))
+                Ok(answer(*product, sequence))
             }
             Created::OtherRequest(last) => {
                 let what = "belongs to another request";
@@ -263,7 +263,7 @@ impl Catalogue for Service {
             return Err(refused(errors::invalid(DOMAIN, &violations), last));
         }
         match written {
-            Written::Done(product, sequence) => Ok(answer(product, sequence)),
+            Written::Done(product, sequence) => Ok(answer(*product, sequence)),
             Written::Unknown(last) => Err(refused(unknown_product(&name), last)),
             Written::StaleEtag(last) => Err(refused(stale_etag(), last)),
         }

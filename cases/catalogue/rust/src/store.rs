@@ -40,9 +40,9 @@ pub type Fault = rusqlite::Error;
 
 /// What a creation came to.
 pub enum Created {
-    New(Product, i64),
+    New(Box<Product>, i64),
     /// The same request was answered before.
-    Again(Product, i64),
+    Again(Box<Product>, i64),
     /// The request id belongs to another request.
     OtherRequest(i64),
     Exists(i64),
@@ -50,7 +50,7 @@ pub enum Created {
 
 /// What a change or a removal came to.
 pub enum Written {
-    Done(Product, i64),
+    Done(Box<Product>, i64),
     Unknown(i64),
     StaleEtag(i64),
 }
@@ -134,7 +134,7 @@ impl Store {
                     .optional()?;
                 if let Some((known, answer)) = known {
                     let outcome = if known == request {
-                        Created::Again(decode(&answer)?, last)
+                        Created::Again(Box::new(decode(&answer)?), last)
                     } else {
                         Created::OtherRequest(last)
                     };
@@ -160,7 +160,7 @@ impl Store {
                     .execute([sequence - REQUESTS_KEPT])?;
             }
             let change = changed(sequence, product.clone());
-            Ok((Created::New(product, sequence), Some(change)))
+            Ok((Created::New(Box::new(product), sequence), Some(change)))
         })
     }
 
@@ -184,7 +184,7 @@ impl Store {
             let sequence = last + 1;
             put(transaction, &product, revision + 1, sequence)?;
             let change = changed(sequence, product.clone());
-            Ok((Written::Done(product, sequence), Some(change)))
+            Ok((Written::Done(Box::new(product), sequence), Some(change)))
         })
     }
 
@@ -209,7 +209,7 @@ impl Store {
                 transaction.execute("UPDATE state SET pruned = ?1", [pruned])?;
             }
             let change = Change { sequence, what: Some(change::What::Deleted(name.to_owned())) };
-            Ok((Written::Done(product, sequence), Some(change)))
+            Ok((Written::Done(Box::new(product), sequence), Some(change)))
         })
     }
 

@@ -18,12 +18,12 @@ pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
 service = pool.FindServiceByName("tandem.cases.catalogue.v1.Catalogue")
 
 
-def call(name, **fields):
-    method = service.FindMethodByName(name)
+def call(rpc, /, **fields):
+    method = service.FindMethodByName(rpc)
     request = GetMessageClass(method.input_type)
     answer = GetMessageClass(method.output_type)
     stub = channel.unary_unary(
-        f"/{service.full_name}/{name}",
+        f"/{service.full_name}/{rpc}",
         request_serializer=request.SerializeToString,
         response_deserializer=answer.FromString,
     )

@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// Where the built services are; `None` says the tests cannot run.
-pub fn cases() -> Option<(PathBuf, PathBuf)> {
+pub(crate) fn cases() -> Option<(PathBuf, PathBuf)> {
     let rust = std::env::var_os("TANDEM_CASES_RUST")?;
     let go = std::env::var_os("TANDEM_CASES_GO")?;
     Some((rust.into(), go.into()))
 }
 
 /// Whether the tests can run; says so where they cannot.
-pub fn runs() -> bool {
+pub(crate) fn runs() -> bool {
     let runs = cases().is_some();
     if !runs {
         println!("skipped: TANDEM_CASES_RUST and TANDEM_CASES_GO name no services (./x test)");
@@ -26,16 +26,16 @@ pub fn runs() -> bool {
 }
 
 /// A program with its address, which stays the same over its lives.
-pub struct Part {
+pub(crate) struct Part {
     program: PathBuf,
     arguments: Vec<String>,
     child: Option<Child>,
-    pub address: SocketAddr,
-    pub admin: SocketAddr,
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
 }
 
 impl Part {
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         assert!(self.child.is_none(), "it runs already");
         let mut child = Command::new(&self.program)
             .args(&self.arguments)
@@ -51,13 +51,13 @@ impl Part {
     }
 
     /// kill -9.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let mut child = self.child.take().expect("it runs");
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().expect("it runs").id()
     }
 }
@@ -72,23 +72,23 @@ impl Drop for Part {
 }
 
 /// The gateway, the catalogue in one language, and search.
-pub struct Shop {
-    pub gateway: Gateway,
-    pub catalogue: Part,
-    pub search: Part,
+pub(crate) struct Shop {
+    pub(crate) gateway: Gateway,
+    pub(crate) catalogue: Part,
+    pub(crate) search: Part,
     _folder: Folder,
 }
 
 /// A gateway that can be killed and started again at the same addresses.
-pub struct Gateway {
+pub(crate) struct Gateway {
     child: Option<Child>,
     folder: PathBuf,
-    pub public: SocketAddr,
-    pub internal: SocketAddr,
-    pub admin: SocketAddr,
+    pub(crate) public: SocketAddr,
+    pub(crate) internal: SocketAddr,
+    pub(crate) admin: SocketAddr,
 }
 
-pub struct Folder(pub PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Drop for Folder {
     fn drop(&mut self) {
@@ -96,7 +96,7 @@ impl Drop for Folder {
     }
 }
 
-pub fn folder() -> Folder {
+pub(crate) fn folder() -> Folder {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let next = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -107,13 +107,13 @@ pub fn folder() -> Folder {
 
 /// A free address. It is free again when this returns; parts that must be found at one address
 /// after a restart need it known beforehand.
-pub fn free() -> SocketAddr {
+pub(crate) fn free() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 impl Shop {
     /// With the catalogue in `language`: `go` or `rust`.
-    pub fn start(language: &str) -> Shop {
+    pub(crate) fn start(language: &str) -> Shop {
         let (rust, go) = cases().expect("asked before");
         let folder = folder();
         let internal = free();
@@ -167,7 +167,7 @@ impl Shop {
     }
 
     /// The digests of the catalogue and of search, once they agree.
-    pub fn agree(&self, limit: Duration) -> Result<Digest, (Digest, Digest)> {
+    pub(crate) fn agree(&self, limit: Duration) -> Result<Digest, (Digest, Digest)> {
         let both = || (digest(self.catalogue.admin), digest(self.search.admin));
         let agreed = until(limit, || {
             let (catalogue, search) = both();
@@ -178,7 +178,7 @@ impl Shop {
 }
 
 /// A platform file whose namespaces may serve the named packages.
-pub fn platform(
+pub(crate) fn platform(
     public: SocketAddr,
     internal: SocketAddr,
     admin: SocketAddr,
@@ -201,7 +201,7 @@ pub fn platform(
 
 impl Gateway {
     /// Starts the gateway on the files of `folder`.
-    pub fn start(folder: &Folder) -> Gateway {
+    pub(crate) fn start(folder: &Folder) -> Gateway {
         let mut gateway = Gateway {
             child: None,
             folder: folder.0.clone(),
@@ -213,7 +213,7 @@ impl Gateway {
         gateway
     }
 
-    pub fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         let ready = self.folder.join("ready.json");
         let _ = std::fs::remove_file(&ready);
         let log = std::fs::OpenOptions::new()
@@ -244,38 +244,38 @@ impl Gateway {
         self.admin = address("admin");
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("gateway.log")).unwrap_or_default()
     }
 
-    pub fn ready(&self) {
+    pub(crate) fn ready(&self) {
         let ready = until(Duration::from_secs(30), || {
             (ask(self.admin, "GET", "/readyz", "", "")?.status == 200).then_some(())
         });
         assert!(ready.is_some(), "not ready:\n{}", self.log());
     }
 
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let mut child = self.child.take().expect("it runs");
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
     /// SIGTERM, and how it ended.
-    pub fn terminate(&mut self) -> std::process::ExitStatus {
+    pub(crate) fn terminate(&mut self) -> std::process::ExitStatus {
         let mut child = self.child.take().expect("it runs");
         Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
         child.wait().unwrap()
     }
 
-    pub fn status(&self) -> Value {
+    pub(crate) fn status(&self) -> Value {
         let token = std::fs::read_to_string(self.folder.join("data/admin.token")).unwrap();
         let header = format!("authorization: Bearer {}\r\n", token.trim());
         ask(self.admin, "GET", "/api/v1/status", &header, "").unwrap().json()
     }
 
     /// The kept spans of a trace.
-    pub fn trace(&self, id: &str) -> Vec<Value> {
+    pub(crate) fn trace(&self, id: &str) -> Vec<Value> {
         let token = std::fs::read_to_string(self.folder.join("data/admin.token")).unwrap();
         let header = format!("authorization: Bearer {}\r\n", token.trim());
         let path = format!("/api/v1/traces/{id}");
@@ -284,7 +284,7 @@ impl Gateway {
     }
 
     /// Calls of a method that are carried now.
-    pub fn in_flight(&self, method: &str) -> i64 {
+    pub(crate) fn in_flight(&self, method: &str) -> i64 {
         let status = self.status();
         let methods = status["methods"].as_array().unwrap();
         methods
@@ -294,7 +294,7 @@ impl Gateway {
             .sum()
     }
 
-    pub fn rest(&self, method: &str, path: &str, body: &str) -> Option<Answer> {
+    pub(crate) fn rest(&self, method: &str, path: &str, body: &str) -> Option<Answer> {
         ask(self.public, method, path, "", body)
     }
 }
@@ -309,20 +309,20 @@ impl Drop for Gateway {
 }
 
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 }
 
 /// One HTTP/1.1 request; `None` when nobody answers.
-pub fn ask(
+pub(crate) fn ask(
     address: SocketAddr,
     method: &str,
     path: &str,
@@ -341,7 +341,7 @@ pub fn ask(
 }
 
 /// Whatever bytes, and the answer to them.
-pub fn raw(address: SocketAddr, request: &[u8]) -> Option<Answer> {
+pub(crate) fn raw(address: SocketAddr, request: &[u8]) -> Option<Answer> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
     stream.write_all(request).ok()?;
@@ -355,13 +355,13 @@ pub fn raw(address: SocketAddr, request: &[u8]) -> Option<Answer> {
 
 /// Names and revisions of a case, by its administration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Digest {
-    pub sha256: Vec<u8>,
-    pub sequence: u64,
-    pub count: u64,
+pub(crate) struct Digest {
+    pub(crate) sha256: Vec<u8>,
+    pub(crate) sequence: u64,
+    pub(crate) count: u64,
 }
 
-pub fn digest(admin: SocketAddr) -> Digest {
+pub(crate) fn digest(admin: SocketAddr) -> Digest {
     use tandem_contract::fields;
     use tandem_gateway::tasks::Side;
     use tandem_gateway::upstream::direct::Direct;
@@ -386,7 +386,7 @@ pub fn digest(admin: SocketAddr) -> Digest {
 }
 
 /// Looks until `look` finds something, or `limit` has passed.
-pub fn until<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+pub(crate) fn until<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + limit;
     loop {
         if let Some(found) = look() {
@@ -401,6 +401,6 @@ pub fn until<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<
     }
 }
 
-pub fn product(name: &str) -> String {
+pub(crate) fn product(name: &str) -> String {
     format!("{{\"displayName\":\"{name}\",\"price\":{{\"currencyCode\":\"EUR\",\"units\":\"5\"}}}}")
 }
