@@ -1,0 +1,407 @@
+//! Contracts compiled from .proto text: rules, refusals, precedence (protocols P, D, X).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver};
+use tandem_contract::directory::{
+    Audience, Directory, DirectoryMethod, NamespaceEntry, RestMatch,
+};
+use tandem_contract::{
+    BodyBinding, Cardinality, Contract, Idempotency, Kind, MethodKind, Presence, WellKnown,
+};
+
+struct Text(String);
+
+impl FileResolver for Text {
+    fn open_file(&self, name: &str) -> Result<File, protox::Error> {
+        if name == "test.proto" {
+            return File::from_source(name, &self.0);
+        }
+        let case = name.strip_prefix("tandem/cases/").and_then(|rest| rest.split('/').next());
+        let path = match case {
+            Some(case) => root().join("cases").join(case).join("contract.proto"),
+            None => return Err(protox::Error::file_not_found(name)),
+        };
+        let source = std::fs::read_to_string(path).map_err(protox::Error::new)?;
+        File::from_source(name, &source)
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn compiled(text: &str, file: &str) -> Vec<u8> {
+    let mut resolver = ChainFileResolver::new();
+    resolver.add(Text(text.to_owned()));
+    resolver.add(IncludeFileResolver::new(root().join("proto")));
+    resolver.add(GoogleFileResolver::new());
+    let mut compiler = protox::Compiler::with_file_resolver(resolver);
+    compiler.include_imports(true);
+    compiler.open_file(file).unwrap();
+    compiler.encode_file_descriptor_set()
+}
+
+fn contract(text: &str) -> Contract {
+    Contract::from_descriptor_set(&compiled(text, "test.proto")).unwrap()
+}
+
+fn catalogue() -> Contract {
+    let file = "tandem/cases/catalogue/v1/contract.proto";
+    Contract::from_descriptor_set(&compiled("", file)).unwrap()
+}
+
+/// A service with one GET rule for each template.
+fn templates(templates: &[&str]) -> Contract {
+    let methods: String = templates
+        .iter()
+        .enumerate()
+        .map(|(number, template)| {
+            format!(
+                "rpc M{number}(In) returns (In) {{ option (google.api.http) = {{ get: \"{template}\" }}; }}\n"
+            )
+        })
+        .collect();
+    contract(&format!(
+        "syntax = \"proto3\"; package t; import \"google/api/annotations.proto\";\n\
+         message In {{ string name = 1; string other = 2; Sub sub = 3; repeated string many = 4; map<string, string> map = 5; }}\n\
+         message Sub {{ string name = 1; int64 number = 2; }}\n\
+         service S {{ {methods} }}"
+    ))
+}
+
+fn directory(contract: Contract, hosts: &[&str], internal: &[&str]) -> Directory {
+    Directory::build(vec![entry("a", contract, hosts, internal)]).unwrap()
+}
+
+fn entry(name: &str, contract: Contract, hosts: &[&str], internal: &[&str]) -> NamespaceEntry {
+    let contract = Arc::new(contract);
+    let methods = contract
+        .methods()
+        .map(|(id, method)| DirectoryMethod {
+            contract: Arc::clone(&contract),
+            method: id,
+            internal: internal.contains(&&*method.name),
+        })
+        .collect();
+    let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+    NamespaceEntry { name: name.into(), hosts, methods, rpc_paths: true }
+}
+
+const OUTSIDE: Audience<'_> =
+    Audience { internal: false, authority: "any", listener_hosts: &[] };
+
+/// The method that a path means and what it binds.
+fn meant(directory: &Directory, path: &str) -> Option<(String, Vec<String>)> {
+    match directory.find_rest(OUTSIDE, "GET", path) {
+        RestMatch::Found { method, values, .. } => {
+            let indexed = directory.method(method);
+            Some((indexed.contract.method(indexed.method).name.to_string(), values))
+        }
+        _ => None,
+    }
+}
+
+fn check(directory: &Directory, path: &str, expected: Option<(&str, &[&str])>) {
+    let expected = expected.map(|(method, values)| {
+        (method.to_owned(), values.iter().map(|value| (*value).to_owned()).collect())
+    });
+    assert_eq!(meant(directory, path), expected, "{path}");
+}
+
+#[test]
+fn the_catalogue_is_read_whole() {
+    let contract = catalogue();
+    assert_eq!(contract.faults(), []);
+    let service = &contract.services()[0];
+    assert_eq!(&*service.full_name, "tandem.cases.catalogue.v1.Catalogue");
+    let method = |name: &str| {
+        let ids = service.methods.iter();
+        ids.map(|id| contract.method(*id)).find(|method| &*method.name == name).unwrap()
+    };
+    let create = method("CreateProduct");
+    assert_eq!(create.idempotency, Idempotency::Idempotent);
+    assert!(matches!(&create.rules[0].body, BodyBinding::Field(path) if &*path.text == "product"));
+    assert_eq!(method("GetProduct").idempotency, Idempotency::NoSideEffects);
+    assert_eq!(method("WatchProducts").kind, MethodKind::ServerStream);
+    let product = contract.message(contract.message_named("tandem.cases.catalogue.v1.Product").unwrap());
+    let field = |name: &str| product.field_named(name).unwrap().1;
+    assert_eq!(field("labels").cardinality, Cardinality::Map);
+    assert_eq!(field("displayName").number, field("display_name").number);
+    assert_eq!(field("stock").kind, Kind::Int64);
+    let Kind::Message(time) = field("create_time").kind else { panic!("a message") };
+    assert_eq!(contract.message(time).well_known, WellKnown::Timestamp);
+}
+
+#[test]
+fn protocols_p_1_and_p_2_one_star_is_one_segment_and_two_are_any_number() {
+    let directory = directory(templates(&["/v1/{name}", "/v2/{name=**}", "/v3/*/x"]), &[], &[]);
+    check(&directory, "/v1/a", Some(("M0", &["a"])));
+    check(&directory, "/v1", None);
+    check(&directory, "/v1/a/b", None);
+    check(&directory, "/v2", Some(("M1", &[""])));
+    check(&directory, "/v2/a/b", Some(("M1", &["a/b"])));
+    check(&directory, "/v3/a/x", Some(("M2", &[])));
+    check(&directory, "/v3/x", None);
+}
+
+#[test]
+fn protocols_p_3_a_capture_is_the_matched_text() {
+    let directory =
+        directory(templates(&["/v1/{name=shelves/*/books/*}", "/v1/{sub.name}/{other=*}"]), &[], &[]);
+    check(&directory, "/v1/shelves/1/books/2", Some(("M0", &["shelves/1/books/2"])));
+    check(&directory, "/v1/shelves/1", Some(("M1", &["shelves", "1"])));
+    check(&directory, "/v1/shelves/1/books", None);
+    check(&directory, "/v1/a%20b/c%2Bd", Some(("M1", &["a b", "c+d"])));
+}
+
+#[test]
+fn protocols_p_7_a_verb_is_one_only_where_a_rule_has_it() {
+    let directory = directory(
+        templates(&["/v1/{name=p/*}", "/v1/{name=p/*}:go", "/v1/all:list", "/v1/{name=deep/**}:history"]),
+        &[],
+        &[],
+    );
+    check(&directory, "/v1/p/a:go", Some(("M1", &["p/a"])));
+    check(&directory, "/v1/p/a:other", Some(("M0", &["p/a:other"])));
+    check(&directory, "/v1/p/a%3Ago", Some(("M0", &["p/a:go"])));
+    check(&directory, "/v1/p/a:b:go", Some(("M1", &["p/a:b"])));
+    check(&directory, "/v1/all:list", Some(("M2", &[])));
+    check(&directory, "/v1/all", None);
+    check(&directory, "/v1/deep/a/b:history", Some(("M3", &["deep/a/b"])));
+}
+
+#[test]
+fn protocols_p_8_the_more_exact_rule_wins_in_any_order() {
+    let mut all = ["/v1/{name}", "/v1/exact", "/v1/{name=**}", "/v1/exact/{name}"];
+    for _ in 0..all.len() {
+        all.rotate_left(1);
+        let directory = directory(templates(&all), &[], &[]);
+        let method = |template: &str| {
+            format!("M{}", all.iter().position(|other| *other == template).unwrap())
+        };
+        for (path, template) in [
+            ("/v1/exact", "/v1/exact"),
+            ("/v1/other", "/v1/{name}"),
+            ("/v1/other/deeper", "/v1/{name=**}"),
+            ("/v1/exact/one", "/v1/exact/{name}"),
+            ("/v1/exact/one/two", "/v1/{name=**}"),
+        ] {
+            assert_eq!(meant(&directory, path).unwrap().0, method(template), "{path} {all:?}");
+        }
+    }
+}
+
+#[test]
+fn protocols_p_9_a_wrong_method_names_the_right_ones() {
+    let directory = directory(catalogue(), &[], &[]);
+    let allow = |method: &str, path: &str| match directory.find_rest(OUTSIDE, method, path) {
+        RestMatch::WrongMethod { allow } => allow.join(" "),
+        other => format!("{other:?}"),
+    };
+    assert_eq!(allow("PUT", "/v1/products"), "GET HEAD OPTIONS POST");
+    assert_eq!(allow("POST", "/v1/products/p-1"), "DELETE GET HEAD OPTIONS PATCH");
+    assert!(matches!(
+        directory.find_rest(OUTSIDE, "HEAD", "/v1/products"),
+        RestMatch::Found { .. }
+    ));
+}
+
+#[test]
+fn protocols_p_10_a_trailing_slash_is_never_a_silent_match() {
+    let directory = directory(templates(&["/v1/{name=**}", "/v1/a"]), &[], &[]);
+    check(&directory, "/v1/a/", None);
+    check(&directory, "/v1/", None);
+}
+
+#[test]
+fn protocols_p_11_and_p_15_a_bad_rule_is_left_out_alone_and_named() {
+    let contract = templates(&[
+        "/v1/{many}",
+        "/v1/{map}",
+        "/v1/{sub}",
+        "/v1/{nothing}",
+        "/v1/{name=**}/x",
+        "/v1/{name}/{name}",
+        "no slash",
+        "/v1/{name",
+        "/v1/fine/{sub.number}",
+    ]);
+    assert_eq!(contract.faults().len(), 8, "{:#?}", contract.faults());
+    for (number, fault) in contract.faults().iter().enumerate() {
+        assert_eq!(fault.symbol, format!("t.S/M{number}"));
+        assert_eq!(fault.file, "test.proto");
+        assert!(!fault.what.is_empty() && !fault.fix.is_empty(), "{fault}");
+    }
+    // The columns count from 1 and stand at the variable.
+    assert_eq!(contract.faults()[0].column, Some(6));
+    let directory = directory(contract, &[], &[]);
+    check(&directory, "/v1/fine/7", Some(("M8", &["7"])));
+    assert!(directory.find_rpc(OUTSIDE, "/t.S/M3").is_some(), "its gRPC path stays");
+}
+
+#[test]
+fn protocols_d_7_two_claims_of_one_template_name_both() {
+    let two = |hosts: [&[&str]; 2]| {
+        Directory::build(vec![
+            entry("a", templates(&["/v1/{name}"]), hosts[0], &[]),
+            entry("b", templates(&["/v1/{other}"]), hosts[1], &[]),
+        ])
+    };
+    let faults = two([&[], &[]]).unwrap_err();
+    assert_eq!(faults.len(), 2, "the RPC path and the template: {faults:?}");
+    assert!(faults.iter().all(|fault| fault.first.0 == "a" && fault.second.0 == "b"));
+    assert!(two([&["x.example"], &["x.example"]]).is_err());
+    let directory = two([&["x.example"], &[]]).unwrap();
+    let name = |authority: &str, internal: bool| {
+        let audience = Audience { internal, authority, listener_hosts: &[] };
+        directory
+            .find_rpc(audience, "/t.S/M0")
+            .map(|index| directory.method(index).namespace_name.to_string())
+    };
+    assert_eq!(name("x.example:80", false).as_deref(), Some("a"));
+    assert_eq!(name("other", false).as_deref(), Some("b"));
+    // Inside, the authority decides; without it the namespace that claims no host.
+    assert_eq!(name("x.example", true).as_deref(), Some("a"));
+    assert_eq!(name("127.0.0.1:8081", true).as_deref(), Some("b"));
+}
+
+#[test]
+fn protocols_d_5_internal_methods_are_unknown_outside() {
+    let directory = directory(catalogue(), &[], &["WatchProducts"]);
+    let watch = "/tandem.cases.catalogue.v1.Catalogue/WatchProducts";
+    let inside = Audience { internal: true, ..OUTSIDE };
+    assert!(directory.find_rpc(OUTSIDE, watch).is_none());
+    assert!(directory.find_rpc(inside, watch).is_some());
+    assert_eq!(
+        directory.find_rest(OUTSIDE, "GET", "/v1/products:watch"),
+        RestMatch::NotFound
+    );
+}
+
+#[test]
+fn protocols_x_3_the_service_digest_ignores_files_and_sees_changes() {
+    let text = |file_package: &str, extra: &str| {
+        format!(
+            "syntax = \"proto3\"; package t; {file_package}\n\
+             message In {{ string a = 1; {extra} }} service S {{ rpc M(In) returns (In); }}"
+        )
+    };
+    let digest = |text: &str| contract(text).service_digest("t.S").unwrap();
+    let plain = digest(&text("", ""));
+    assert_eq!(plain, digest(&text("option java_package = \"x\";", "")));
+    assert_ne!(plain, digest(&text("", "int32 b = 2;")));
+    assert_ne!(plain, digest(&text("", "").replace("string a", "bytes a")));
+    assert_eq!(contract(&text("", "")).service_digest("t.T"), None);
+}
+
+#[test]
+fn protocols_j_13_proto2_has_its_presence_groups_and_closed_enums() {
+    let contract = contract(
+        "syntax = \"proto2\"; package t; message M { required int32 a = 1; optional int32 b = 2; \
+         repeated int32 c = 3; optional group G = 4 { optional int32 d = 5; } \
+         optional E e = 6; extensions 100 to 200; enum E { ONE = 1; } } \
+         extend M { optional string more = 100; }",
+    );
+    let message = contract.message(contract.message_named("t.M").unwrap());
+    let field = |name: &str| message.field_named(name).unwrap().1;
+    assert_eq!(field("a").presence, Presence::Required);
+    assert_eq!(field("b").presence, Presence::Explicit);
+    assert!(!field("c").packed);
+    assert!(matches!(message.field_numbered(4).unwrap().1.kind, Kind::Group(_)));
+    let Kind::Enum(id) = field("e").kind else { panic!("an enum") };
+    assert!(contract.enumeration(id).closed);
+    assert_eq!(contract.enumeration(id).default(), 1);
+    assert_eq!(field("[t.more]").number, 100);
+}
+
+#[test]
+fn a_set_that_cannot_be_used_says_why_and_what_to_do() {
+    for bytes in [&b""[..], b"\xff\xff\xff", b"\x0a\x05ab"] {
+        let faults = Contract::from_descriptor_set(bytes).unwrap_err();
+        assert!(faults.to_string().contains("include_imports"), "{faults}");
+    }
+}
+
+#[test]
+fn a_missing_import_leaves_out_what_needs_it_and_serves_the_rest() {
+    let set = compiled(
+        "syntax = \"proto3\"; package t; import \"google/protobuf/timestamp.proto\";\n\
+         message In { string a = 1; google.protobuf.Timestamp at = 2; }\n\
+         service S { rpc M(In) returns (In); rpc T(In) returns (google.protobuf.Timestamp); }",
+        "test.proto",
+    );
+    let files: Vec<Vec<u8>> = tandem_contract::fields::each(&set)
+        .map(|field| field.unwrap().bytes.to_vec())
+        .filter(|file| tandem_contract::fields::first_text(file, 1).unwrap() == "test.proto")
+        .collect();
+    let contract = Contract::from_file_descriptors(&files).unwrap();
+    assert_eq!(contract.faults().len(), 2, "{:?}", contract.faults());
+    let names: Vec<&str> = contract.methods().map(|(_, method)| &*method.name).collect();
+    assert_eq!(names, ["M"]);
+}
+
+/// A naive matcher: all rules, all splits, the best by precedence.
+fn naive(templates: &[Vec<&str>], path: &[&str]) -> Option<usize> {
+    fn matches(template: &[&str], path: &[&str]) -> bool {
+        match (template, path) {
+            (["**"], _) => true,
+            ([], []) => true,
+            (["*", rest @ ..], [_, path @ ..]) => matches(rest, path),
+            ([literal, rest @ ..], [segment, path @ ..]) => {
+                literal == segment && matches(rest, path)
+            }
+            _ => false,
+        }
+    }
+    let rank = |template: &Vec<&str>| -> Vec<u8> {
+        let mut rank: Vec<u8> = template
+            .iter()
+            .map(|segment| match *segment {
+                "*" => 1,
+                "**" => 2,
+                _ => 0,
+            })
+            .collect();
+        // A template that ends before a `**` is the more exact one.
+        rank.resize(path.len().max(rank.len()), 0);
+        rank
+    };
+    (0..templates.len())
+        .filter(|number| matches(&templates[*number], path))
+        .min_by_key(|number| rank(&templates[*number]))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn the_trie_agrees_with_a_naive_matcher(
+        templates_given in prop::collection::btree_set(
+            (prop::collection::vec(prop::sample::select(vec!["a", "b", "*"]), 1..4), any::<bool>()),
+            1..6,
+        ),
+        paths in prop::collection::vec(
+            prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..5), 1..12),
+    ) {
+        let lists: Vec<Vec<&str>> = templates_given
+            .iter()
+            .map(|(segments, rest)| {
+                let mut segments = segments.clone();
+                if *rest {
+                    segments.push("**");
+                }
+                segments
+            })
+            .collect();
+        let texts: Vec<String> = lists.iter().map(|list| format!("/{}", list.join("/"))).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let directory = directory(templates(&texts), &[], &[]);
+        for path in paths {
+            let expected = naive(&lists, &path).map(|number| format!("M{number}"));
+            let found = meant(&directory, &format!("/{}", path.join("/"))).map(|(name, _)| name);
+            prop_assert_eq!(found, expected, "{:?} in {:?}", path, texts);
+        }
+    }
+}
