@@ -1,13 +1,15 @@
 //! Contracts compiled from .proto text: rules, refusals, precedence (protocols P, D, X).
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver};
-use tandem_contract::directory::{
-    Audience, Directory, DirectoryMethod, NamespaceEntry, RestMatch,
+use protox::file::{
+    ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver,
 };
+use tandem_contract::directory::{Audience, Directory, DirectoryMethod, NamespaceEntry, RestMatch};
 use tandem_contract::{
     BodyBinding, Cardinality, Contract, Idempotency, Kind, MethodKind, Presence, WellKnown,
 };
@@ -90,8 +92,7 @@ fn entry(name: &str, contract: Contract, hosts: &[&str], internal: &[&str]) -> N
     NamespaceEntry { name: name.into(), hosts, methods, rpc_paths: true }
 }
 
-const OUTSIDE: Audience<'_> =
-    Audience { internal: false, authority: "any", listener_hosts: &[] };
+const OUTSIDE: Audience<'_> = Audience { internal: false, authority: "any", listener_hosts: &[] };
 
 /// The method that a path means and what it binds.
 fn meant(directory: &Directory, path: &str) -> Option<(String, Vec<String>)> {
@@ -126,7 +127,8 @@ fn the_catalogue_is_read_whole() {
     assert!(matches!(&create.rules[0].body, BodyBinding::Field(path) if &*path.text == "product"));
     assert_eq!(method("GetProduct").idempotency, Idempotency::NoSideEffects);
     assert_eq!(method("WatchProducts").kind, MethodKind::ServerStream);
-    let product = contract.message(contract.message_named("tandem.cases.catalogue.v1.Product").unwrap());
+    let product =
+        contract.message(contract.message_named("tandem.cases.catalogue.v1.Product").unwrap());
     let field = |name: &str| product.field_named(name).unwrap().1;
     assert_eq!(field("labels").cardinality, Cardinality::Map);
     assert_eq!(field("displayName").number, field("display_name").number);
@@ -149,8 +151,11 @@ fn protocols_p_1_and_p_2_one_star_is_one_segment_and_two_are_any_number() {
 
 #[test]
 fn protocols_p_3_a_capture_is_the_matched_text() {
-    let directory =
-        directory(templates(&["/v1/{name=shelves/*/books/*}", "/v1/{sub.name}/{other=*}"]), &[], &[]);
+    let directory = directory(
+        templates(&["/v1/{name=shelves/*/books/*}", "/v1/{sub.name}/{other=*}"]),
+        &[],
+        &[],
+    );
     check(&directory, "/v1/shelves/1/books/2", Some(("M0", &["shelves/1/books/2"])));
     check(&directory, "/v1/shelves/1", Some(("M1", &["shelves", "1"])));
     check(&directory, "/v1/shelves/1/books", None);
@@ -160,7 +165,12 @@ fn protocols_p_3_a_capture_is_the_matched_text() {
 #[test]
 fn protocols_p_7_a_verb_is_one_only_where_a_rule_has_it() {
     let directory = directory(
-        templates(&["/v1/{name=p/*}", "/v1/{name=p/*}:go", "/v1/all:list", "/v1/{name=deep/**}:history"]),
+        templates(&[
+            "/v1/{name=p/*}",
+            "/v1/{name=p/*}:go",
+            "/v1/all:list",
+            "/v1/{name=deep/**}:history",
+        ]),
         &[],
         &[],
     );
@@ -275,10 +285,7 @@ fn protocols_d_5_internal_methods_are_unknown_outside() {
     let inside = Audience { internal: true, ..OUTSIDE };
     assert!(directory.find_rpc(OUTSIDE, watch).is_none());
     assert!(directory.find_rpc(inside, watch).is_some());
-    assert_eq!(
-        directory.find_rest(OUTSIDE, "GET", "/v1/products:watch"),
-        RestMatch::NotFound
-    );
+    assert_eq!(directory.find_rest(OUTSIDE, "GET", "/v1/products:watch"), RestMatch::NotFound);
 }
 
 #[test]

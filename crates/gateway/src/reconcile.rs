@@ -101,6 +101,13 @@ impl Reconciler {
     pub(crate) fn fetch_missing(self: &Arc<Self>, side: &Side, drain: &Drain) {
         for namespace in &self.namespaces {
             let ContractSource::Reflection(upstream) = &namespace.contract else { continue };
+            let known = self
+                .states()
+                .get(&namespace.namespace)
+                .is_some_and(|state| matches!(state, ContractState::Known { .. }));
+            if known {
+                continue;
+            }
             let (this, mut drain) = (Arc::clone(self), drain.clone());
             let (namespace, upstream) = (namespace.clone(), upstream.clone());
             side.start(async move {

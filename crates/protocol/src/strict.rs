@@ -62,6 +62,7 @@ pub fn check<'a>(
         refusal.allow = vec!["GET".into(), "POST".into()];
         return Err(refusal);
     }
+    framing(headers).map_err(malformed)?;
     let target = uri.path_and_query().map_or("", |target| target.as_str());
     if target.len() > limits.uri_bytes {
         return Err(Refusal::new(
@@ -96,6 +97,20 @@ pub fn check<'a>(
     }
     let authority = authority(uri, headers).map_err(malformed)?;
     Ok(Canonical { authority, path, query })
+}
+
+/// One way to say where the body ends (security H-1, H-3). The engine has its own rules; what it
+/// lets pass and another program could read otherwise is refused here.
+fn framing(headers: &HeaderMap) -> Result<(), &'static str> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return Ok(()) };
+    if coding.as_bytes() != b"chunked" || codings.next().is_some() {
+        return Err("a transfer coding other than one `chunked`");
+    }
+    if headers.contains_key(header::CONTENT_LENGTH) {
+        return Err("both a length and a transfer coding");
+    }
+    Ok(())
 }
 
 /// The one authority that target and `Host` agree on.
@@ -169,6 +184,25 @@ mod tests {
         ] {
             assert_eq!(of(uri, hosts), expected.map(str::to_owned), "{uri} {hosts:?}");
         }
+    }
+
+    #[test]
+    fn security_h_1_and_h_3_one_way_to_frame_a_body() {
+        let judge = |pairs: &[(header::HeaderName, &str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.append(name, HeaderValue::from_str(value).unwrap());
+            }
+            framing(&headers).is_ok()
+        };
+        let (coding, length) = (header::TRANSFER_ENCODING, header::CONTENT_LENGTH);
+        assert!(judge(&[(coding.clone(), "chunked")]));
+        assert!(judge(&[(length.clone(), "1")]));
+        for bad in ["Chunked", "gzip, chunked", ",chunked", "identity", ""] {
+            assert!(!judge(&[(coding.clone(), bad)]), "{bad}");
+        }
+        assert!(!judge(&[(coding.clone(), "chunked"), (coding.clone(), "chunked")]));
+        assert!(!judge(&[(length, "1"), (coding, "chunked")]));
     }
 
     #[test]

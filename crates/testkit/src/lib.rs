@@ -1,1 +1,12 @@
-//! Backends, gateways and clients for tests.
+//! Backends, gateways and clients for tests: what is set in a test matters to it, the rest are
+//! defaults here.
+//!
+//! Only the tests of `gateway` and `tandem` use it. A helper that cannot do its work fails the
+//! test, so there are no errors to handle.
+
+pub mod backend;
+pub mod client;
+pub mod gateway;
+
+pub use self::backend::{Backend, Script};
+pub use self::gateway::{TestGateway, gateway};

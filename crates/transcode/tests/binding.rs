@@ -1,5 +1,7 @@
 //! REST requests bound to messages, and answers cut out of them (protocols B, Q, I, P-12, A-2).
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
 mod common;
 
 use common::compiled;
@@ -40,7 +42,12 @@ service S {
 "#;
 
 /// What the request of `method` becomes, or the field and the reason of its fault.
-fn bound(method: &str, values: &[&str], query: &str, body: &str) -> Result<Value, (String, String)> {
+fn bound(
+    method: &str,
+    values: &[&str],
+    query: &str,
+    body: &str,
+) -> Result<Value, (String, String)> {
     let contract = Contract::from_descriptor_set(&compiled(CONTRACT)).unwrap();
     let (_, found) = contract.methods().find(|(_, found)| &*found.name == method).unwrap();
     let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
@@ -201,7 +208,11 @@ fn protocols_a_2_response_body_is_one_field_and_its_absence_is_written() {
     let answer = |method: &str, json: &str| {
         let (_, found) = contract.methods().find(|(_, found)| &*found.name == method).unwrap();
         let wire = tandem_transcode::wire_from_json(
-            &contract, found.output, json.as_bytes(), &options, &limits,
+            &contract,
+            found.output,
+            json.as_bytes(),
+            &options,
+            &limits,
         )
         .unwrap();
         let rule = &found.rules[0];

@@ -1,12 +1,14 @@
 //! Messages both ways against the dynamic messages of another library, and hostile input.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
 mod common;
 
 use std::sync::Arc;
 
 use buffa_descriptor::DescriptorPool;
 use buffa_descriptor::reflect::DynamicMessage;
-use common::{compiled, fields_of};
+use common::compiled;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tandem_contract::Contract;
@@ -54,8 +56,14 @@ impl Both {
 
     fn wire(&self, json: &str) -> Result<Vec<u8>, String> {
         let all = self.contract.message_named("t.All").unwrap();
-        wire_from_json(&self.contract, all, json.as_bytes(), &JsonOptions::default(), &Limits::default())
-            .map_err(|fault| fault.to_string())
+        wire_from_json(
+            &self.contract,
+            all,
+            json.as_bytes(),
+            &JsonOptions::default(),
+            &Limits::default(),
+        )
+        .map_err(|fault| fault.to_string())
     }
 
     fn json(&self, wire: &[u8]) -> Result<String, String> {
@@ -119,11 +127,17 @@ fn protocols_j_what_is_taken_and_what_it_becomes() {
         (r#"{"maybe":0}"#, r#"{"maybe":0}"#),
         (r#"{"sub":{}}"#, r#"{"sub":{}}"#),
         (r#"{"left":""}"#, r#"{"left":""}"#),
-        (r#"{"byNumber":{"-3":{"i32":1}},"byBool":{"true":"x"}}"#, r#"{"byNumber":{"-3":{"i32":1}},"byBool":{"true":"x"}}"#),
+        (
+            r#"{"byNumber":{"-3":{"i32":1}},"byBool":{"true":"x"}}"#,
+            r#"{"byNumber":{"-3":{"i32":1}},"byBool":{"true":"x"}}"#,
+        ),
         (r#"{"at":"2026-11-24T12:00:00+01:00"}"#, r#"{"at":"2026-11-24T11:00:00Z"}"#),
         (r#"{"took":"-0.5s"}"#, r#"{"took":"-0.500s"}"#),
         (r#"{"mask":"someText,sub.i32"}"#, r#"{"mask":"someText,sub.i32"}"#),
-        (r#"{"structure":{"a":[1,null,{"b":true}]}}"#, r#"{"structure":{"a":[1,null,{"b":true}]}}"#),
+        (
+            r#"{"structure":{"a":[1,null,{"b":true}]}}"#,
+            r#"{"structure":{"a":[1,null,{"b":true}]}}"#,
+        ),
         (r#"{"value":null}"#, r#"{"value":null}"#),
         (r#"{"list":[]}"#, r#"{"list":[]}"#),
         (r#"{"wrapped":"0","wrappedText":""}"#, r#"{"wrapped":"0","wrappedText":""}"#),
@@ -147,26 +161,67 @@ fn protocols_j_what_is_taken_and_what_it_becomes() {
 fn protocols_j_and_i_what_is_refused() {
     let both = Both::new();
     for text in [
-        "", "null", "[]", "1", "{", "{}x", "{}{}", r#"{"nope":1}"#, r#"{"i32":1,"i32":2}"#,
-        r#"{"some_text":"a","someText":"b"}"#, r#"{"i32":1.5}"#, r#"{"i32":2147483648}"#,
-        r#"{"u32":-1}"#, r#"{"i32":"1 "}"#, r#"{"i32":"0x1"}"#, r#"{"i32":true}"#, r#"{"f":1e39}"#,
-        r#"{"d":1e309}"#, r#"{"i32":01}"#, r#"{"i32":+1}"#, r#"{"i32":.5}"#, r#"{"i32":1.}"#,
-        r#"{"b":"true"}"#, r#"{"b":1}"#, r#"{"someText":1}"#, r#"{"raw":"*"}"#, r#"{"e":"TWO"}"#,
-        r#"{"many":[null]}"#, r#"{"many":1}"#, r#"{"byText":{"a":null}}"#,
-        r#"{"byText":{"a":1,"a":2}}"#, r#"{"byNumber":{"1":{},"1.0":{}}}"#, r#"{"byBool":{"1":"x"}}"#,
-        r#"{"left":"a","right":1}"#, r#"{"sub":[]}"#, r#"{"at":"yesterday"}"#, r#"{"at":1}"#,
-        r#"{"took":"1"}"#, r#"{"mask":"some_text"}"#, r#"{"structure":[]}"#, r#"{"list":{}}"#,
-        r#"{"any":{"i32":1}}"#, r#"{"any":{"@type":"x/t.Nope"}}"#, r#"{"any":{"@type":"t.All"}}"#,
+        "",
+        "null",
+        "[]",
+        "1",
+        "{",
+        "{}x",
+        "{}{}",
+        r#"{"nope":1}"#,
+        r#"{"i32":1,"i32":2}"#,
+        r#"{"some_text":"a","someText":"b"}"#,
+        r#"{"i32":1.5}"#,
+        r#"{"i32":2147483648}"#,
+        r#"{"u32":-1}"#,
+        r#"{"i32":"1 "}"#,
+        r#"{"i32":"0x1"}"#,
+        r#"{"i32":true}"#,
+        r#"{"f":1e39}"#,
+        r#"{"d":1e309}"#,
+        r#"{"i32":01}"#,
+        r#"{"i32":+1}"#,
+        r#"{"i32":.5}"#,
+        r#"{"i32":1.}"#,
+        r#"{"b":"true"}"#,
+        r#"{"b":1}"#,
+        r#"{"someText":1}"#,
+        r#"{"raw":"*"}"#,
+        r#"{"e":"TWO"}"#,
+        r#"{"many":[null]}"#,
+        r#"{"many":1}"#,
+        r#"{"byText":{"a":null}}"#,
+        r#"{"byText":{"a":1,"a":2}}"#,
+        r#"{"byNumber":{"1":{},"1.0":{}}}"#,
+        r#"{"byBool":{"1":"x"}}"#,
+        r#"{"left":"a","right":1}"#,
+        r#"{"sub":[]}"#,
+        r#"{"at":"yesterday"}"#,
+        r#"{"at":1}"#,
+        r#"{"took":"1"}"#,
+        r#"{"mask":"some_text"}"#,
+        r#"{"structure":[]}"#,
+        r#"{"list":{}}"#,
+        r#"{"any":{"i32":1}}"#,
+        r#"{"any":{"@type":"x/t.Nope"}}"#,
+        r#"{"any":{"@type":"t.All"}}"#,
         r#"{"any":{"@type":"x/google.protobuf.Duration","value":"1s","more":1}}"#,
-        "{\"someText\":\"\n\"}", r#"{"someText":"\ud800"}"#, r#"{"someText":"\x"}"#,
-        r#"{"someText":"a}"#, r#"{'i32':1}"#, r#"{"i32":1,}"#, r#"{i32:1}"#, "\u{feff}{}",
+        "{\"someText\":\"\n\"}",
+        r#"{"someText":"\ud800"}"#,
+        r#"{"someText":"\x"}"#,
+        r#"{"someText":"a}"#,
+        r#"{'i32':1}"#,
+        r#"{"i32":1,}"#,
+        r#"{i32:1}"#,
+        "\u{feff}{}",
     ] {
         let fault = both.wire(text);
         assert!(fault.is_err(), "{text} was taken");
     }
     let all = both.contract.message_named("t.All").unwrap();
     let text = b"{\"someText\":\"\xff\"}";
-    let fault = wire_from_json(&both.contract, all, text, &JsonOptions::default(), &Limits::default());
+    let fault =
+        wire_from_json(&both.contract, all, text, &JsonOptions::default(), &Limits::default());
     assert_eq!(fault.unwrap_err().kind, FaultKind::Caller);
 }
 
@@ -175,8 +230,9 @@ fn protocols_b_7_a_fault_names_its_field_and_its_place() {
     let both = Both::new();
     let all = both.contract.message_named("t.All").unwrap();
     let text = br#"{"subs":[{},{"byNumber":{"1":{"i32":"x"}}}]}"#;
-    let fault = wire_from_json(&both.contract, all, text, &JsonOptions::default(), &Limits::default())
-        .unwrap_err();
+    let fault =
+        wire_from_json(&both.contract, all, text, &JsonOptions::default(), &Limits::default())
+            .unwrap_err();
     assert_eq!(fault.field, "subs[1].byNumber[`1`].i32");
     assert_eq!(fault.position, Some(36));
     let long = format!("{{\"i32\":\"{}\"}}", "x".repeat(1000));
@@ -192,7 +248,8 @@ fn protocols_j_14_the_last_wins_and_messages_merge() {
         r#"{"i32":2,"sub":{"b":true},"many":[2],"byText":{"a":2,"b":3},"right":4}"#,
     ];
     let wire: Vec<u8> = parts.iter().flat_map(|part| both.wire(part).unwrap()).collect();
-    let merged = json!({"i32":2,"sub":{"i32":1,"b":true},"many":[1,2],"byText":{"a":"2","b":"3"},"right":4});
+    let merged =
+        json!({"i32":2,"sub":{"i32":1,"b":true},"many":[1,2],"byText":{"a":"2","b":"3"},"right":4});
     let merged = value(&merged.to_string());
     assert_eq!(value(&both.json(&wire).unwrap()), merged);
     assert_eq!(value(&both.oracle_json(&wire).unwrap()), merged);
@@ -252,9 +309,19 @@ fn security_r_6_broken_bytes_are_the_upstreams_fault() {
         b"\x72\x02\xc3\x28",
         b"\xe2\x01\x0b\x08\xff\xff\xff\xff\xff\xff\xff\xff\x7f\x10\x01",
     ] {
-        let fault = json_from_wire(&both.contract, all, wire, &JsonOptions::default(), &Limits::default());
+        let fault =
+            json_from_wire(&both.contract, all, wire, &JsonOptions::default(), &Limits::default());
         assert_eq!(fault.unwrap_err().kind, FaultKind::Upstream, "{wire:?}");
     }
+}
+
+/// A message of length-delimited fields.
+fn fields_of(fields: &[(u32, &[u8])]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (number, bytes) in fields {
+        tandem_contract::fields::put_bytes(*number, bytes, &mut out);
+    }
+    out
 }
 
 /// Runs `work` on a stack of 2 MiB, as a data thread has it.
@@ -273,8 +340,7 @@ fn security_r_7_a_hundred_thousand_levels_are_an_error_and_no_abort() {
         [("[", "", "]"), ("{\"structure\":", "{}", "}"), ("{\"sub\":", "{}", "}")]
     {
         for prefix in ["", "{\"list\":", "{\"value\":"] {
-            let text =
-                format!("{prefix}{}{inner}{}", open.repeat(LEVELS), close.repeat(LEVELS));
+            let text = format!("{prefix}{}{inner}{}", open.repeat(LEVELS), close.repeat(LEVELS));
             assert!(on_a_small_stack(|| both.wire(&text)).is_err());
         }
     }
@@ -302,9 +368,8 @@ fn security_r_7_a_hundred_thousand_levels_are_an_error_and_no_abort() {
 #[test]
 fn security_li_12_and_13_the_last_depth_that_passes_and_the_first_that_does_not() {
     let both = Both::new();
-    let nested = |levels: usize| {
-        format!("{}{{}}{}", "{\"sub\":".repeat(levels - 1), "}".repeat(levels - 1))
-    };
+    let nested =
+        |levels: usize| format!("{}{{}}{}", "{\"sub\":".repeat(levels - 1), "}".repeat(levels - 1));
     assert!(both.wire(&nested(48)).is_ok());
     assert!(both.wire(&nested(49)).is_err());
     let mut wire = Vec::new();

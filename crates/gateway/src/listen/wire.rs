@@ -7,11 +7,11 @@
 //!
 //! Not here: which engine reads the bytes (`listen`), limits on what they mean (`protocol::strict`).
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -26,6 +26,8 @@ pub(crate) struct Activity {
     calls: Cell<u32>,
     idle_since: Cell<Instant>,
     head_since: Cell<Option<Instant>>,
+    // Whoever waited for bytes while a call was carried: its clock begins when the call ends.
+    waiting: RefCell<Option<Waker>>,
 }
 
 impl Activity {
@@ -34,6 +36,7 @@ impl Activity {
             calls: Cell::new(0),
             idle_since: Cell::new(Instant::now()),
             head_since: Cell::new(None),
+            waiting: RefCell::new(None),
         })
     }
 
@@ -56,6 +59,9 @@ impl Drop for CallGuard {
     fn drop(&mut self) {
         self.0.calls.set(self.0.calls.get() - 1);
         self.0.idle_since.set(Instant::now());
+        if let Some(waiting) = self.0.waiting.borrow_mut().take() {
+            waiting.wake();
+        }
     }
 }
 
@@ -131,6 +137,9 @@ impl Wire {
 
     fn poll_read_clock(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let Some((deadline, head_began)) = self.read_deadline() else {
+            if self.reading == Reading::Http1 {
+                *self.activity.waiting.borrow_mut() = Some(cx.waker().clone());
+            }
             return Poll::Pending;
         };
         ready!(poll_timer(&mut self.read_timer, deadline, cx));

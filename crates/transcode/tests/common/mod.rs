@@ -1,8 +1,10 @@
-//! Contracts compiled from text, and messages put together by hand.
+//! Contracts compiled from text.
 
 use std::path::Path;
 
-use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver};
+use protox::file::{
+    ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver,
+};
 
 struct Text(String);
 
@@ -16,25 +18,14 @@ impl FileResolver for Text {
 }
 
 /// The descriptor set of one file, its imports included.
-pub fn compiled(text: &str) -> Vec<u8> {
+pub(crate) fn compiled(text: &str) -> Vec<u8> {
     let mut resolver = ChainFileResolver::new();
     resolver.add(Text(text.to_owned()));
-    resolver.add(IncludeFileResolver::new(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto"),
-    ));
+    resolver
+        .add(IncludeFileResolver::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto")));
     resolver.add(GoogleFileResolver::new());
     let mut compiler = protox::Compiler::with_file_resolver(resolver);
     compiler.include_imports(true);
     compiler.open_file("test.proto").unwrap();
     compiler.encode_file_descriptor_set()
-}
-
-/// A message of length-delimited fields.
-#[allow(dead_code, reason = "not every test file puts messages together")]
-pub fn fields_of(fields: &[(u32, &[u8])]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for (number, bytes) in fields {
-        tandem_contract::fields::put_bytes(*number, bytes, &mut out);
-    }
-    out
 }

@@ -1,0 +1,161 @@
+//! A gateway before one upstream, by the contract that a test writes.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protox::file::{
+    ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver,
+};
+use tandem_contract::Contract;
+use tandem_gateway::tasks::Side;
+use tandem_gateway::{Gateway, Listener, Plan, View};
+
+/// The contract of tests: one method of each kind.
+pub const CONTRACT: &str = r#"
+syntax = "proto3"; package test.v1;
+import "google/api/annotations.proto";
+message Note { string text = 1; int64 number = 2; repeated string more = 3; }
+service Notes {
+  rpc Get(Note) returns (Note) { option (google.api.http) = { get: "/v1/notes/{text}" additional_bindings { post: "/v1/notes" body: "*" } }; }
+  rpc Secret(Note) returns (Note) { option (google.api.http) = { get: "/v1/secret" }; }
+  rpc Many(Note) returns (stream Note) { option (google.api.http) = { get: "/v1/many" }; }
+  rpc Collect(stream Note) returns (Note);
+  rpc Talk(stream Note) returns (stream Note);
+}
+"#;
+
+/// A gateway that is about to start.
+pub struct Setup {
+    upstream: SocketAddr,
+    limits: String,
+    rules: String,
+    offer: bool,
+}
+
+/// A gateway before `upstream`, with public methods; `Secret` is internal.
+pub fn gateway(upstream: SocketAddr) -> Setup {
+    Setup { upstream, limits: String::new(), rules: String::new(), offer: false }
+}
+
+impl Setup {
+    /// Adds to `limits` of the platform: `message: 1KiB, head_read: 1s`.
+    #[must_use]
+    pub fn limits(mut self, limits: &str) -> Setup {
+        self.limits = limits.to_owned();
+        self
+    }
+
+    /// Adds to `defaults` of the team: `deadline: { default: 100ms }`.
+    #[must_use]
+    pub fn rules(mut self, rules: &str) -> Setup {
+        self.rules = format!(", {rules}");
+        self
+    }
+
+    /// Lets callers ask for reflection and health.
+    #[must_use]
+    pub fn offering(mut self) -> Setup {
+        self.offer = true;
+        self
+    }
+
+    /// Starts it; must be called on a runtime.
+    pub async fn start(self) -> TestGateway {
+        let limits = if self.limits.is_empty() {
+            String::new()
+        } else {
+            format!("limits: {{ {} }}\n", self.limits)
+        };
+        let platform = format!(
+            "format: 1\nlisten: {{ public: {{ address: \"127.0.0.1:0\" }} }}\n{limits}\
+             namespaces:\n  notes:\n    may: {{ services: [test.v1.*], paths: [/**], \
+             upstreams: [\"127.0.0.0/8:1-65535\"], public_methods: true, loopback: true }}\n"
+        );
+        let team = format!(
+            "namespace: notes\ncontract: {{ reflection: it }}\nupstreams:\n  it: {{ address: \"{}\" }}\n\
+             defaults: {{ auth: {{ public: true }}{} }}\nmethods:\n  test.v1.Notes/*: {{}}\n  \
+             test.v1.Notes/Secret: {{ internal: true }}\n",
+            self.upstream, self.rules
+        );
+        let loaded = tandem_config::load::from_texts(&platform, &[("notes", &team)])
+            .unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let contract = Arc::new(contract(CONTRACT));
+        let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+        let listener = |name: &str, internal| Listener {
+            name: name.into(),
+            internal,
+            hosts: Vec::new(),
+            reflection: self.offer,
+            health: self.offer,
+        };
+        let plan = Plan {
+            listeners: vec![(listener("public", false), any), (listener("internal", true), any)],
+            threads: 2,
+            limits: loaded.platform.limits.clone(),
+            namespaces: loaded.namespaces.into_iter().map(|(namespace, _)| namespace).collect(),
+            contracts: BTreeMap::from([("notes".to_owned(), contract)]),
+            access_log: None,
+            grace: Duration::from_secs(10),
+        };
+        let side = Side::new(tokio::runtime::Handle::current());
+        let gateway = Gateway::start(plan, side.clone()).await.expect("the gateway starts");
+        let public = gateway.addresses()["public"];
+        let internal = gateway.addresses()["internal"];
+        TestGateway { view: gateway.view(), gateway, public, internal, side }
+    }
+}
+
+/// A running gateway.
+pub struct TestGateway {
+    pub gateway: Gateway,
+    pub view: View,
+    pub public: SocketAddr,
+    pub internal: SocketAddr,
+    pub side: Side,
+}
+
+impl TestGateway {
+    /// Figures of a method by its own name.
+    pub fn figures(&self, method: &str) -> tandem_gateway::observe::MethodFigures {
+        let methods = self.view.metrics().methods();
+        let found = methods.iter().find(|found| found.method.ends_with(method));
+        found.expect("a method").figures()
+    }
+
+    /// Waits until `look` is true.
+    pub async fn until(&self, look: impl Fn(&TestGateway) -> bool) {
+        let looked = async {
+            while !look(self) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), looked).await.expect("in time");
+    }
+}
+
+struct Text(String);
+
+impl FileResolver for Text {
+    fn open_file(&self, name: &str) -> Result<File, protox::Error> {
+        match name {
+            "test.proto" => File::from_source(name, &self.0),
+            _ => Err(protox::Error::file_not_found(name)),
+        }
+    }
+}
+
+/// Compiles .proto text, with Google's files at hand.
+pub fn contract(text: &str) -> Contract {
+    let mut resolver = ChainFileResolver::new();
+    resolver.add(Text(text.to_owned()));
+    resolver
+        .add(IncludeFileResolver::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto")));
+    resolver.add(GoogleFileResolver::new());
+    let mut compiler = protox::Compiler::with_file_resolver(resolver);
+    compiler.include_imports(true);
+    compiler.open_file("test.proto").expect("the contract compiles");
+    Contract::from_descriptor_set(&compiler.encode_file_descriptor_set()).expect("it is a contract")
+}
