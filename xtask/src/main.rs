@@ -6,6 +6,7 @@
 
 mod crate_line;
 mod demo;
+mod fuzz;
 mod http;
 mod process;
 mod supply;

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver};
+use protox::file::{
+    ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver,
+};
 use tandem_config::document::{Auth, Bounds};
 use tandem_config::load::from_texts;
 use tandem_config::{Paint, Problem, Severity, Tnd, check, help_page, load, render};
@@ -115,7 +117,10 @@ fn a_right_document_has_no_problem_and_its_rules_are_resolved() {
     let max = Duration::from_secs(1);
     assert_eq!(get.deadline, Some(Bounds { default: max, max }));
     let watch = namespace.resolve("test.v1.Shop", "Watch", MethodKind::ServerStream, limits);
-    assert_eq!((watch.primary.as_deref(), watch.internal, watch.deadline), (Some("go"), true, None));
+    assert_eq!(
+        (watch.primary.as_deref(), watch.internal, watch.deadline),
+        (Some("go"), true, None)
+    );
 }
 
 #[test]
@@ -220,7 +225,10 @@ fn security_li_33_hostile_text_is_refused_in_bounded_work() {
     let bomb = {
         let mut text = String::from("a: &a [x,x,x,x,x,x,x,x,x]\n");
         for (one, other) in "abcdefgh".chars().zip("bcdefghi".chars()) {
-            text.push_str(&format!("{other}: &{other} [{}]\n", vec![format!("*{one}"); 9].join(",")));
+            text.push_str(&format!(
+                "{other}: &{other} [{}]\n",
+                vec![format!("*{one}"); 9].join(",")
+            ));
         }
         text
     };
@@ -272,9 +280,8 @@ fn experience_ux_21_every_code_has_its_page() {
 #[test]
 fn experience_ux_38_the_examples_pass_against_the_contracts_of_the_cases() {
     for folder in ["docs/examples", "cases/shop"] {
-        let loaded = load(&root().join(folder).join("tandem.yaml")).unwrap_or_else(|problems| {
-            panic!("{folder}: {}", render(&problems, Paint::Plain, ""))
-        });
+        let loaded = load(&root().join(folder).join("tandem.yaml"))
+            .unwrap_or_else(|problems| panic!("{folder}: {}", render(&problems, Paint::Plain, "")));
         let catalogue = Arc::new(compiled("tandem/cases/catalogue/v1/contract.proto"));
         let search = Arc::new(compiled("tandem/cases/search/v1/contract.proto"));
         let contracts = BTreeMap::from([

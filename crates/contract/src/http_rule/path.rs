@@ -57,6 +57,11 @@ pub struct Segments {
 }
 
 impl Segments {
+    /// The decoded segments, the last one with its verb.
+    pub fn decoded(&self) -> impl Iterator<Item = &str> {
+        self.plain.iter().map(String::as_str)
+    }
+
     /// Splits and decodes a raw path, without its query.
     ///
     /// # Errors

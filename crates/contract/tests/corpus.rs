@@ -1,0 +1,22 @@
+//! The corpora of the fuzz targets, replayed.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+#![expect(clippy::disallowed_methods, reason = "the corpus is in files")]
+
+#[path = "checks/path_norm.rs"]
+mod path_norm;
+
+fn replay(target: &str, check: fn(&[u8])) {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
+    let mut inputs = 0;
+    for entry in std::fs::read_dir(folder.join(target)).unwrap() {
+        check(&std::fs::read(entry.unwrap().path()).unwrap());
+        inputs += 1;
+    }
+    assert!(inputs >= 5, "the corpus of {target} is there");
+}
+
+#[test]
+fn the_corpus_of_path_norm_passes() {
+    replay("path_norm", path_norm::check);
+}

@@ -1,0 +1,29 @@
+//! The corpora of the fuzz targets, replayed.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+#![expect(clippy::disallowed_methods, reason = "the corpus is in files")]
+
+#[path = "checks/grpc_frame.rs"]
+mod grpc_frame;
+#[path = "checks/metadata.rs"]
+mod metadata;
+
+fn replay(target: &str, check: fn(&[u8])) {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
+    let mut inputs = 0;
+    for entry in std::fs::read_dir(folder.join(target)).unwrap() {
+        check(&std::fs::read(entry.unwrap().path()).unwrap());
+        inputs += 1;
+    }
+    assert!(inputs >= 5, "the corpus of {target} is there");
+}
+
+#[test]
+fn the_corpus_of_grpc_frame_passes() {
+    replay("grpc_frame", grpc_frame::check);
+}
+
+#[test]
+fn the_corpus_of_metadata_passes() {
+    replay("metadata", metadata::check);
+}
