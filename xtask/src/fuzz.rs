@@ -9,7 +9,7 @@ use crate::process::{quiet, root, shown};
 
 const VERSION: &str = "0.13.2";
 
-pub fn run(arguments: &[&str]) -> Result<(), String> {
+pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
     let mut seconds = 60_u64;
     let mut wanted = Vec::new();
     let mut words = arguments.iter();

@@ -32,11 +32,7 @@ fn main() -> ExitCode {
         Some((&"bench", rest)) => {
             not_built(rest, "bench", "the first figures come with the codec (`./x bench codec`)")
         }
-        Some((&"fuzz", rest)) => not_built(
-            rest,
-            "fuzz",
-            "targets come with the codec; their corpora will run in ./x test",
-        ),
+        Some((&"fuzz", rest)) => fuzz::run(rest),
         _ => Err(
             "usage: ./x demo [--once] [--rust-only] | test | build | cases | supply | crate-line"
                 .into(),

@@ -5,7 +5,7 @@ use tandem_config::load::from_texts;
 const PLATFORM: &str = "format: 1\nlisten: { public: { address: 127.0.0.1:0 } }\n";
 
 /// Fails when a problem says nothing.
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     for loaded in [from_texts(text, &[]), from_texts(PLATFORM, &[("shop", text)])] {
         if let Err(problems) = loaded {

@@ -3,7 +3,7 @@
 use tandem_contract::http_rule::path::Segments;
 
 /// Fails when a path passes that must not.
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Ok(segments) = Segments::of(text) else { return };
     for segment in segments.decoded() {

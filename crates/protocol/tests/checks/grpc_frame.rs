@@ -6,7 +6,7 @@ use tandem_protocol::envelope::{EnvelopeReader, Scanner};
 const LIMIT: usize = 4096;
 
 /// The first byte says how the rest is split.
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     let Some((step, rest)) = data.split_first() else { return };
     let whole = read(rest, rest.len().max(1));
     let split = read(rest, usize::from(*step) + 1);

@@ -7,7 +7,7 @@ use tandem_protocol::CallerProtocol;
 use tandem_protocol::metadata::{Hop, to_upstream};
 
 /// Lines of `name:value`.
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     let mut headers = HeaderMap::new();
     for line in data.split(|byte| *byte == b'\n').take(64) {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };

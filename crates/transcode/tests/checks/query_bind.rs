@@ -45,7 +45,7 @@ const PROTO_FOLDER: &str =
     if env!("CARGO_PKG_NAME").len() == "tandem-fuzz".len() { "../proto" } else { "../../proto" };
 
 /// Fails when a message that was bound cannot be written.
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     use tandem_transcode::{JsonOptions, Limits, RestRequest, json_from_wire, request_from_rest};
     let Ok(query) = std::str::from_utf8(data) else { return };
     let (options, limits) = (JsonOptions::default(), Limits::default());

@@ -36,7 +36,7 @@ fn contract() -> &'static Contract {
 }
 
 /// Fails when what was written cannot be read.
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     use tandem_transcode::{JsonOptions, Limits, json_from_wire, wire_from_json};
     let (options, limits) = (JsonOptions::default(), Limits::default());
     let id = contract().message_named("t.M").expect("it is there");
