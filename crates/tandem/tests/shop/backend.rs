@@ -37,16 +37,25 @@ pub(crate) struct Part {
 impl Part {
     pub(crate) fn start(&mut self) {
         assert!(self.child.is_none(), "it runs already");
-        let mut child = Command::new(&self.program)
-            .args(&self.arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let _ = BufReader::new(child.stdout.take().unwrap()).read_line(&mut line);
-        assert!(line.contains("listen"), "{:?} did not start", self.program);
+        // Its port was free for a moment: somebody else's call may stand on it for a little while.
+        let started = until(Duration::from_secs(10), || {
+            let mut child = Command::new(&self.program)
+                .args(&self.arguments)
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let mut line = String::new();
+            let _ = BufReader::new(child.stdout.take().unwrap()).read_line(&mut line);
+            if line.contains("listen") {
+                return Some(child);
+            }
+            let _ = child.kill();
+            let _ = child.wait();
+            None
+        });
+        let child = started.unwrap_or_else(|| panic!("{:?} did not start", self.program));
         self.child = Some(child);
     }
 
@@ -221,7 +230,8 @@ impl Gateway {
             .append(true)
             .open(self.folder.join("gateway.log"))
             .unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_tandem"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
+        command
             .args(["run", "--config"])
             .arg(self.folder.join("tandem.yaml"))
             .arg("--data")
@@ -230,11 +240,14 @@ impl Gateway {
             .arg(&ready)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.child = Some(child);
+            .stderr(log);
+        self.child = Some(command.spawn().unwrap());
         let addresses = until(Duration::from_secs(20), || {
+            let running = self.child.as_mut().expect("started above");
+            if running.try_wait().unwrap().is_some() {
+                // A port was taken for a moment; see `Part::start`.
+                *running = command.spawn().unwrap();
+            }
             serde_json::from_str::<Value>(&std::fs::read_to_string(&ready).ok()?).ok()
         });
         let addresses = addresses.unwrap_or_else(|| panic!("no gateway:\n{}", self.log()));
