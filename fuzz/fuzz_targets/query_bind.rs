@@ -2,6 +2,8 @@
 
 #![no_main]
 
+#[path = "../../crates/transcode/tests/checks/shared.rs"]
+mod shared;
 #[path = "../../crates/transcode/tests/checks/query_bind.rs"]
 mod check;
 

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 #![expect(clippy::disallowed_methods, reason = "the corpus is in files")]
 
+#[path = "checks/shared.rs"]
+mod shared;
 #[path = "checks/json_to_msg.rs"]
 mod json_to_msg;
 #[path = "checks/query_bind.rs"]
