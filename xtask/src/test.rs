@@ -22,7 +22,10 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
         if !demo::go_is_here() {
             return Ok(());
         }
-        let unformatted = quiet(Command::new("gofmt").args(["-l", "."]).current_dir(cases()))?;
+        // Not every Go that is installed has its formatter on PATH.
+        let home = quiet(Command::new("go").args(["env", "GOROOT"]).current_dir(cases()))?;
+        let gofmt = PathBuf::from(home.trim()).join("bin/gofmt");
+        let unformatted = quiet(Command::new(gofmt).args(["-l", "."]).current_dir(cases()))?;
         if unformatted.is_empty() { Ok(()) } else { Err(format!("gofmt: {unformatted}")) }
     });
     stages.run("supply", supply::run);
