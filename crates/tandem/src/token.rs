@@ -79,7 +79,11 @@ pub(crate) fn load_or_make(data: &Path) -> Result<(Expected, PathBuf), Failure> 
                 .mode(0o600)
                 .open(&path)
                 .map_err(|error| unusable(&error))?;
-            file.write_all(format!("{token}\n").as_bytes()).map_err(|error| unusable(&error))?;
+            if let Err(error) = file.write_all(format!("{token}\n").as_bytes()) {
+                // Half a token, on a full disk, would keep the next start from making a whole one.
+                let _ = std::fs::remove_file(&path);
+                return Err(unusable(&error));
+            }
             Ok((Expected::of(&token), path))
         }
         Err(error) => Err(unusable(&error)),
