@@ -8,18 +8,18 @@
 //! Not here: reading (`load`), serving (`tandem-gateway`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use tandem_contract::directory::{Directory, DirectoryMethod, NamespaceEntry};
 use tandem_contract::{Contract, Template, TemplateSegment};
 
 use crate::document::{
-    Address, Auth, ContractSource, Grants, MethodRules, Namespace, PathPattern, PatternSegment,
-    Platform, UpstreamPattern, VerbPattern,
+    Address, Auth, ContractSource, Deadline, Grants, MethodRules, Namespace, PathPattern,
+    PatternSegment, Platform, UpstreamPattern, VerbPattern,
 };
 use crate::load::{Loaded, descriptor_set};
-use crate::problem::{Problem, Tnd, sort};
+use crate::problem::{Problem, Severity, Tnd, sort};
 use crate::source::{Source, Step, cut};
 use crate::suggest;
 
@@ -82,10 +82,13 @@ impl Claims<'_> {
         self.services(contract);
         self.upstreams();
         self.references();
-        self.auth();
+        self.auth(contract);
+        self.lower_only();
         if let Some(contract) = contract {
             self.methods(contract);
+            self.unmentioned(contract);
             self.paths(contract);
+            self.routes(contract);
             self.faults(contract);
         }
     }
@@ -255,7 +258,12 @@ impl Claims<'_> {
         self.report(problem, trail);
     }
 
-    fn auth(&mut self) {
+    fn auth(&mut self, contract: Option<&Contract>) {
+        let exists = |key: &str| {
+            contract.is_none_or(|contract| {
+                key.ends_with("/*") || contract.methods().any(|(_, one)| one.full_name() == key)
+            })
+        };
         let namespace = self.namespace;
         if namespace.defaults.auth.is_some() && !self.may.public_methods {
             self.not_public(&[Step::Key("defaults"), Step::Key("auth")]);
@@ -269,6 +277,8 @@ impl Claims<'_> {
                 Some(Auth::Public) => {}
                 None if namespace.defaults.auth.is_some() => {}
                 None if self.of_service(key).is_some_and(|rules| rules.auth.is_some()) => {}
+                // Named as unknown already.
+                None if !exists(key) => {}
                 None => {
                     let problem =
                         Problem::warning(Tnd::NoAuthPolicy, format!("`{key}` has no auth policy"))
@@ -307,13 +317,123 @@ impl Claims<'_> {
         }
     }
 
+    /// A team goes lower than the platform, never higher (security §4).
+    fn lower_only(&mut self) {
+        let namespace = self.namespace;
+        let defaults = (vec![Step::Key("defaults")], &namespace.defaults);
+        let methods = namespace
+            .methods
+            .iter()
+            .map(|(key, rules)| (vec![Step::Key("methods"), Step::Key(key)], rules));
+        let limits = &self.platform.limits;
+        for (trail, rules) in std::iter::once(defaults).chain(methods) {
+            let mut above = |keys: [&'static str; 2], row: &str| {
+                let mut trail = trail.clone();
+                trail.extend(keys.map(Step::Key));
+                let what = format!("`{}` is above the platform's limit", keys.join("."));
+                let problem = Problem::error(Tnd::OverLimit, what)
+                    .here(format!("`limits.{row}` of tandem.yaml is lower"))
+                    .why("a team may only go lower")
+                    .fix("write a lower value, or ask the platform to raise its limit");
+                self.problems.push(problem.at(self.source, &trail));
+            };
+            if rules.message_bytes_max.is_some_and(|bytes| bytes > limits.message_bytes) {
+                above(["limits", "message"], "message");
+            }
+            let Some(Deadline::Bounded { default, max }) = rules.deadline else { continue };
+            if default.is_some_and(|default| default > limits.unary_max) {
+                above(["deadline", "default"], "unary_max");
+            }
+            if max.is_some_and(|max| max > limits.unary_max) {
+                above(["deadline", "max"], "unary_max");
+            }
+        }
+    }
+
+    /// Methods that exist because another of their service is named (protocols D-5), and of which
+    /// nothing says who may call or who answers.
+    fn unmentioned(&mut self, contract: &Contract) {
+        let namespace = self.namespace;
+        for service in namespace.services() {
+            let whole = format!("{service}/*");
+            if namespace.methods.contains_key(&whole) {
+                continue;
+            }
+            let names: Vec<&str> = contract
+                .methods()
+                .map(|(_, method)| method)
+                .filter(|method| &*method.service == service)
+                .filter(|method| !namespace.methods.contains_key(method.full_name()))
+                .map(|method| &*method.name)
+                .collect();
+            if names.is_empty() {
+                continue;
+            }
+            let key = key_of(namespace, &whole, service);
+            let trail = [Step::Key("methods"), Step::Key(&key)];
+            let names = list(names.into_iter());
+            if namespace.defaults.auth.is_none() {
+                let what = format!("other methods of `{service}` have no auth policy");
+                let problem = Problem::warning(Tnd::NoAuthPolicy, what)
+                    .here(format!("to name one method exposes all: {names}"))
+                    .why("every call of them will be answered with 401")
+                    .fix(format!("write `auth` under `{whole}` or under `defaults`"));
+                self.report(problem, &trail);
+            }
+            if namespace.defaults.primary.is_none() && namespace.upstreams.len() != 1 {
+                let what = format!("nobody says which upstream answers `{whole}`");
+                let problem = Problem::error(Tnd::MissingKey, what)
+                    .here(format!("to name one method exposes all: {names}"))
+                    .fix(format!("write `primary` under `{whole}` or under `defaults`"));
+                self.report(problem, &trail);
+            }
+        }
+    }
+
+    fn routes(&mut self, contract: &Contract) {
+        let namespace = self.namespace;
+        let services = namespace.services();
+        let routes: usize = contract
+            .methods()
+            .filter(|(_, method)| services.contains(&*method.service))
+            .map(|(_, method)| 1 + method.rules.len())
+            .sum();
+        let grant = self.platform.namespaces.get(&namespace.namespace);
+        let allowed = grant.map_or(0, |grant| grant.quota.routes);
+        if routes > allowed as usize {
+            let problem = Problem::error(Tnd::OverLimit, "the namespace has too many routes")
+                .here(format!("{routes} methods and REST rules, and {allowed} are allowed"))
+                .why("`quota.routes` of the namespace says so")
+                .fix("name fewer services, or ask the platform for more");
+            self.report(problem, &[Step::Key("methods")]);
+        }
+    }
+
+    /// What the contract had to leave out: an error of a file, which somebody can correct before
+    /// it is published, a warning of what an upstream reflects (protocols P-15). Faults of
+    /// services that nobody names here concern nobody here.
     fn faults(&mut self, contract: &Contract) {
+        let namespace = self.namespace;
+        let named = namespace.services();
+        let (severity, key) = match namespace.contract {
+            ContractSource::Reflection(_) => (Severity::Warning, "reflection"),
+            ContractSource::Descriptors(_) => (Severity::Error, "descriptors"),
+        };
         for fault in contract.faults() {
-            let problem = Problem::warning(Tnd::TemplateError, cut(&fault.what))
-                .here(format!("{} {}", fault.file, fault.symbol))
+            let service = fault.symbol.rsplit_once(['/', '.']).map_or("", |(service, _)| service);
+            let of_service = contract.services().iter().any(|known| *known.full_name == *service);
+            if of_service && !named.contains(service) {
+                continue;
+            }
+            let code = if of_service { Tnd::TemplateError } else { Tnd::ContractUnusable };
+            let column = fault.column.map(|column| format!(", column {column}"));
+            let place = format!("{} {}{}", fault.file, fault.symbol, column.unwrap_or_default());
+            let mut problem = Problem::warning(code, cut(&fault.what))
+                .here(cut(&place))
                 .why("it is left out; the rest of the contract serves")
-                .fix(fault.fix.clone());
-            self.report(problem, &[Step::Key("contract")]);
+                .fix(cut(&fault.fix));
+            problem.severity = severity;
+            self.report(problem, &[Step::Key("contract"), Step::Key(key)]);
         }
     }
 }
@@ -343,19 +463,39 @@ fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     text
 }
 
-/// Why nobody may be given this address.
+/// Where clouds answer questions about the machine, outside the link-local blocks: AWS by IPv6,
+/// Azure, Alibaba, Oracle.
+const METADATA: [IpAddr; 4] = [
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
+];
+
+/// Why nobody may be given this address (security RB-8).
 fn never(address: IpAddr) -> Option<&'static str> {
-    match address.to_canonical() {
-        IpAddr::V4(address) if address.is_link_local() => {
-            Some("link-local addresses lead to the machine's own metadata")
-        }
-        IpAddr::V6(address) if address.is_unicast_link_local() => {
-            Some("link-local addresses lead to the machine's own metadata")
-        }
-        address if address.is_unspecified() => Some("this is no address of anybody"),
-        address if address.is_multicast() => Some("this is no address of one machine"),
-        IpAddr::V4(address) if address.is_broadcast() => Some("this is no address of one machine"),
-        _ => None,
+    let address = address.to_canonical();
+    let link_local = match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    let nobody = match address {
+        // RFC 1122, section 3.2.1.3: "this network"; systems differ in what they do with it.
+        IpAddr::V4(address) => address.octets()[0] == 0,
+        IpAddr::V6(address) => address.is_unspecified(),
+    };
+    let many = match address {
+        IpAddr::V4(address) => address.is_multicast() || address.is_broadcast(),
+        IpAddr::V6(address) => address.is_multicast(),
+    };
+    if link_local || METADATA.contains(&address) {
+        Some("the machine's own metadata stand there")
+    } else if nobody {
+        Some("this is no address of anybody")
+    } else if many {
+        Some("this is no address of one machine")
+    } else {
+        None
     }
 }
 
@@ -364,7 +504,10 @@ fn covers(pattern: &PathPattern, template: &Template) -> bool {
     let mut wanted = template.segments();
     for segment in &pattern.segments {
         match (segment, wanted.next()) {
-            (PatternSegment::Rest, Some(TemplateSegment::Rest)) => return true,
+            // A verb behind a tail that may be empty stands outside: `/a/**:v` matches `/a:v`.
+            (PatternSegment::Rest, Some(TemplateSegment::Rest)) => {
+                return template.verb().is_none();
+            }
             (PatternSegment::Rest, Some(_)) => return true,
             (PatternSegment::Literal(granted), Some(TemplateSegment::Literal(text)))
                 if granted == text => {}
@@ -411,6 +554,8 @@ fn together(
             rpc_paths: namespace.rpc_paths(),
         });
     }
+    equal_to_rpc_paths(loaded, contracts, problems);
+    services_claimed_twice(loaded, contracts, problems);
     let Err(faults) = Directory::build(entries) else { return };
     for fault in faults {
         let (second, method) = &fault.second;
@@ -427,10 +572,76 @@ fn together(
                 .here(format!("by {} and by {}", fault.first.1, fault.second.1))
                 .fix("change one of the two templates in the contract")
         } else {
-            Problem::error(Tnd::ClaimedByAnother, format!("{} is claimed already", fault.what))
-                .why("one caller could mean either namespace")
-                .fix("claim a host of its own for one of them, or leave the method out of one")
+            claimed_by_another(&fault.what)
         };
         problems.push(problem.at(source, &[Step::Key("methods"), Step::Key(&key)]));
     }
+}
+
+/// A REST rule whose template is the RPC path of a method of any namespace (protocols D-5).
+fn equal_to_rpc_paths(
+    loaded: &Loaded,
+    contracts: &BTreeMap<String, Arc<Contract>>,
+    problems: &mut Vec<Problem>,
+) {
+    let served = |namespace: &Namespace| {
+        let services: Vec<String> = namespace.services().into_iter().map(str::to_owned).collect();
+        let contract = contracts.get(&namespace.namespace).cloned();
+        contract.map(|contract| (contract, services))
+    };
+    let mut paths = BTreeSet::new();
+    for (contract, services) in loaded.namespaces.iter().filter_map(|(one, _)| served(one)) {
+        let methods = contract.methods().map(|(_, method)| method);
+        let named = methods.filter(|method| services.iter().any(|name| *name == *method.service));
+        paths.extend(named.map(|method| method.path.to_string()));
+    }
+    for ((namespace, _), source) in loaded.namespaces.iter().zip(&loaded.sources) {
+        let Some((contract, services)) = served(namespace) else { continue };
+        for (_, method) in contract.methods() {
+            if !services.iter().any(|name| *name == *method.service) {
+                continue;
+            }
+            for rule in method.rules.iter().filter(|rule| paths.contains(rule.template.text())) {
+                let text = rule.template.text();
+                let what = format!("a REST rule of `{}` is an RPC path", method.full_name());
+                let key = key_of(namespace, method.full_name(), &method.service);
+                let problem = Problem::error(Tnd::EqualRules, what)
+                    .here(format!("`{text}` is how the method of that name is called"))
+                    .fix("choose another template in the contract");
+                problems.push(problem.at(source, &[Step::Key("methods"), Step::Key(&key)]));
+            }
+        }
+    }
+}
+
+/// One service in two namespaces that answer one host, where a contract is not at hand and so the
+/// directory could not tell.
+fn services_claimed_twice(
+    loaded: &Loaded,
+    contracts: &BTreeMap<String, Arc<Contract>>,
+    problems: &mut Vec<Problem>,
+) {
+    let documents: Vec<_> = loaded.namespaces.iter().zip(&loaded.sources).collect();
+    for (number, ((second, _), source)) in documents.iter().enumerate() {
+        for ((first, _), _) in &documents[..number] {
+            let told = [first, second].iter().all(|one| contracts.contains_key(&one.namespace));
+            let both_open = first.hosts.is_empty() && second.hosts.is_empty();
+            let meet = both_open || first.hosts.iter().any(|host| second.hosts.contains(host));
+            if told || !meet {
+                continue;
+            }
+            for service in first.services().intersection(&second.services()) {
+                let key = key_of(second, &format!("{service}/*"), service);
+                let problem = claimed_by_another(&format!("`{service}`"));
+                problems.push(problem.at(source, &[Step::Key("methods"), Step::Key(&key)]));
+            }
+        }
+    }
+}
+
+fn claimed_by_another(what: &str) -> Problem {
+    Problem::error(Tnd::ClaimedByAnother, format!("{what} is claimed already"))
+        .here("by another namespace that answers the same host")
+        .why("one caller could mean either namespace")
+        .fix("claim a host of its own for one of them, or leave the method out of one")
 }

@@ -158,7 +158,13 @@ impl Reading {
         self.problem_at_key(at, problem);
     }
 
+    /// Says nothing where a misspelt key was meant to be this one: that key is a problem already.
     pub(crate) fn missing(&mut self, at: &At<'_>, name: &str, fix: &str) {
+        if let Value::Map(entries) = &at.node.value
+            && entries.iter().any(|(key, _)| suggest::nearest(&key.text, [name]).is_some())
+        {
+            return;
+        }
         let what = match at.step {
             None => format!("`{name}` is missing"),
             Some(_) => format!("`{}` has no `{name}`", shown(at)),

@@ -137,6 +137,8 @@ pub(crate) fn parse(text: &str) -> Result<Node, YamlFault> {
             max_reader_input_bytes: Some(INPUT_BYTES_MAX),
             max_events: 2 * NODES_MAX + 16,
             max_aliases: ALIASES_MAX,
+            // One anchor may be used as often as all of them together.
+            enforce_alias_anchor_ratio: false,
             max_anchors: ALIASES_MAX,
             max_recorded_anchor_events: REPLAYED_EVENTS_MAX,
             max_recorded_anchor_bytes: INPUT_BYTES_MAX,
@@ -173,7 +175,11 @@ pub(crate) fn parse(text: &str) -> Result<Node, YamlFault> {
         Some(_) => bytes(location),
         None => byte_of(text, location.line(), location.column()),
     });
-    let kind = match error.without_snippet() {
+    let mut inner = error.without_snippet();
+    while let Error::AliasError { error, .. } = inner {
+        inner = error.without_snippet();
+    }
+    let kind = match inner {
         Error::Budget { breach, .. } => YamlFaultKind::OverBudget(match breach {
             BudgetBreach::Depth { .. } => format!("{DEPTH_MAX} levels of nesting"),
             BudgetBreach::Aliases { .. } | BudgetBreach::AliasAnchorRatio { .. } => {

@@ -133,10 +133,9 @@ pub(super) fn hosts(reading: &mut Reading, at: &At<'_>) -> Vec<String> {
 
 #[expect(clippy::too_many_lines, reason = "one table: a line a key")]
 fn limits(reading: &mut Reading, at: &At<'_>) -> PlatformLimits {
-    const KEYS: [&str; 25] = [
+    const KEYS: [&str; 20] = [
         "connections",
         "connections_per_source",
-        "handshake",
         "head_read",
         "keep_alive",
         "body_pace",
@@ -145,22 +144,21 @@ fn limits(reading: &mut Reading, at: &At<'_>) -> PlatformLimits {
         "headers",
         "header_bytes",
         "message",
-        "ratio",
         "json_depth",
         "json_nodes",
-        "json_out",
         "streams",
         "stream_window",
         "connection_window",
         "resets",
-        "control_frames",
         "requests_per_connection",
         "unary",
         "unary_max",
         "stream_idle",
-        "buffers",
     ];
-    let known: Vec<super::Known> = KEYS.into_iter().map(Now).chain([Now("shared")]).collect();
+    /// Nothing acts on them yet: no TLS, no decompression, no frame counter, no watch on memory.
+    const LATER: [&str; 5] = ["handshake", "ratio", "json_out", "control_frames", "buffers"];
+    let known: Vec<super::Known> =
+        KEYS.into_iter().map(Now).chain([Now("shared")]).chain(LATER.map(Later)).collect();
     let fields = reading.fields(at, &known);
     if let Some(at) = fields.get("shared") {
         let none = matches!(&at.node.value, Value::Text(text) if text == "none");
@@ -176,7 +174,6 @@ fn limits(reading: &mut Reading, at: &At<'_>) -> PlatformLimits {
     let connections_per_source =
         count("connections_per_source", 1, 1_000_000, default.connections_per_source);
     let headers = count("headers", 8, 1_000, default.headers);
-    let ratio = count("ratio", 1, 10_000, default.ratio);
     let json_depth = count("json_depth", 1, 100, default.json_depth);
     let json_nodes = count("json_nodes", 1, 10_000_000, default.json_nodes);
     let streams = count("streams", 1, 10_000, default.streams);
@@ -186,7 +183,6 @@ fn limits(reading: &mut Reading, at: &At<'_>) -> PlatformLimits {
     let mut time = |name: &str, least: &str, most: &str, default| {
         fields.get(name).and_then(|at| reading.duration(at, least, most)).unwrap_or(default)
     };
-    let handshake = time("handshake", "100ms", "60s", default.handshake);
     let head_read = time("head_read", "100ms", "300s", default.head_read);
     let keep_alive = time("keep_alive", "100ms", "1h", default.keep_alive);
     let stalled_write = time("stalled_write", "100ms", "600s", default.stalled_write);
@@ -199,8 +195,6 @@ fn limits(reading: &mut Reading, at: &At<'_>) -> PlatformLimits {
     let uri_bytes = size("uri", "1KiB", "64KiB").unwrap_or(default.uri_bytes);
     let header_bytes = size("header_bytes", "1KiB", "256KiB").unwrap_or(default.header_bytes);
     let message_bytes = size("message", "1KiB", "256MiB").unwrap_or(default.message_bytes);
-    let json_out_bytes = size("json_out", "1MiB", "1024MiB").unwrap_or(default.json_out_bytes);
-    let buffer_bytes = size("buffers", "16MiB", "1048576MiB").or(default.buffer_bytes);
     let mut window = |name: &str, least: &str, most: &str, default: u32| {
         size(name, least, most).and_then(|bytes| u32::try_from(bytes).ok()).unwrap_or(default)
     };
@@ -211,10 +205,6 @@ fn limits(reading: &mut Reading, at: &At<'_>) -> PlatformLimits {
         .get("body_pace")
         .and_then(|at| reading.within(at, units::parse_pace, "1KiB/s", "1024MiB/s"))
         .unwrap_or(default.body_pace_bytes_per_second);
-    let control_frames_per_second = fields
-        .get("control_frames")
-        .and_then(|at| reading.within(at, units::parse_rate, "1/s", "100000/s"))
-        .unwrap_or(default.control_frames_per_second);
     if let Some(at) = fields.get("unary").filter(|_| unary > unary_max) {
         let problem = Problem::error(Tnd::OverLimit, "`unary` is longer than `unary_max`")
             .here("the default of a deadline cannot be above its most")
@@ -224,7 +214,7 @@ fn limits(reading: &mut Reading, at: &At<'_>) -> PlatformLimits {
     PlatformLimits {
         connections,
         connections_per_source,
-        handshake,
+        handshake: default.handshake,
         head_read,
         keep_alive,
         body_pace_bytes_per_second,
@@ -233,20 +223,20 @@ fn limits(reading: &mut Reading, at: &At<'_>) -> PlatformLimits {
         headers,
         header_bytes,
         message_bytes,
-        ratio,
+        ratio: default.ratio,
         json_depth,
         json_nodes,
-        json_out_bytes,
+        json_out_bytes: default.json_out_bytes,
         streams,
         stream_window_bytes,
         connection_window_bytes,
         resets,
-        control_frames_per_second,
+        control_frames_per_second: default.control_frames_per_second,
         requests_per_connection,
         unary,
         unary_max,
         stream_idle,
-        buffer_bytes,
+        buffer_bytes: default.buffer_bytes,
     }
 }
 
@@ -343,7 +333,7 @@ fn quota(reading: &mut Reading, at: &At<'_>) -> Quota {
     let fields = reading.fields(
         at,
         &[
-            Now("calls_at_once"),
+            Later("calls_at_once"),
             Later("cache"),
             Now("routes"),
             Now("document"),
@@ -352,11 +342,10 @@ fn quota(reading: &mut Reading, at: &At<'_>) -> Quota {
         ],
     );
     let default = Quota::default();
-    let calls = fields.get("calls_at_once").and_then(|at| reading.count(at, 1..=1_000_000));
     let routes = fields.get("routes").and_then(|at| reading.count(at, 1..=100_000));
     let document = fields.get("document").and_then(|at| reading.size(at, "1KiB", "1MiB"));
     Quota {
-        calls_at_once: calls.unwrap_or(default.calls_at_once),
+        calls_at_once: default.calls_at_once,
         routes: routes.unwrap_or(default.routes),
         document_bytes: document.unwrap_or(default.document_bytes),
     }
