@@ -193,11 +193,11 @@ impl View {
             .states()
             .into_iter()
             .map(|(name, state)| match state {
-                ContractState::Known { contract, how } => NamespaceStatus {
+                ContractState::Known { plans, how } => NamespaceStatus {
                     name,
                     contract: Some(how),
-                    digest: Some(tandem_protocol::identity::hex(contract.digest())),
-                    problems: contract.faults().iter().map(ToString::to_string).collect(),
+                    digest: Some(tandem_protocol::identity::hex(plans.contract().digest())),
+                    problems: plans.contract().faults().iter().map(ToString::to_string).collect(),
                 },
                 ContractState::Waiting { why } => {
                     NamespaceStatus { name, contract: None, digest: None, problems: vec![why] }

@@ -14,6 +14,7 @@ use tandem_config::Namespace;
 use tandem_config::document::ContractSource;
 use tandem_config::document::PlatformLimits;
 use tandem_contract::Contract;
+use tandem_transcode::Plans;
 
 use crate::observe::Metrics;
 use crate::snapshot::{Snapshot, upstreams_of};
@@ -29,7 +30,7 @@ const ASK_AGAIN_MOST: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub(crate) enum ContractState {
     /// With how it came: `reflection v1`, `descriptors`.
-    Known { contract: Arc<Contract>, how: String },
+    Known { plans: Arc<Plans>, how: String },
     /// With the last reason.
     Waiting { why: String },
 }
@@ -57,7 +58,7 @@ impl Reconciler {
                 let name = &namespace.namespace;
                 let state = match contracts.get(name) {
                     Some(contract) => ContractState::Known {
-                        contract: Arc::clone(contract),
+                        plans: Arc::new(Plans::new(Arc::clone(contract))),
                         how: "descriptors".into(),
                     },
                     None => ContractState::Waiting { why: "not asked yet".into() },
@@ -77,15 +78,15 @@ impl Reconciler {
     /// # Errors
     /// Two namespaces claim the same; the old snapshot stays.
     pub(crate) fn publish(&self) -> Result<(), String> {
-        let contracts = self
+        let plans = self
             .states()
             .into_iter()
             .filter_map(|(name, state)| match state {
-                ContractState::Known { contract, .. } => Some((name, contract)),
+                ContractState::Known { plans, .. } => Some((name, plans)),
                 ContractState::Waiting { .. } => None,
             })
             .collect();
-        match Snapshot::build(&self.limits, &self.namespaces, &contracts, &self.metrics) {
+        match Snapshot::build(&self.limits, &self.namespaces, &plans, &self.metrics) {
             Ok(snapshot) => {
                 self.current.store(Arc::new(snapshot));
                 Ok(())
@@ -161,9 +162,10 @@ impl Reconciler {
     }
 
     fn accept(&self, name: &str, contract: Arc<Contract>, how: String) -> Result<(), String> {
+        let plans = Arc::new(Plans::new(contract));
         let before = {
             let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-            states.insert(name.to_owned(), ContractState::Known { contract, how })
+            states.insert(name.to_owned(), ContractState::Known { plans, how })
         };
         let published = self.publish();
         if published.is_err()

@@ -16,6 +16,7 @@ use tandem_config::document::Bounds;
 use tandem_config::document::PlatformLimits;
 use tandem_contract::directory::{Directory, DirectoryFault, DirectoryMethod, NamespaceEntry};
 use tandem_contract::{Contract, HttpRule, MethodId, MethodKind};
+use tandem_transcode::Plans;
 
 use crate::observe::{MethodCounters, Metrics};
 use crate::upstream::{Upstream, UpstreamAddress};
@@ -31,7 +32,8 @@ pub struct Snapshot {
 
 /// What holds for one method.
 pub(crate) struct MethodPlan {
-    pub(crate) contract: Arc<Contract>,
+    /// With the contract that they were made from.
+    pub(crate) plans: Arc<Plans>,
     pub(crate) method: MethodId,
     pub(crate) kind: MethodKind,
     pub(crate) path: PathAndQuery,
@@ -49,8 +51,12 @@ pub(crate) struct MethodPlan {
 }
 
 impl MethodPlan {
+    pub(crate) fn contract(&self) -> &Contract {
+        self.plans.contract()
+    }
+
     pub(crate) fn rule(&self, number: usize) -> &HttpRule {
-        &self.contract.method(self.method).rules[number]
+        &self.contract().method(self.method).rules[number]
     }
 }
 
@@ -67,17 +73,18 @@ impl Snapshot {
     pub(crate) fn build(
         limits: &PlatformLimits,
         namespaces: &[Namespace],
-        contracts: &BTreeMap<String, Arc<Contract>>,
+        plans: &BTreeMap<String, Arc<Plans>>,
         metrics: &Metrics,
     ) -> Result<Snapshot, Vec<DirectoryFault>> {
         let mut entries = Vec::new();
-        let mut plans = Vec::new();
+        let mut method_plans = Vec::new();
         let mut waiting = BTreeSet::new();
         for namespace in namespaces {
-            let Some(contract) = contracts.get(&namespace.namespace) else {
+            let Some(compiled) = plans.get(&namespace.namespace) else {
                 waiting.insert(namespace.namespace.clone());
                 continue;
             };
+            let contract = compiled.contract();
             let upstreams = upstreams_of(namespace);
             let named = namespace.services();
             let mut methods = Vec::new();
@@ -98,8 +105,8 @@ impl Snapshot {
                     .map(|rule| format!("{} {}", rule.http_method, rule.template.text()).into())
                     .collect();
                 let path = PathAndQuery::try_from(&*method.path);
-                plans.push(MethodPlan {
-                    contract: Arc::clone(contract),
+                method_plans.push(MethodPlan {
+                    plans: Arc::clone(compiled),
                     method: id,
                     kind: method.kind,
                     path: path.expect("names of services and methods are identifiers"),
@@ -121,7 +128,7 @@ impl Snapshot {
             });
         }
         let directory = Directory::build(entries)?;
-        Ok(Snapshot { directory, methods: plans, waiting })
+        Ok(Snapshot { directory, methods: method_plans, waiting })
     }
 }
 

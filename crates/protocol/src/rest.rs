@@ -2,21 +2,21 @@
 //!
 //! Source: google/rpc/status.proto for errors; protocols A, E-1 to E-5.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use tandem_contract::Contract;
-use tandem_transcode::{JsonOptions, Limits, json_from_wire};
+use tandem_transcode::{JsonOptions, Limits, Plans, json_from_wire};
 
 use crate::refusal::{Reason, Refusal};
 use crate::status::Status;
 
 /// `{"code","message","details"}`. Details of a type that the contract knows, or that belongs to
 /// `google/rpc/error_details.proto`, are written out; others keep their bytes in base64 (E-5).
-pub fn error_body(status: &Status, contract: Option<&Contract>) -> Bytes {
+pub fn error_body(status: &Status, plans: Option<&Plans>) -> Bytes {
     let mut out = Vec::with_capacity(128 + status.message.len());
     out.extend_from_slice(b"{\"code\":");
     out.extend_from_slice((status.code as u8).to_string().as_bytes());
@@ -27,7 +27,7 @@ pub fn error_body(status: &Status, contract: Option<&Contract>) -> Bytes {
         if number > 0 {
             out.push(b',');
         }
-        put_detail(&url, &value, contract, &mut out);
+        put_detail(&url, &value, plans, &mut out);
     }
     out.extend_from_slice(b"]}");
     out.into()
@@ -44,11 +44,11 @@ pub fn connect_error_body(code: &str, message: &str) -> Bytes {
     out.into()
 }
 
-fn put_detail(url: &str, value: &[u8], contract: Option<&Contract>, out: &mut Vec<u8>) {
+fn put_detail(url: &str, value: &[u8], plans: Option<&Plans>, out: &mut Vec<u8>) {
     let name = url.rsplit_once('/').map_or(url, |(_, name)| name);
-    let known = contract.into_iter().chain([standard_details()]).find_map(|contract| {
-        let id = contract.message_named(name)?;
-        json_from_wire(contract, id, value, &JsonOptions::default(), &Limits::default()).ok()
+    let known = plans.into_iter().chain([standard_details()]).find_map(|plans| {
+        let id = plans.contract().message_named(name)?;
+        json_from_wire(plans, id, value, &JsonOptions::default(), &Limits::default()).ok()
     });
     out.extend_from_slice(b"{\"@type\":");
     put_string(url, out);
@@ -76,10 +76,12 @@ fn put_detail(url: &str, value: &[u8], contract: Option<&Contract>, out: &mut Ve
 /// `google/rpc/error_details.proto`, compiled; a test compiles it again and compares.
 const STANDARD_DETAILS: &[u8] = include_bytes!("error_details.binpb");
 
-fn standard_details() -> &'static Contract {
-    static CONTRACT: OnceLock<Contract> = OnceLock::new();
-    CONTRACT
-        .get_or_init(|| Contract::from_descriptor_set(STANDARD_DETAILS).expect("a test reads it"))
+fn standard_details() -> &'static Plans {
+    static PLANS: OnceLock<Plans> = OnceLock::new();
+    PLANS.get_or_init(|| {
+        let contract = Contract::from_descriptor_set(STANDARD_DETAILS).expect("a test reads it");
+        Plans::new(Arc::new(contract))
+    })
 }
 
 fn put_string(text: &str, out: &mut Vec<u8>) {

@@ -17,6 +17,7 @@ use crate::fault::{Fault, echo};
 use crate::from_json::{field_from_json, put_seconds_nanos, wire_from_json};
 use crate::json::{Next, Reader};
 use crate::limits::{JsonOptions, Limits};
+use crate::plan::Plans;
 use crate::scalar;
 use crate::to_json::{field_to_json, json_from_wire};
 use crate::wire::{self, Value};
@@ -43,11 +44,12 @@ pub struct RestRequest<'a> {
 /// # Errors
 /// The first fault of path, body and query in this order; always the caller's.
 pub fn request_from_rest(
-    contract: &Contract,
+    plans: &Plans,
     request: RestRequest<'_>,
     options: &JsonOptions,
     limits: &Limits,
 ) -> Result<Vec<u8>, Fault> {
+    let contract = &**plans.contract();
     let RestRequest { rule, values, query, body, input, http_method } = request;
     let mut bound = Bound::new(contract);
     let mut path_fields = Vec::with_capacity(values.len());
@@ -57,7 +59,7 @@ pub fn request_from_rest(
         bound.claim(&variable.path, Claim::Path)?;
         path_fields.push((&variable.path, field));
     }
-    let mut out = body_message(contract, rule, body, input, options, limits)?;
+    let mut out = body_message(plans, rule, body, input, options, limits)?;
     for (path, value) in &path_fields {
         agrees(contract, &out, path, value, limits)?;
     }
@@ -84,7 +86,7 @@ pub fn request_from_rest(
 /// # Errors
 /// As [`json_from_wire`].
 pub fn response_to_rest(
-    contract: &Contract,
+    plans: &Plans,
     rule: &HttpRule,
     output: MessageId,
     wire: &[u8],
@@ -92,19 +94,20 @@ pub fn response_to_rest(
     limits: &Limits,
 ) -> Result<Vec<u8>, Fault> {
     match &rule.response_body {
-        None => json_from_wire(contract, output, wire, options, limits),
-        Some(path) => field_to_json(contract, &path.steps, wire, options, limits),
+        None => json_from_wire(plans, output, wire, options, limits),
+        Some(path) => field_to_json(plans, &path.steps, wire, options, limits),
     }
 }
 
 fn body_message(
-    contract: &Contract,
+    plans: &Plans,
     rule: &HttpRule,
     body: &[u8],
     input: MessageId,
     options: &JsonOptions,
     limits: &Limits,
 ) -> Result<Vec<u8>, Fault> {
+    let contract = plans.contract();
     let empty = body.iter().all(u8::is_ascii_whitespace);
     match &rule.body {
         BodyBinding::None if empty => Ok(Vec::new()),
@@ -117,7 +120,7 @@ fn body_message(
             if known != WellKnown::Value && reader.next()? == Next::Null {
                 return Err(reader.unexpected("an object"));
             }
-            wire_from_json(contract, input, body, options, limits)
+            wire_from_json(plans, input, body, options, limits)
         }
         BodyBinding::Field(path) => {
             let field = path.last(contract);
@@ -130,7 +133,7 @@ fn body_message(
                 return Err(reader.unexpected("a value").within(&path.text));
             }
             let mut out = Vec::with_capacity(body.len());
-            field_from_json(contract, field, body, options, limits, &mut out)?;
+            field_from_json(plans, field, body, options, limits, &mut out)?;
             // A field of a body that is all default is present all the same.
             if out.is_empty()
                 && field.kind.message().is_some()

@@ -16,6 +16,7 @@ use tandem_contract::{
 use crate::fault::{Fault, echo};
 use crate::json::{Next, Reader, duplicate};
 use crate::limits::{JsonOptions, Limits};
+use crate::plan::Plans;
 use crate::scalar::{self, Scalar};
 use crate::{mask, times, wire};
 
@@ -25,14 +26,14 @@ use crate::{mask, times, wire};
 /// The first fault in the order of the text: no JSON, more than the limits allow, an unknown or
 /// doubled key, a value that does not fit its field. Always the caller's fault.
 pub fn wire_from_json(
-    contract: &Contract,
+    plans: &Plans,
     message: MessageId,
     json: &[u8],
     options: &JsonOptions,
     limits: &Limits,
 ) -> Result<Vec<u8>, Fault> {
     let mut reader = Reader::new(json, limits)?;
-    let writer = Writer::new(contract, options, limits);
+    let writer = Writer::new(plans.contract(), options, limits);
     let mut out = Vec::with_capacity(json.len());
     writer.message(message, &mut reader, 1, &mut out)?;
     reader.end()?;
@@ -41,7 +42,7 @@ pub fn wire_from_json(
 
 /// Reads one JSON value as the value of `field` and appends the field.
 pub(crate) fn field_from_json(
-    contract: &Contract,
+    plans: &Plans,
     field: &Field,
     json: &[u8],
     options: &JsonOptions,
@@ -49,7 +50,7 @@ pub(crate) fn field_from_json(
     out: &mut Vec<u8>,
 ) -> Result<(), Fault> {
     let mut reader = Reader::new(json, limits)?;
-    let writer = Writer::new(contract, options, limits);
+    let writer = Writer::new(plans.contract(), options, limits);
     writer.field(field, &mut reader, 1, out).map_err(|fault| fault.within(&field.json_name))?;
     reader.end()
 }

@@ -18,6 +18,7 @@ use tandem_contract::{
 
 use crate::fault::Fault;
 use crate::limits::{JsonOptions, Limits};
+use crate::plan::Plans;
 use crate::wire::{self, Value};
 use crate::{json, mask, scalar, times};
 
@@ -28,13 +29,13 @@ use crate::{json, mask, scalar, times};
 /// range, more levels than the limits allow. `TooLarge` when the text would grow past 16 times
 /// the bytes (1 MiB at least, 64 MiB at most).
 pub fn json_from_wire(
-    contract: &Contract,
+    plans: &Plans,
     message: MessageId,
     wire: &[u8],
     options: &JsonOptions,
     limits: &Limits,
 ) -> Result<Vec<u8>, Fault> {
-    let printer = Printer::new(contract, options, limits, wire.len());
+    let printer = Printer::new(plans.contract(), options, limits, wire.len());
     let mut out = Vec::with_capacity(wire.len() * 2 + 16);
     printer.message(message, wire, Level { wire: 1, any: 0 }, &mut out)?;
     Ok(out)
@@ -42,12 +43,13 @@ pub fn json_from_wire(
 
 /// Writes one field of a message as JSON: the form of `response_body` (protocols A-2).
 pub(crate) fn field_to_json(
-    contract: &Contract,
+    plans: &Plans,
     path: &[(MessageId, usize)],
     wire: &[u8],
     options: &JsonOptions,
     limits: &Limits,
 ) -> Result<Vec<u8>, Fault> {
+    let contract = &**plans.contract();
     let printer = Printer::new(contract, options, limits, wire.len());
     let mut out = Vec::with_capacity(wire.len() * 2 + 16);
     let mut bytes = Cow::Borrowed(wire);

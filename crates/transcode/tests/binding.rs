@@ -4,11 +4,13 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::compiled;
 use serde_json::{Value, json};
 use tandem_contract::Contract;
 use tandem_transcode::{
-    JsonOptions, Limits, RestRequest, json_from_wire, request_from_rest, response_to_rest,
+    JsonOptions, Limits, Plans, RestRequest, json_from_wire, request_from_rest, response_to_rest,
 };
 
 const CONTRACT: &str = r#"
@@ -41,6 +43,10 @@ service S {
 }
 "#;
 
+fn plans() -> Plans {
+    Plans::new(Arc::new(Contract::from_descriptor_set(&compiled(CONTRACT)).unwrap()))
+}
+
 /// What the request of `method` becomes, or the field and the reason of its fault.
 fn bound(
     method: &str,
@@ -48,7 +54,8 @@ fn bound(
     query: &str,
     body: &str,
 ) -> Result<Value, (String, String)> {
-    let contract = Contract::from_descriptor_set(&compiled(CONTRACT)).unwrap();
+    let plans = plans();
+    let contract = plans.contract();
     let (_, found) = contract.methods().find(|(_, found)| &*found.name == method).unwrap();
     let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
     let rule = &found.rules[0];
@@ -61,9 +68,9 @@ fn bound(
         http_method: rule.http_method.name(),
     };
     let (options, limits) = (JsonOptions::default(), Limits::default());
-    let wire = request_from_rest(&contract, request, &options, &limits)
+    let wire = request_from_rest(&plans, request, &options, &limits)
         .map_err(|fault| (fault.field, fault.reason))?;
-    let json = json_from_wire(&contract, found.input, &wire, &options, &limits).unwrap();
+    let json = json_from_wire(&plans, found.input, &wire, &options, &limits).unwrap();
     Ok(serde_json::from_slice(&json).unwrap())
 }
 
@@ -203,12 +210,13 @@ fn protocols_i_7_a_patch_names_the_keys_that_are_there() {
 
 #[test]
 fn protocols_a_2_response_body_is_one_field_and_its_absence_is_written() {
-    let contract = Contract::from_descriptor_set(&compiled(CONTRACT)).unwrap();
+    let plans = plans();
+    let contract = plans.contract();
     let (options, limits) = (JsonOptions::default(), Limits::default());
     let answer = |method: &str, json: &str| {
         let (_, found) = contract.methods().find(|(_, found)| &*found.name == method).unwrap();
         let wire = tandem_transcode::wire_from_json(
-            &contract,
+            &plans,
             found.output,
             json.as_bytes(),
             &options,
@@ -216,7 +224,7 @@ fn protocols_a_2_response_body_is_one_field_and_its_absence_is_written() {
         )
         .unwrap();
         let rule = &found.rules[0];
-        let out = response_to_rest(&contract, rule, found.output, &wire, &options, &limits);
+        let out = response_to_rest(&plans, rule, found.output, &wire, &options, &limits);
         String::from_utf8(out.unwrap()).unwrap()
     };
     assert_eq!(answer("Part", r#"{"book":{"pages":1}}"#), r#"{"pages":"1"}"#);

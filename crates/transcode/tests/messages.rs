@@ -12,7 +12,7 @@ use common::compiled;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tandem_contract::Contract;
-use tandem_transcode::{FaultKind, JsonOptions, Limits, json_from_wire, wire_from_json};
+use tandem_transcode::{FaultKind, JsonOptions, Limits, Plans, json_from_wire, wire_from_json};
 
 const TORTURE: &str = r#"
 syntax = "proto3"; package t;
@@ -41,7 +41,7 @@ enum E { ZERO = 0; ONE = 1; MINUS = -1; }
 "#;
 
 struct Both {
-    contract: Contract,
+    plans: Plans,
     pool: Arc<DescriptorPool>,
 }
 
@@ -49,15 +49,15 @@ impl Both {
     fn new() -> Both {
         let set = compiled(TORTURE);
         Both {
-            contract: Contract::from_descriptor_set(&set).unwrap(),
+            plans: Plans::new(Arc::new(Contract::from_descriptor_set(&set).unwrap())),
             pool: Arc::new(DescriptorPool::decode(&set).unwrap()),
         }
     }
 
     fn wire(&self, json: &str) -> Result<Vec<u8>, String> {
-        let all = self.contract.message_named("t.All").unwrap();
+        let all = self.plans.contract().message_named("t.All").unwrap();
         wire_from_json(
-            &self.contract,
+            &self.plans,
             all,
             json.as_bytes(),
             &JsonOptions::default(),
@@ -67,8 +67,8 @@ impl Both {
     }
 
     fn json(&self, wire: &[u8]) -> Result<String, String> {
-        let all = self.contract.message_named("t.All").unwrap();
-        json_from_wire(&self.contract, all, wire, &JsonOptions::default(), &Limits::default())
+        let all = self.plans.contract().message_named("t.All").unwrap();
+        json_from_wire(&self.plans, all, wire, &JsonOptions::default(), &Limits::default())
             .map(|json| String::from_utf8(json).unwrap())
             .map_err(|fault| fault.to_string())
     }
@@ -218,21 +218,19 @@ fn protocols_j_and_i_what_is_refused() {
         let fault = both.wire(text);
         assert!(fault.is_err(), "{text} was taken");
     }
-    let all = both.contract.message_named("t.All").unwrap();
+    let all = both.plans.contract().message_named("t.All").unwrap();
     let text = b"{\"someText\":\"\xff\"}";
-    let fault =
-        wire_from_json(&both.contract, all, text, &JsonOptions::default(), &Limits::default());
+    let fault = wire_from_json(&both.plans, all, text, &JsonOptions::default(), &Limits::default());
     assert_eq!(fault.unwrap_err().kind, FaultKind::Caller);
 }
 
 #[test]
 fn protocols_b_7_a_fault_names_its_field_and_its_place() {
     let both = Both::new();
-    let all = both.contract.message_named("t.All").unwrap();
+    let all = both.plans.contract().message_named("t.All").unwrap();
     let text = br#"{"subs":[{},{"byNumber":{"1":{"i32":"x"}}}]}"#;
-    let fault =
-        wire_from_json(&both.contract, all, text, &JsonOptions::default(), &Limits::default())
-            .unwrap_err();
+    let fault = wire_from_json(&both.plans, all, text, &JsonOptions::default(), &Limits::default())
+        .unwrap_err();
     assert_eq!(fault.field, "subs[1].byNumber[`1`].i32");
     assert_eq!(fault.position, Some(36));
     let long = format!("{{\"i32\":\"{}\"}}", "x".repeat(1000));
@@ -261,17 +259,17 @@ fn protocols_j_14_the_last_wins_and_messages_merge() {
 #[test]
 fn protocols_j_12_ignored_unknowns_leave_nothing_behind() {
     let both = Both::new();
-    let all = both.contract.message_named("t.All").unwrap();
+    let all = both.plans.contract().message_named("t.All").unwrap();
     let options = JsonOptions { ignore_unknown: true, ..JsonOptions::default() };
     let text = br#"{"nope":{"a":[1]},"e":"TWO","enums":["ONE","TWO"],"i32":1}"#;
-    let wire = wire_from_json(&both.contract, all, text, &options, &Limits::default()).unwrap();
+    let wire = wire_from_json(&both.plans, all, text, &options, &Limits::default()).unwrap();
     assert_eq!(value(&both.json(&wire).unwrap()), value(r#"{"enums":["ONE"],"i32":1}"#));
 }
 
 #[test]
 fn protocols_j_17_options_change_how_json_is_written() {
     let both = Both::new();
-    let all = both.contract.message_named("t.All").unwrap();
+    let all = both.plans.contract().message_named("t.All").unwrap();
     let wire = both.wire(r#"{"i64":5,"u64":"9007199254740992","e":"ONE","someText":"a"}"#).unwrap();
     let options = JsonOptions {
         enum_numbers: true,
@@ -279,13 +277,13 @@ fn protocols_j_17_options_change_how_json_is_written() {
         int64_numbers: true,
         ..JsonOptions::default()
     };
-    let out = json_from_wire(&both.contract, all, &wire, &options, &Limits::default()).unwrap();
+    let out = json_from_wire(&both.plans, all, &wire, &options, &Limits::default()).unwrap();
     assert_eq!(
         value(std::str::from_utf8(&out).unwrap()),
         value(r#"{"i64":5,"u64":"9007199254740992","e":1,"some_text":"a"}"#)
     );
     let options = JsonOptions { emit_defaults: true, ..JsonOptions::default() };
-    let out = json_from_wire(&both.contract, all, b"", &options, &Limits::default()).unwrap();
+    let out = json_from_wire(&both.plans, all, b"", &options, &Limits::default()).unwrap();
     let out = value(std::str::from_utf8(&out).unwrap());
     assert_eq!(out["i64"], "0");
     assert_eq!(out["many"], json!([]));
@@ -297,7 +295,7 @@ fn protocols_j_17_options_change_how_json_is_written() {
 #[test]
 fn security_r_6_broken_bytes_are_the_upstreams_fault() {
     let both = Both::new();
-    let all = both.contract.message_named("t.All").unwrap();
+    let all = both.plans.contract().message_named("t.All").unwrap();
     for wire in [
         &b"\x72"[..],
         b"\x72\x05ab",
@@ -310,7 +308,7 @@ fn security_r_6_broken_bytes_are_the_upstreams_fault() {
         b"\xe2\x01\x0b\x08\xff\xff\xff\xff\xff\xff\xff\xff\x7f\x10\x01",
     ] {
         let fault =
-            json_from_wire(&both.contract, all, wire, &JsonOptions::default(), &Limits::default());
+            json_from_wire(&both.plans, all, wire, &JsonOptions::default(), &Limits::default());
         assert_eq!(fault.unwrap_err().kind, FaultKind::Upstream, "{wire:?}");
     }
 }
@@ -387,11 +385,11 @@ fn security_li_12_and_13_the_last_depth_that_passes_and_the_first_that_does_not(
 #[test]
 fn security_li_16_an_answer_cannot_grow_without_bound() {
     let both = Both::new();
-    let all = both.contract.message_named("t.All").unwrap();
+    let all = both.plans.contract().message_named("t.All").unwrap();
     // Each empty message is two bytes on the wire; with all its fields written it is hundreds.
     let wire: Vec<u8> = (0..20_000).flat_map(|_| [0xa2, 0x01, 0x00]).collect();
     let options = JsonOptions { emit_defaults: true, ..JsonOptions::default() };
-    let fault = json_from_wire(&both.contract, all, &wire, &options, &Limits::default());
+    let fault = json_from_wire(&both.plans, all, &wire, &options, &Limits::default());
     assert_eq!(fault.unwrap_err().kind, FaultKind::TooLarge);
 }
 

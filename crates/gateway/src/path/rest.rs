@@ -76,7 +76,7 @@ async fn carry_unbounded(
         ..JsonLimits::default()
     };
     let options = JsonOptions::default();
-    let method = plan.contract.method(plan.method);
+    let method = plan.contract().method(plan.method);
     let rest_request = RestRequest {
         rule,
         values: &binding.values,
@@ -85,7 +85,7 @@ async fn carry_unbounded(
         input: method.input,
         http_method,
     };
-    let message = request_from_rest(&plan.contract, rest_request, &options, &limits)
+    let message = request_from_rest(&plan.plans, rest_request, &options, &limits)
         .map_err(|fault| Refusal::of_fault(&fault))?;
     let outgoing = Outgoing {
         path: plan.path.clone(),
@@ -103,7 +103,7 @@ async fn carry_unbounded(
     let (status, body) = match gathered.outcome {
         Ok(message) => {
             let json =
-                response_to_rest(&plan.contract, rule, method.output, &message, &options, &limits)
+                response_to_rest(&plan.plans, rule, method.output, &message, &options, &limits)
                     .map_err(|fault| Refusal::of_fault(&fault))?;
             let status = success_status(&gathered.head);
             record.head(status.as_u16(), Some(Code::Ok));
@@ -116,7 +116,7 @@ async fn carry_unbounded(
             if let Some(seconds) = retry_after(&failed) {
                 out.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }
-            let body = rest::error_body(&failed, Some(&plan.contract));
+            let body = rest::error_body(&failed, Some(&plan.plans));
             (failed.code.http_status(), body)
         }
     };

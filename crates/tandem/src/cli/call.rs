@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -13,7 +14,7 @@ use tandem_gateway::upstream::direct::{Direct, DirectError};
 use tandem_gateway::upstream::reflection::{self, ReflectionError};
 use tandem_gateway::upstream::{Upstream, UpstreamAddress};
 use tandem_protocol::status::Code;
-use tandem_transcode::{JsonOptions, Limits, json_from_wire, wire_from_json};
+use tandem_transcode::{JsonOptions, Limits, Plans, json_from_wire, wire_from_json};
 
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Form};
@@ -46,15 +47,15 @@ pub(super) async fn call(
         })?,
         None => data.into_bytes(),
     };
-    let contract = contract_of(server, timeout).await?;
-    let method = find(&contract, &method)?;
+    let plans = Plans::new(Arc::new(contract_of(server, timeout).await?));
+    let method = find(plans.contract(), &method)?;
     if method.kind != MethodKind::Unary {
         return Err(Failure::new(Exit::Usage, format!("{} is a stream", method.full_name()))
             .fix("use a gRPC client such as grpcurl for streams"));
     }
     let (options, limits) = (JsonOptions::default(), Limits::default());
     let message =
-        wire_from_json(&contract, method.input, &json, &options, &limits).map_err(|fault| {
+        wire_from_json(&plans, method.input, &json, &options, &limits).map_err(|fault| {
             Failure::new(Exit::Usage, "the request cannot be read").because(fault.to_string())
         })?;
     let side = Side::new(tokio::runtime::Handle::current());
@@ -73,10 +74,9 @@ pub(super) async fn call(
             }
         };
     }
-    let out = json_from_wire(&contract, method.output, &answer.message, &options, &limits)
-        .map_err(|fault| {
-            Failure::new(Exit::Failed, "the answer cannot be read").because(fault.to_string())
-        })?;
+    let out = json_from_wire(&plans, method.output, &answer.message, &options, &limits).map_err(
+        |fault| Failure::new(Exit::Failed, "the answer cannot be read").because(fault.to_string()),
+    )?;
     output::data(&String::from_utf8_lossy(&out));
     Ok(Exit::Fine)
 }

@@ -1,8 +1,9 @@
 //! The contract of the checks of this crate, compiled once.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use tandem_contract::Contract;
+use tandem_transcode::Plans;
 
 const PROTO: &str = r#"
 syntax = "proto3"; package t;
@@ -30,14 +31,15 @@ impl protox::file::FileResolver for Text {
     }
 }
 
-/// The contract of the checks.
-pub(crate) fn contract() -> &'static Contract {
-    static CONTRACT: OnceLock<Contract> = OnceLock::new();
-    CONTRACT.get_or_init(|| {
+/// The plans of the contract of the checks.
+pub(crate) fn plans() -> &'static Plans {
+    static PLANS: OnceLock<Plans> = OnceLock::new();
+    PLANS.get_or_init(|| {
         let mut compiler = protox::Compiler::with_file_resolver(Text);
         compiler.include_imports(true);
         compiler.open_file("t.proto").expect("it compiles");
-        Contract::from_descriptor_set(&compiler.encode_file_descriptor_set()).expect("a contract")
+        let set = compiler.encode_file_descriptor_set();
+        Plans::new(Arc::new(Contract::from_descriptor_set(&set).expect("a contract")))
     })
 }
 
