@@ -455,7 +455,7 @@ impl<'p, 'a> Writer<'p, 'a> {
             let scalar = scalar::from_text(self.plans, key.kind, &text)
                 .map_err(|fault| at_key(fault.at(at).into(), &text))?;
             scalar.put_field(key.number, out);
-            MapKey::Number(scalar.bits())
+            MapKey::Number(scalar.wide())
         };
         if !keys.insert(map_key) {
             self.reader.back_to(at);
