@@ -269,7 +269,7 @@ impl<'p, 'a> Writer<'p, 'a> {
         if !seen.insert(field.place) {
             return Err(duplicate(&self.reader, &json_name(field)).into());
         }
-        if self.reader.peek() == b'n' && !field.takes_null {
+        if self.reader.peek() == b'n' && !(field.takes_null && field.shape == Shape::Singular) {
             // Unset, and so no member of its oneof.
             return self.reader.null();
         }
