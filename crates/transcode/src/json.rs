@@ -1,4 +1,4 @@
-//! A strict reader of JSON text that pulls value by value (RFC 8259), and the writer of strings.
+//! A strict reader of JSON text that pulls value by value (RFC 8259).
 //!
 //! It keeps the counters of depth and nodes; whoever reads by it recurses no deeper than it lets
 //! them. Numbers stay text, so that nothing is lost on the way to an integer. The whole text is
@@ -6,10 +6,18 @@
 //!
 //! Not here: what a value means to a field (`from_json`).
 
+mod digits;
+mod text;
+
 use std::borrow::Cow;
 
 use crate::fault::{Fault, Stop, echo};
 use crate::limits::Limits;
+
+pub(crate) use self::digits::number_length;
+use self::digits::{POWERS, leading_digits};
+use self::text::plain_end;
+pub(crate) use self::text::{put_front, put_string, put_text};
 
 /// The kind of the next value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -511,120 +519,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The digits at the front, as a number that is right up to 19 of them, and how many there are.
-#[inline]
-fn leading_digits(bytes: &[u8]) -> (u64, usize) {
-    let mut value = 0_u64;
-    let mut digits = 0;
-    while let Some(chunk) = bytes.get(digits..).and_then(<[u8]>::first_chunk::<8>)
-        && let Some(eight) = eight_digits(u64::from_le_bytes(*chunk))
-    {
-        value = value.wrapping_mul(100_000_000).wrapping_add(eight);
-        digits += 8;
-    }
-    while let Some(digit) = bytes.get(digits).map(|byte| byte.wrapping_sub(b'0'))
-        && digit < 10
-    {
-        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
-        digits += 1;
-    }
-    (value, digits)
-}
-
-/// The number of eight digits, where all of them are: neighbours are joined to pairs, pairs to
-/// fours, fours to eight (Lemire 2022, "Parsing eight digits").
-#[inline]
-fn eight_digits(word: u64) -> Option<u64> {
-    const HALVES: u64 = 0xf0f0_f0f0_f0f0_f0f0;
-    let high = word & HALVES;
-    let carried = word.wrapping_add(ONES * 6) & HALVES;
-    if high != ONES * 0x30 || carried != ONES * 0x30 {
-        return None;
-    }
-    let digits = word & (ONES * 0x0f);
-    let pairs = (digits.wrapping_mul(10) + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
-    let fours = (pairs.wrapping_mul(100) + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
-    Some((fours.wrapping_mul(10_000) + (fours >> 32)) & 0xffff_ffff)
-}
-
-/// Powers of ten that a number of fifteen digits may be divided by.
-const POWERS: [u64; 16] = {
-    let mut powers = [1; 16];
-    let mut at = 1;
-    while at < 16 {
-        powers[at] = powers[at - 1] * 10;
-        at += 1;
-    }
-    powers
-};
-
 #[cold]
 fn not_utf8(json: &[u8]) -> Stop {
     let valid = std::str::from_utf8(json).map_or_else(|error| error.valid_up_to(), str::len);
     Box::new(Fault::caller("the text is not UTF-8").at(valid))
-}
-
-/// Where the run of plain bytes that begins at `from` ends: at a quote, a backslash, a control
-/// character or the end. Eight bytes a step, by the zero-byte test of Mycroft (1987): a byte is
-/// found when subtracting from it borrows; only the lowest find is exact, and only it is used.
-#[inline]
-pub(crate) fn plain_end(bytes: &[u8], from: usize) -> usize {
-    let mut at = from;
-    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let found = special(u64::from_le_bytes(*chunk));
-        if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    while let Some(byte) = bytes.get(at)
-        && !matches!(byte, b'"' | b'\\' | 0..0x20)
-    {
-        at += 1;
-    }
-    at
-}
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
-
-/// The high bit of the lowest byte that is a quote, a backslash or a control character.
-#[inline]
-fn special(word: u64) -> u64 {
-    let quote = word ^ (ONES * b'"' as u64);
-    let slash = word ^ (ONES * b'\\' as u64);
-    let below = word.wrapping_sub(ONES * 0x20) & !word;
-    ((quote.wrapping_sub(ONES) & !quote) | (slash.wrapping_sub(ONES) & !slash) | below) & HIGHS
-}
-
-/// Length of the number at the start of `bytes`, in the grammar of RFC 8259, section 6.
-#[inline]
-pub(crate) fn number_length(bytes: &[u8]) -> Option<usize> {
-    let digits = |from: usize| {
-        bytes[from.min(bytes.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count()
-    };
-    let mut at = usize::from(bytes.first() == Some(&b'-'));
-    at += match bytes.get(at)? {
-        b'0' => 1,
-        b'1'..=b'9' => digits(at),
-        _ => return None,
-    };
-    if bytes.get(at) == Some(&b'.') {
-        let fraction = digits(at + 1);
-        if fraction == 0 {
-            return None;
-        }
-        at += 1 + fraction;
-    }
-    if matches!(bytes.get(at), Some(b'e' | b'E')) {
-        let sign = usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
-        let exponent = digits(at + 1 + sign);
-        if exponent == 0 {
-            return None;
-        }
-        at += 1 + sign + exponent;
-    }
-    Some(at)
 }
 
 /// Refuses a key that came before in the same object.
@@ -633,128 +531,9 @@ pub(crate) fn duplicate(reader: &Reader<'_>, key: &str) -> Fault {
     reader.fault(format!("the key {} stands twice", echo(key)))
 }
 
-/// Appends `text` as a JSON string.
-pub(crate) fn put_string(text: &str, out: &mut Vec<u8>) {
-    put_escaped(text.as_bytes(), out);
-}
-
-/// Appends bytes that are UTF-8 as a JSON string.
-fn put_escaped(bytes: &[u8], out: &mut Vec<u8>) {
-    out.reserve(bytes.len() + 2);
-    out.push(b'"');
-    let mut from = 0;
-    let mut at = plain_end(bytes, 0);
-    while at < bytes.len() {
-        out.extend_from_slice(&bytes[from..at]);
-        put_escape(bytes[at], out);
-        from = at + 1;
-        at = plain_end(bytes, from);
-    }
-    out.extend_from_slice(&bytes[from..]);
-    out.push(b'"');
-}
-
-#[cold]
-fn put_escape(byte: u8, out: &mut Vec<u8>) {
-    let letter = match byte {
-        b'"' | b'\\' => byte,
-        b'\n' => b'n',
-        b'\r' => b'r',
-        b'\t' => b't',
-        0x08 => b'b',
-        0x0c => b'f',
-        byte => {
-            const HEX: &[u8; 16] = b"0123456789abcdef";
-            out.extend_from_slice(b"\\u00");
-            out.extend_from_slice(&[HEX[(byte >> 4) as usize], HEX[(byte & 15) as usize]]);
-            return;
-        }
-    };
-    out.extend_from_slice(&[b'\\', letter]);
-}
-
-/// Appends the first `length` of `bytes`, the bytes of a string on the wire, as a JSON string;
-/// `false` when they are no UTF-8. What stands behind them in `bytes` is not read.
-#[inline]
-pub(crate) fn put_text(bytes: &[u8], length: usize, out: &mut Vec<u8>) -> bool {
-    let text = &bytes[..length];
-    // A short run of plain ASCII, which most strings are, is found in one look.
-    if is_plain(text) {
-        out.push(b'"');
-        put_front(bytes, length, out);
-        out.push(b'"');
-        return true;
-    }
-    put_other_text(text, out)
-}
-
-#[inline(never)]
-fn put_other_text(text: &[u8], out: &mut Vec<u8>) -> bool {
-    let valid = if text.len() < 32 {
-        std::str::from_utf8(text).is_ok()
-    } else {
-        simdutf8::basic::from_utf8(text).is_ok()
-    };
-    if valid {
-        put_escaped(text, out);
-    }
-    valid
-}
-
-/// Whether the bytes are ASCII without anything to escape.
-#[inline]
-fn is_plain(text: &[u8]) -> bool {
-    let odd = |chunk: &[u8; 8]| {
-        let word = u64::from_le_bytes(*chunk);
-        special(word) | (word & HIGHS)
-    };
-    match text.last_chunk::<8>() {
-        // The last word overlaps the one before it.
-        Some(last) => text.as_chunks::<8>().0.iter().chain([last]).all(|chunk| odd(chunk) == 0),
-        None => text.iter().all(|byte| matches!(byte, 0x20..0x80) && !matches!(byte, b'"' | b'\\')),
-    }
-}
-
-/// Appends the first `length` of `bytes`. Where more bytes stand behind them, a copy of fixed
-/// size that is cut afterwards spares the call that a copy of any size is: 16 bytes cover most
-/// names and texts.
-#[inline]
-pub(crate) fn put_front(bytes: &[u8], length: usize, out: &mut Vec<u8>) {
-    match bytes.first_chunk::<16>() {
-        Some(chunk) if length <= 16 => {
-            let end = out.len() + length;
-            out.extend_from_slice(chunk);
-            out.truncate(end);
-        }
-        _ => out.extend_from_slice(&bytes[..length]),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_plain_run_ends_where_a_byte_by_byte_reader_says() {
-        let slow = |bytes: &[u8], from: usize| {
-            from + bytes[from..]
-                .iter()
-                .take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20))
-                .count()
-        };
-        // Every byte at every place of a word, among bytes that borrow from their neighbours.
-        for byte in 0..=255_u8 {
-            for place in 0..20 {
-                for filler in [b'a', 0x21, 0x23, 0x5b, 0x5d, 0x20, 0x7f, 0x80, 0xff] {
-                    let mut bytes = [filler; 20];
-                    bytes[place] = byte;
-                    for from in 0..3 {
-                        assert_eq!(plain_end(&bytes, from), slow(&bytes, from), "{bytes:?}");
-                    }
-                }
-            }
-        }
-    }
 
     #[test]
     fn a_number_read_the_short_way_is_the_number_of_the_standard_library() {
@@ -777,41 +556,6 @@ mod tests {
             let mut reader = Reader::new(text.as_bytes(), &Limits::default()).unwrap();
             assert_eq!(reader.plain_double(), None, "{text}");
             assert_eq!(reader.position(), 0);
-        }
-    }
-
-    #[test]
-    fn digits_are_read_eight_at_a_time_and_one_by_one_alike() {
-        for length in 0..=19 {
-            for stranger in ["", "/", ":", "x", "\u{ff}", " ", "."] {
-                let digits = &"1234567890987654321"[..length];
-                let text = format!("{digits}{stranger}123456789");
-                let expected = if stranger.is_empty() { &*text } else { digits };
-                if expected.len() <= 19 {
-                    let value = expected.parse().unwrap_or(0);
-                    assert_eq!(leading_digits(text.as_bytes()), (value, expected.len()), "{text}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn text_of_the_wire_is_checked_and_escaped_at_every_length() {
-        for length in 0..80 {
-            for bad in 0..=length {
-                let mut text = "é".repeat(length);
-                text.insert(bad * 2, '"');
-                let mut out = Vec::new();
-                assert!(put_text(text.as_bytes(), text.len(), &mut out));
-                assert_eq!(out, serde_json::to_vec(&text).unwrap());
-                let mut bytes = vec![b'a'; length];
-                bytes.insert(bad, 0xff);
-                assert!(!put_text(&bytes, bytes.len(), &mut Vec::new()), "{bytes:?}");
-                // What stands behind the text does not count.
-                let mut out = Vec::new();
-                assert!(put_text(&bytes, bad, &mut out));
-                assert_eq!(out, format!("\"{}\"", "a".repeat(bad)).into_bytes());
-            }
         }
     }
 }
