@@ -238,6 +238,14 @@ impl<'a> Reader<'a> {
         self.quoted()
     }
 
+    /// The name of a type, behind `@type`.
+    pub(crate) fn type_name(&mut self) -> Result<Cow<'a, str>, Stop> {
+        if self.peek() != b'"' {
+            return Err(self.unexpected("the name of a type").into());
+        }
+        self.string()
+    }
+
     fn quoted(&mut self) -> Result<Cow<'a, str>, Stop> {
         let mut scratch = Vec::new();
         Ok(match self.quoted_into(&mut scratch)? {
