@@ -108,7 +108,7 @@ fn clients() -> Result<(), String> {
 }
 
 /// `buf` itself, not the script that looks for it: the oracle of breaking changes.
-fn buf() -> Result<PathBuf, String> {
+pub(crate) fn buf() -> Result<PathBuf, String> {
     let machine = match std::env::consts::ARCH {
         "x86_64" => "x64",
         other => other,
