@@ -4,6 +4,7 @@
 
 #![allow(clippy::print_stdout, reason = "a task talks to the person who started it")]
 
+mod bench;
 mod crate_line;
 mod demo;
 mod fuzz;
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
             "conformance",
             "ProtoJSON comes with the codec, gRPC interop with streams",
         ),
-        Some((&"bench", rest)) => bench(rest),
+        Some((&"bench", rest)) => bench::run(rest),
         Some((&"fuzz", rest)) => fuzz::run(rest),
         _ => Err(
             "usage: ./x demo [--once] [--rust-only] | test | build | cases | supply | crate-line"
@@ -44,33 +45,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Builds what is measured, makes sure of the load generator and hands over to `bench/`.
-fn bench(rest: &[&str]) -> Result<(), String> {
-    use std::process::Command;
-    if process::quiet(Command::new("h2load").arg("--version")).is_err() {
-        println!("  install    apt-get install nghttp2-client");
-        process::quiet(Command::new("apt-get").args([
-            "install",
-            "-y",
-            "-qq",
-            "--no-install-recommends",
-            "nghttp2-client",
-        ]))?;
-    }
-    process::cargo(&[
-        "build",
-        "--release",
-        "--locked",
-        "--quiet",
-        "-p",
-        "tandem",
-        "-p",
-        "tandem-bench",
-    ])?;
-    demo::build_cases(false, true)?;
-    process::shown(Command::new(process::root().join("target/release/tandem-bench")).args(rest))
 }
 
 /// A word that is agreed and has nothing behind it yet says so; asked for a suite it fails.
