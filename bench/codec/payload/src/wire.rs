@@ -30,41 +30,40 @@ pub fn put_bytes(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
-/// A message that grows at its front, so that 10⁵ levels take time in proportion to their bytes.
+/// A message that grows from the inside out, so that 10⁵ levels take time in proportion to their
+/// bytes.
 #[derive(Default)]
 pub struct Inward {
     /// Last byte first.
-    reversed: Vec<u8>,
+    front: Vec<u8>,
+    back: Vec<u8>,
 }
 
 impl Inward {
     /// Puts `bytes` before what is there.
     pub fn before(&mut self, bytes: &[u8]) -> &mut Inward {
-        self.reversed.extend(bytes.iter().rev());
+        self.front.extend(bytes.iter().rev());
         self
     }
 
-    /// Makes what follows since `from` (see [`Inward::length`]) the value of field `number`.
-    pub fn wrap_since(&mut self, from: usize, number: u32) -> &mut Inward {
-        let mut head = Vec::new();
-        put_tag(number, 2, &mut head);
-        put_varint((self.reversed.len() - from) as u64, &mut head);
-        self.before(&head)
+    /// Puts `bytes` behind what is there.
+    pub fn after(&mut self, bytes: &[u8]) -> &mut Inward {
+        self.back.extend_from_slice(bytes);
+        self
     }
 
     /// Makes all that is there the value of field `number`.
     pub fn wrap(&mut self, number: u32) -> &mut Inward {
-        self.wrap_since(0, number)
-    }
-
-    /// Bytes so far; what stands at the end of the message counts first.
-    pub fn length(&self) -> usize {
-        self.reversed.len()
+        let mut head = Vec::new();
+        put_tag(number, 2, &mut head);
+        put_varint((self.front.len() + self.back.len()) as u64, &mut head);
+        self.before(&head)
     }
 
     pub fn into_bytes(mut self) -> Vec<u8> {
-        self.reversed.reverse();
-        self.reversed
+        self.front.reverse();
+        self.front.extend(self.back);
+        self.front
     }
 }
 
@@ -82,9 +81,7 @@ mod tests {
         put_number(4, 1, &mut outer);
 
         let mut inward = Inward::default();
-        inward.before(&[0x20, 1]);
-        let tail = inward.length();
-        inward.before(&[0x10, 0xac, 0x02]).wrap_since(tail, 3).before(&[0x08, 7]);
+        inward.before(&[0x10, 0xac, 0x02]).wrap(3).before(&[0x08, 7]).after(&[0x20, 1]);
         assert_eq!(inward.into_bytes(), outer);
     }
 }
