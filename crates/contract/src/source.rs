@@ -323,9 +323,15 @@ impl Builder {
                 oneofs.push(oneof.name.as_deref().unwrap_or("").into());
             }
         }
+        let mut features = declared.features;
+        if self.messages[index].map_entry {
+            // What a file says of messages is not said of a map's values (Protocol Buffers,
+            // "Editions", `message_encoding`).
+            features.message_encoding = MessageEncoding::LengthPrefixed;
+        }
         for proto in &declared.proto.field {
             let oneof = proto.oneof_index.and_then(|number| renumbered.get(&number).copied());
-            match self.field(proto, declared.features, oneof) {
+            match self.field(proto, features, oneof) {
                 Ok(field) => self.add_field(index, field),
                 Err((what, fix)) => {
                     let symbol =

@@ -58,6 +58,16 @@ impl Contract {
         &self.enums[id.0 as usize]
     }
 
+    /// All messages; position and [`MessageId`] agree.
+    pub fn messages(&self) -> impl Iterator<Item = &Message> {
+        self.messages.iter()
+    }
+
+    /// All enums; position and [`EnumId`] agree.
+    pub fn enumerations(&self) -> impl Iterator<Item = &Enumeration> {
+        self.enums.iter()
+    }
+
     /// The services in the order of their files' names and of their place in the file.
     pub fn services(&self) -> &[Service] {
         &self.services

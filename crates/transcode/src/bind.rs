@@ -54,7 +54,7 @@ pub fn request_from_rest(
     let mut bound = Bound::new(contract);
     let mut path_fields = Vec::with_capacity(values.len());
     for (variable, text) in rule.variables.iter().zip(values) {
-        let field = text_field(contract, &variable.path, text, false)
+        let field = text_field(plans, &variable.path, text, false)
             .map_err(|fault| fault.within(&variable.path.text))?;
         bound.claim(&variable.path, Claim::Path)?;
         path_fields.push((&variable.path, field));
@@ -68,7 +68,7 @@ pub fn request_from_rest(
     for (path, value) in &path_fields {
         put_nested(contract, path, value, &mut out);
     }
-    let mask_in_query = query_fields(contract, rule, query, input, options, &mut bound, &mut out)?;
+    let mask_in_query = query_fields(plans, rule, query, input, options, &mut bound, &mut out)?;
     if let Some((path, paths)) = patched
         && !mask_in_query.contains(&path.steps)
     {
@@ -133,7 +133,7 @@ fn body_message(
                 return Err(reader.unexpected("a value").within(&path.text));
             }
             let mut out = Vec::with_capacity(body.len());
-            field_from_json(plans, field, body, options, limits, &mut out)?;
+            field_from_json(plans, path.steps[0], body, options, limits, &mut out)?;
             // A field of a body that is all default is present all the same.
             if out.is_empty()
                 && field.kind.message().is_some()
@@ -155,14 +155,15 @@ enum TextValue {
 }
 
 fn text_field(
-    contract: &Contract,
+    plans: &Plans,
     path: &FieldPath,
     text: &str,
     query: bool,
 ) -> Result<TextValue, Fault> {
+    let contract = plans.contract();
     let field = path.last(contract);
     let Some(id) = field.kind.message() else {
-        return scalar::from_text(contract, field.kind, text).map(TextValue::Scalar);
+        return scalar::from_text(plans, field.kind, text).map(TextValue::Scalar);
     };
     let message = contract.message(id);
     let mut bytes = Vec::new();
@@ -183,7 +184,7 @@ fn text_field(
         WellKnown::Wrapper => {
             let value = message.field_numbered(1).map(|(_, field)| field.kind);
             let kind = value.ok_or_else(|| Fault::caller("a wrapper without a value"))?;
-            let value = scalar::from_text(contract, kind, text)?;
+            let value = scalar::from_text(plans, kind, text)?;
             if !value.is_default() {
                 value.put_field(1, &mut bytes);
             }
@@ -376,7 +377,7 @@ fn second_member(contract: &Contract, id: MessageId, oneof: u32, text: &str) -> 
 
 /// Binds the query; gives the paths that it has set.
 fn query_fields(
-    contract: &Contract,
+    plans: &Plans,
     rule: &HttpRule,
     query: Option<&str>,
     input: MessageId,
@@ -384,6 +385,7 @@ fn query_fields(
     bound: &mut Bound<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Vec<Vec<(MessageId, usize)>>, Fault> {
+    let contract = &**plans.contract();
     let mut set = Vec::new();
     let limits = Limits::default();
     for pair in query.unwrap_or("").split('&').filter(|pair| !pair.is_empty()) {
@@ -417,7 +419,7 @@ fn query_fields(
         bound.claim(&path, Claim::Query)?;
         bound.check_query(&path, out, &limits)?;
         let text = decode(value)?;
-        let value = query_value(contract, &path, field, &text).map_err(|f| f.within(&key))?;
+        let value = query_value(plans, &path, field, &text).map_err(|f| f.within(&key))?;
         put_nested(contract, &path, &value, out);
         set.push(path.steps);
     }
@@ -425,12 +427,13 @@ fn query_fields(
 }
 
 fn query_value(
-    contract: &Contract,
+    plans: &Plans,
     path: &FieldPath,
     field: &Field,
     text: &str,
 ) -> Result<TextValue, Fault> {
     use tandem_contract::Kind;
+    let contract = plans.contract();
     // `flag` and `flag=` are the empty text, which only texts can be.
     let empty_is_lawful = matches!(field.kind, Kind::String | Kind::Bytes)
         || field.kind.message().is_some_and(|id| {
@@ -444,7 +447,7 @@ fn query_value(
     if text.is_empty() && !empty_is_lawful {
         return Err(Fault::caller("it has no value"));
     }
-    text_field(contract, path, text, true)
+    text_field(plans, path, text, true)
 }
 
 /// A dotted key by names of the file or of JSON; `None` when no field is called so.
@@ -545,7 +548,7 @@ fn keys(
 ) -> Result<(), Fault> {
     let message = contract.message(id);
     reader.object(|reader, key| {
-        let Some((_, field)) = message.field_named(&key) else { return reader.skip() };
+        let Some((_, field)) = message.field_named(&key) else { return Ok(reader.skip()?) };
         let path = format!("{prefix}{}", field.name);
         let nested = field.kind.message().filter(|id| {
             field.cardinality == Cardinality::Singular
@@ -563,7 +566,7 @@ fn keys(
             }
             _ => {
                 paths.push(path);
-                reader.skip()
+                Ok(reader.skip()?)
             }
         }
     })

@@ -17,6 +17,15 @@ pub struct Fault {
     pub kind: FaultKind,
 }
 
+/// A fault on its way up: a pointer, so that the way that meets none stays cheap.
+pub(crate) type Stop = Box<Fault>;
+
+impl From<Stop> for Fault {
+    fn from(stop: Stop) -> Fault {
+        *stop
+    }
+}
+
 /// Whose fault it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
@@ -49,6 +58,12 @@ impl Fault {
 
     /// Says that the fault lies below the field `name`.
     pub(crate) fn within(mut self, name: &str) -> Fault {
+        self.put_within(name);
+        self
+    }
+
+    /// As [`Fault::within`], in its place.
+    pub(crate) fn put_within(&mut self, name: &str) {
         if self.field.is_empty() {
             self.field = name.to_owned();
         } else if self.field.starts_with('[') {
@@ -62,7 +77,6 @@ impl Fault {
             let end = (0..=256).rev().find(|end| self.field.is_char_boundary(*end)).unwrap_or(0);
             self.field.truncate(end);
         }
-        self
     }
 }
 

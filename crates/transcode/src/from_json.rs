@@ -1,24 +1,37 @@
-//! JSON text → protobuf bytes.
+//! JSON text → protobuf bytes, in one pass over the text.
+//!
+//! Values are written behind each other as they come; a nested message is written behind a slot
+//! for its length, whose width is guessed from the last one of the same field and mended where
+//! the guess was wrong. Keys are expected in the order of the contract and looked up where they
+//! come in another.
 //!
 //! Recursion follows the text and is bounded by two counters: levels of JSON (the reader's) and
 //! levels of messages that come out, which an object inside `Struct` makes three of (security
-//! LI-12, LI-13).
+//! LI-12, LI-13). Every level moves what is inside it at most once, so the work is linear in the
+//! text, times the levels.
+//!
+//! Not here: scalars (`scalars`), well-known types (`well_known`).
 //!
 //! Source: ProtoJSON (protocols, section 6).
+
+mod scalars;
+mod well_known;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use tandem_contract::{
-    Cardinality, Contract, Field, Kind, Message, MessageId, Presence, WellKnown,
-};
+use tandem_contract::{Kind, MessageId, WellKnown};
 
-use crate::fault::{Fault, echo};
-use crate::json::{Next, Reader, duplicate};
+use crate::fault::{Fault, Stop, echo};
+use crate::json::{Reader, duplicate};
 use crate::limits::{JsonOptions, Limits};
-use crate::plan::Plans;
-use crate::scalar::{self, Scalar};
-use crate::{mask, times, wire};
+use crate::plan::{FieldPlan, MessagePlan, Plans, Shape, WIDTH_SLOTS};
+use crate::scalar;
+use crate::seen::{Keys, MapKey, Seen};
+use crate::wire;
+
+use self::scalars::Form;
+pub(crate) use self::well_known::put_seconds_nanos;
 
 /// Reads one JSON value as `message` and gives its protobuf bytes.
 ///
@@ -32,450 +45,469 @@ pub fn wire_from_json(
     options: &JsonOptions,
     limits: &Limits,
 ) -> Result<Vec<u8>, Fault> {
-    let mut reader = Reader::new(json, limits)?;
-    let writer = Writer::new(plans.contract(), options, limits);
     let mut out = Vec::with_capacity(json.len());
-    writer.message(message, &mut reader, 1, &mut out)?;
-    reader.end()?;
+    append_wire_from_json(plans, message, json, options, limits, &mut out)?;
     Ok(out)
 }
 
-/// Reads one JSON value as the value of `field` and appends the field.
-pub(crate) fn field_from_json(
+/// As [`wire_from_json`], behind what stands in `out` already: room for a frame's head, a field
+/// that was bound before.
+///
+/// # Errors
+/// As [`wire_from_json`]; what `out` then holds behind its old length means nothing.
+pub fn append_wire_from_json(
     plans: &Plans,
-    field: &Field,
+    message: MessageId,
     json: &[u8],
     options: &JsonOptions,
     limits: &Limits,
     out: &mut Vec<u8>,
 ) -> Result<(), Fault> {
-    let mut reader = Reader::new(json, limits)?;
-    let writer = Writer::new(plans.contract(), options, limits);
-    writer.field(field, &mut reader, 1, out).map_err(|fault| fault.within(&field.json_name))?;
-    reader.end()
+    let mut writer = Writer::new(plans, json, options, limits)?;
+    writer.reader.skip_space();
+    writer.message(plans.message(message), 1, out)?;
+    writer.reader.end()?;
+    Ok(())
 }
 
-struct Writer<'a> {
-    contract: &'a Contract,
-    options: &'a JsonOptions,
-    limits: &'a Limits,
+/// Reads one JSON value as the value of a field and appends the field.
+pub(crate) fn field_from_json(
+    plans: &Plans,
+    (message, place): (MessageId, usize),
+    json: &[u8],
+    options: &JsonOptions,
+    limits: &Limits,
+    out: &mut Vec<u8>,
+) -> Result<(), Fault> {
+    let mut writer = Writer::new(plans, json, options, limits)?;
+    let message = plans.message(message);
+    writer.reader.skip_space();
+    writer
+        .field(&message.fields[place], 1, out)
+        .map_err(|stop| stop.within(&json_name(&message.fields[place])))?;
+    writer.reader.end()?;
+    Ok(())
 }
 
-impl<'c> Writer<'c> {
-    fn new(contract: &'c Contract, options: &'c JsonOptions, limits: &'c Limits) -> Writer<'c> {
-        Writer { contract, options, limits }
+/// The JSON name of a field, for a fault.
+fn json_name(field: &FieldPlan) -> String {
+    let text = &field.json_key.text;
+    String::from_utf8_lossy(&text[1..text.len() - 2]).into_owned()
+}
+
+/// A length that is to be written before what it counts.
+struct Slot {
+    start: usize,
+    width: usize,
+}
+
+struct Writer<'p, 'a> {
+    plans: &'p Plans,
+    options: &'p JsonOptions,
+    limits: &'p Limits,
+    reader: Reader<'a>,
+    /// Characters of the last string that held an escape.
+    scratch: Vec<u8>,
+    /// Bytes of the last length, by field. A wrong guess costs a move, nothing else.
+    widths: [u8; WIDTH_SLOTS as usize],
+    /// `Any` inside `Any`.
+    any_depth: u32,
+}
+
+impl<'p, 'a> Writer<'p, 'a> {
+    fn new(
+        plans: &'p Plans,
+        json: &'a [u8],
+        options: &'p JsonOptions,
+        limits: &'p Limits,
+    ) -> Result<Writer<'p, 'a>, Stop> {
+        Ok(Writer {
+            plans,
+            options,
+            limits,
+            reader: Reader::new(json, limits)?,
+            scratch: Vec::new(),
+            widths: [1; WIDTH_SLOTS as usize],
+            any_depth: 0,
+        })
     }
 
-    fn deeper(&self, level: u32, levels: u32, reader: &Reader<'_>) -> Result<u32, Fault> {
+    #[inline]
+    fn deeper(&self, level: u32, levels: u32) -> Result<u32, Stop> {
         let level = level + levels;
         if level > self.limits.wire_depth {
             let most = self.limits.wire_depth;
-            return Err(reader.fault(format!("more than {most} messages inside each other")));
+            return Err(self.reader.stop(&format!("more than {most} messages inside each other")));
         }
         Ok(level)
     }
 
+    #[inline]
+    fn open(&self, width_slot: u8, out: &mut Vec<u8>) -> Slot {
+        let width = usize::from(self.widths[usize::from(width_slot % WIDTH_SLOTS)]);
+        let start = out.len();
+        if width == 1 {
+            out.push(0);
+        } else {
+            out.extend_from_slice(&[0; 5][..width]);
+        }
+        Slot { start, width }
+    }
+
+    /// Writes the length of what came behind the slot.
+    #[inline]
+    fn close(&mut self, width_slot: u8, slot: &Slot, out: &mut Vec<u8>) {
+        let length = out.len() - slot.start - slot.width;
+        if length < 0x80 && slot.width == 1 {
+            out[slot.start] = length as u8;
+            return;
+        }
+        self.close_wide(width_slot, slot, length, out);
+    }
+
+    #[inline(never)]
+    fn close_wide(&mut self, width_slot: u8, slot: &Slot, length: usize, out: &mut Vec<u8>) {
+        let (encoded, needed) = wire::varint_bytes(length as u64);
+        if needed != slot.width {
+            let body = slot.start + slot.width;
+            if needed > slot.width {
+                out.extend_from_slice(&[0; 10][..needed - slot.width]);
+            }
+            out.copy_within(body..body + length, slot.start + needed);
+            out.truncate(slot.start + needed + length);
+            self.widths[usize::from(width_slot % WIDTH_SLOTS)] = needed as u8;
+        }
+        out[slot.start..slot.start + needed].copy_from_slice(&encoded[..needed]);
+    }
+
     fn message(
-        &self,
-        id: MessageId,
-        reader: &mut Reader<'_>,
+        &mut self,
+        plan: &'p MessagePlan,
         level: u32,
         out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        let message = self.contract.message(id);
-        match message.well_known {
+    ) -> Result<(), Stop> {
+        match plan.well_known {
             WellKnown::No | WellKnown::Empty | WellKnown::HttpBody => {
-                self.fields(message, reader, level, None, out)
+                self.fields(plan, level, false, out)
             }
-            WellKnown::Any => self.any(reader, level, out),
-            WellKnown::Timestamp | WellKnown::Duration => {
-                let at = reader.position();
-                if reader.next()? != Next::String {
-                    return Err(reader.unexpected("a string"));
-                }
-                let text = reader.string()?;
-                let (seconds, nanos) = if message.well_known == WellKnown::Timestamp {
-                    times::timestamp_of(&text)
-                } else {
-                    times::duration_of(&text)
-                }
-                .map_err(|fault| fault.at(at))?;
-                put_seconds_nanos(seconds, nanos, out);
-                Ok(())
-            }
-            WellKnown::FieldMask => {
-                let at = reader.position();
-                if reader.next()? != Next::String {
-                    return Err(reader.unexpected("a string"));
-                }
-                let paths = mask::paths_of(&reader.string()?, false).map_err(|f| f.at(at))?;
-                for path in paths {
-                    wire::put_bytes(1, path.as_bytes(), out);
-                }
-                Ok(())
-            }
-            WellKnown::Struct => self.structure(reader, level, out),
-            WellKnown::Value => self.value(reader, level, out),
-            WellKnown::ListValue => self.list(reader, level, out),
-            WellKnown::Wrapper => {
-                let field = message
-                    .field_numbered(1)
-                    .ok_or_else(|| Fault::caller("a wrapper without a value field"))?
-                    .1;
-                if let Some(value) =
-                    scalar::from_json(self.contract, field.kind, reader, self.options)?
-                    && !value.is_default()
-                {
-                    value.put_field(1, out);
-                }
-                Ok(())
-            }
+            _ => self.well_known(plan, level, out),
         }
     }
 
-    /// The keys of an ordinary message; `skip` is a key that somebody else has read.
+    /// The members of an ordinary message. Inside an `Any`, `@type` has been read already and
+    /// may stand once.
     fn fields(
-        &self,
-        message: &Message,
-        reader: &mut Reader<'_>,
+        &mut self,
+        plan: &'p MessagePlan,
         level: u32,
-        skip: Option<&str>,
+        in_any: bool,
         out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        if reader.next()? != Next::Object {
-            return Err(reader.unexpected("an object"));
+    ) -> Result<(), Stop> {
+        if self.reader.peek() != b'{' {
+            return Err(self.reader.unexpected("an object").into());
         }
-        let mut seen = vec![false; message.fields.len()];
-        let mut unknown_seen: HashSet<String> = HashSet::new();
-        let mut oneofs_set = vec![false; message.oneofs.len()];
-        reader.object(|reader, key| {
-            if skip == Some(&*key) {
-                return reader.skip();
-            }
-            let Some((index, field)) = message.field_named(&key) else {
-                if !self.options.ignore_unknown {
-                    return Err(reader.fault(format!("unknown field {}", echo(&key))));
+        self.reader.enter()?;
+        let mut seen = Seen::default();
+        if !self.reader.take(b'}') {
+            let mut strangers = Strangers::default();
+            // The field that is expected next.
+            let mut next = 0;
+            loop {
+                match self.key(plan, next)? {
+                    Key::Known(field) => {
+                        next = field.place as usize + 1;
+                        self.member(plan, field, &mut seen, level, out)?;
+                    }
+                    Key::Other(key) => self.stranger(&key, in_any, &mut strangers)?,
                 }
-                if !unknown_seen.insert(key.to_string()) {
-                    return Err(duplicate(reader, &key));
+                if !self.reader.more(b'}')? {
+                    break;
                 }
-                return reader.skip();
-            };
-            if std::mem::replace(&mut seen[index], true) {
-                return Err(duplicate(reader, &key));
             }
-            if reader.next()? == Next::Null && !takes_null(self.contract, field) {
-                return reader.null();
-            }
-            if let Some(oneof) = field.oneof
-                && std::mem::replace(&mut oneofs_set[oneof as usize], true)
-            {
-                return Err(reader.fault(format!(
-                    "a second member of the oneof `{}`",
-                    message.oneofs[oneof as usize]
-                )));
-            }
-            self.field(field, reader, level, out).map_err(|fault| fault.within(&field.json_name))
-        })
-    }
-
-    /// One field with its value, which is not a `null` that means "unset".
-    fn field(
-        &self,
-        field: &Field,
-        reader: &mut Reader<'_>,
-        level: u32,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        match field.cardinality {
-            Cardinality::Singular => {
-                if reader.next()? == Next::Null && !takes_null(self.contract, field) {
-                    return reader.null();
-                }
-                self.singular(field, reader, level, out)
-            }
-            Cardinality::Repeated => self.repeated(field, reader, level, out),
-            Cardinality::Map => self.map(field, reader, level, out),
         }
-    }
-
-    fn singular(
-        &self,
-        field: &Field,
-        reader: &mut Reader<'_>,
-        level: u32,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        if field.kind.message().is_some() {
-            return self.message_field(field.number, field.kind, reader, level, out);
-        }
-        if let Some(value) = self.scalar(field.kind, reader)?
-            && (field.presence != Presence::Implicit || !value.is_default())
-        {
-            value.put_field(field.number, out);
-        }
+        self.reader.leave();
         Ok(())
     }
 
-    fn scalar(&self, kind: Kind, reader: &mut Reader<'_>) -> Result<Option<Scalar>, Fault> {
-        if is_null_value(self.contract, kind) && reader.next()? == Next::Null {
-            reader.null()?;
-            return Ok(Some(Scalar::Varint(0)));
+    /// Takes a key and its colon.
+    #[inline]
+    fn key(&mut self, plan: &'p MessagePlan, next: usize) -> Result<Key<'p, 'a>, Stop> {
+        // A serializer writes in the order of the contract and leaves some fields out.
+        let rest = self.reader.rest();
+        let ahead = plan.fields.get(next..).unwrap_or_default();
+        for field in ahead.iter().take(LOOK_AHEAD) {
+            if field.json_key.begins(rest) {
+                self.reader.advance(field.json_key.text.len());
+                self.reader.skip_space();
+                return Ok(Key::Known(field));
+            }
         }
-        scalar::from_json(self.contract, kind, reader, self.options)
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let plain = self.reader.quoted_into(&mut scratch)?;
+        let name = plain.map_or(&*scratch, str::as_bytes);
+        let key = match plan.named(name) {
+            Some(field) => Key::Known(field),
+            None => Key::Other(match plain {
+                Some(plain) => Cow::Borrowed(plain),
+                None => Cow::Owned(String::from_utf8_lossy(&scratch).into_owned()),
+            }),
+        };
+        self.scratch = scratch;
+        self.reader.colon()?;
+        Ok(key)
     }
 
-    fn message_field(
-        &self,
-        number: u32,
-        kind: Kind,
-        reader: &mut Reader<'_>,
+    #[inline]
+    fn member(
+        &mut self,
+        plan: &'p MessagePlan,
+        field: &'p FieldPlan,
+        seen: &mut Seen,
         level: u32,
         out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        let id = kind.message().expect("called for message fields only");
-        let level = self.deeper(level, 1, reader)?;
-        let mut inner = Vec::new();
-        self.message(id, reader, level, &mut inner)?;
-        wire::put_message(number, kind, &inner, out);
+    ) -> Result<(), Stop> {
+        if !seen.insert(field.place) {
+            return Err(duplicate(&self.reader, &json_name(field)).into());
+        }
+        if self.reader.peek() == b'n' && !field.takes_null {
+            // Unset, and so no member of its oneof.
+            return self.reader.null();
+        }
+        if let Some(oneof) = field.oneof
+            && !seen.insert(oneof)
+        {
+            return Err(self.second_member(plan, field));
+        }
+        self.field(field, level, out).map_err(|stop| at_field(stop, field))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn second_member(&self, plan: &MessagePlan, field: &FieldPlan) -> Stop {
+        let oneof = field.oneof.unwrap_or(0) as usize - plan.fields.len();
+        let name = plan.oneofs.get(oneof).map_or("", |name| name);
+        self.reader.stop(&format!("a second member of the oneof `{name}`"))
+    }
+
+    /// A key that no field has.
+    #[cold]
+    fn stranger(&mut self, key: &str, in_any: bool, strangers: &mut Strangers) -> Result<(), Stop> {
+        let of_any = in_any && key == "@type";
+        if of_any || self.options.ignore_unknown {
+            if !strangers.0.insert(key.to_owned()) {
+                return Err(duplicate(&self.reader, key).into());
+            }
+            return self.reader.skip();
+        }
+        Err(self.reader.stop(&format!("unknown field {}", echo(key))))
+    }
+
+    /// One field with its value.
+    fn field(&mut self, field: &'p FieldPlan, level: u32, out: &mut Vec<u8>) -> Result<(), Stop> {
+        match field.shape {
+            Shape::Singular => {
+                if self.reader.peek() == b'n' && !field.takes_null {
+                    return self.reader.null();
+                }
+                match field.kind {
+                    Kind::Message(_) | Kind::Group(_) => self.nested(field, level, out),
+                    _ => self.scalar(field, Form::Single, out).map(drop),
+                }
+            }
+            Shape::Repeated => self.repeated(field, level, out),
+            Shape::Map { key, value } => self.map(field, (key, value), level, out),
+        }
+    }
+
+    /// A message with its tag and length, or between its group tags.
+    fn nested(&mut self, field: &'p FieldPlan, level: u32, out: &mut Vec<u8>) -> Result<(), Stop> {
+        let level = self.deeper(level, 1)?;
+        match field.kind {
+            Kind::Message(id) => {
+                field.put_tag(out);
+                let slot = self.open(field.width_slot, out);
+                self.message(self.plans.message(id), level, out)?;
+                self.close(field.width_slot, &slot, out);
+            }
+            Kind::Group(id) => {
+                field.put_tag(out);
+                self.message(self.plans.message(id), level, out)?;
+                wire::put_tag(field.number, 4, out);
+            }
+            _ => {}
+        }
         Ok(())
     }
 
     fn repeated(
-        &self,
-        field: &Field,
-        reader: &mut Reader<'_>,
+        &mut self,
+        field: &'p FieldPlan,
         level: u32,
         out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        if reader.next()? != Next::Array {
-            return Err(reader.unexpected("a list"));
+    ) -> Result<(), Stop> {
+        if self.reader.peek() == b'n' {
+            return self.reader.null();
         }
-        let mut packed = Vec::new();
-        reader.array(|reader, number| {
-            let element = |fault: Fault| fault.within(&format!("[{number}]"));
-            if reader.next()? == Next::Null && !takes_null(self.contract, field) {
-                return Err(element(reader.fault("null is no element of this list")));
-            }
-            if field.kind.message().is_some() {
-                return self
-                    .message_field(field.number, field.kind, reader, level, out)
-                    .map_err(element);
-            }
-            // An unknown enum name that may be ignored leaves its element out (J-12).
-            let Some(value) = self.scalar(field.kind, reader).map_err(element)? else {
-                return Ok(());
-            };
-            if field.packed {
-                value.put(&mut packed);
+        if self.reader.peek() != b'[' {
+            return Err(self.reader.unexpected("a list").into());
+        }
+        self.reader.enter()?;
+        if self.reader.take(b']') {
+            self.reader.leave();
+            return Ok(());
+        }
+        let before = out.len();
+        let packed = field.packed.then(|| {
+            field.put_tag(out);
+            self.open(field.width_slot, out)
+        });
+        let messages = field.kind.message().is_some();
+        let mut number = 0;
+        loop {
+            let element = if self.reader.peek() == b'n' && !field.takes_null {
+                Err(self.reader.stop("null is no element of this list"))
+            } else if messages {
+                self.nested(field, level, out)
             } else {
-                value.put_field(field.number, out);
+                let form = if field.packed { Form::Packed } else { Form::Element };
+                // An unknown enum name that may be ignored leaves its element out (J-12).
+                self.scalar(field, form, out).map(drop)
+            };
+            element.map_err(|stop| at_element(stop, number))?;
+            number += 1;
+            if !self.reader.more(b']')? {
+                break;
             }
-            Ok(())
-        })?;
-        if !packed.is_empty() {
-            wire::put_bytes(field.number, &packed, out);
+        }
+        self.reader.leave();
+        if let Some(slot) = packed {
+            if out.len() == slot.start + slot.width {
+                out.truncate(before);
+            } else {
+                self.close(field.width_slot, &slot, out);
+            }
         }
         Ok(())
     }
 
     fn map(
-        &self,
-        field: &Field,
-        reader: &mut Reader<'_>,
+        &mut self,
+        field: &'p FieldPlan,
+        (key, value): (u32, u32),
         level: u32,
         out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        if reader.next()? != Next::Object {
-            return Err(reader.unexpected("an object"));
+    ) -> Result<(), Stop> {
+        if self.reader.peek() == b'n' {
+            return self.reader.null();
         }
-        let entry = self.contract.message(field.kind.message().expect("maps have entries"));
-        let (Some((_, key_field)), Some((_, value_field))) =
-            (entry.field_numbered(1), entry.field_numbered(2))
-        else {
-            return Err(Fault::caller("a map without key or value"));
-        };
-        let level = self.deeper(level, 1, reader)?;
-        let mut seen: HashSet<Vec<u8>> = HashSet::new();
-        reader.object(|reader, key| {
-            let element = |fault: Fault| fault.within(&format!("[{}]", echo(&key)));
-            let at = reader.position();
-            let key_value = scalar::from_text(self.contract, key_field.kind, &key)
-                .map_err(|fault| element(fault.at(at)))?;
-            let mut inner = Vec::new();
-            key_value.put_field(1, &mut inner);
-            if !seen.insert(inner.clone()) {
-                return Err(duplicate(reader, &key));
+        if self.reader.peek() != b'{' {
+            return Err(self.reader.unexpected("an object").into());
+        }
+        let Kind::Message(id) = field.kind else { return Ok(()) };
+        let entry = self.plans.message(id);
+        let (key, value) = (&entry.fields[key as usize], &entry.fields[value as usize]);
+        let level = self.deeper(level, 1)?;
+        self.reader.enter()?;
+        if self.reader.take(b'}') {
+            self.reader.leave();
+            return Ok(());
+        }
+        let mut keys = Keys::default();
+        loop {
+            self.entry(field, key, value, &mut keys, level, out)?;
+            if !self.reader.more(b'}')? {
+                break;
             }
-            if reader.next()? == Next::Null && !takes_null(self.contract, value_field) {
-                return Err(element(reader.fault("null is no value of this map")));
-            }
-            if value_field.kind.message().is_some() {
-                self.message_field(2, value_field.kind, reader, level, &mut inner)
-                    .map_err(element)?;
-            } else {
-                match self.scalar(value_field.kind, reader).map_err(element)? {
-                    Some(value) => value.put_field(2, &mut inner),
-                    // The entry disappears with its unknown enum name (J-12).
-                    None => return Ok(()),
-                }
-            }
-            wire::put_bytes(field.number, &inner, out);
-            Ok(())
-        })
+        }
+        self.reader.leave();
+        Ok(())
     }
 
-    /// `Any`: its type may stand anywhere in the object, so it is looked for first.
-    fn any(&self, reader: &mut Reader<'_>, level: u32, out: &mut Vec<u8>) -> Result<(), Fault> {
-        if reader.next()? != Next::Object {
-            return Err(reader.unexpected("an object"));
-        }
-        let mut type_url: Option<String> = None;
-        let mut empty = true;
-        // A copy of the reader looks ahead; its counters are not ours, the text is read twice.
-        reader.clone().object(|reader, key| {
-            empty = false;
-            if key != "@type" {
-                return reader.skip();
-            }
-            if type_url.is_some() {
-                return Err(duplicate(reader, &key));
-            }
-            type_url = Some(reader.string()?.into_owned());
-            Ok(())
-        })?;
-        let Some(type_url) = type_url else {
-            return if empty { reader.skip() } else { Err(reader.fault("an Any without `@type`")) };
+    fn entry(
+        &mut self,
+        field: &'p FieldPlan,
+        key: &'p FieldPlan,
+        value: &'p FieldPlan,
+        keys: &mut Keys<'a>,
+        level: u32,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Stop> {
+        let at = self.reader.position();
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let plain = self.reader.quoted_into(&mut scratch);
+        self.scratch = scratch;
+        let text: Cow<'a, str> = match plain? {
+            Some(plain) => Cow::Borrowed(plain),
+            None => Cow::Owned(String::from_utf8_lossy(&self.scratch).into_owned()),
         };
-        let name = type_url.rsplit_once('/').map(|(_, name)| name);
-        let id = name.and_then(|name| self.contract.message_named(name)).ok_or_else(|| {
-            reader.fault(format!("{} is no type of this contract", echo(&type_url)))
-        })?;
-        let level = self.deeper(level, 1, reader)?;
-        let message = self.contract.message(id);
-        let mut inner = Vec::new();
-        if message.well_known == WellKnown::No || message.well_known == WellKnown::HttpBody {
-            self.fields(message, reader, level, Some("@type"), &mut inner)?;
+        let before = out.len();
+        field.put_tag(out);
+        let slot = self.open(field.width_slot, out);
+        let map_key = if key.kind == Kind::String {
+            key.put_tag(out);
+            wire::put_varint(text.len() as u64, out);
+            out.extend_from_slice(text.as_bytes());
+            MapKey::Text(match &text {
+                Cow::Borrowed(plain) => Cow::Borrowed(plain.as_bytes()),
+                Cow::Owned(owned) => Cow::Owned(owned.clone().into_bytes()),
+            })
         } else {
-            let mut seen = false;
-            reader.object(|reader, key| match &*key {
-                "@type" => reader.skip(),
-                "value" if !std::mem::replace(&mut seen, true) => {
-                    self.message(id, reader, level, &mut inner)
-                }
-                "value" => Err(duplicate(reader, &key)),
-                _ if self.options.ignore_unknown => reader.skip(),
-                _ => Err(reader.fault(format!("unknown field {}", echo(&key)))),
-            })?;
-            if !seen && message.well_known != WellKnown::Empty {
-                return Err(reader.fault(format!("{} needs a `value`", message.full_name)));
-            }
+            let scalar = scalar::from_text(self.plans, key.kind, &text)
+                .map_err(|fault| at_key(fault.at(at).into(), &text))?;
+            scalar.put_field(key.number, out);
+            MapKey::Number(scalar.bits())
+        };
+        if !keys.insert(map_key) {
+            self.reader.back_to(at);
+            return Err(duplicate(&self.reader, &text).into());
         }
-        wire::put_bytes(1, type_url.as_bytes(), out);
-        if !inner.is_empty() {
-            wire::put_bytes(2, &inner, out);
-        }
-        Ok(())
-    }
-
-    /// `Struct`: field 1 is the map of its fields.
-    fn structure(
-        &self,
-        reader: &mut Reader<'_>,
-        level: u32,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        if reader.next()? != Next::Object {
-            return Err(reader.unexpected("an object"));
-        }
-        // The entry of the map and the Value inside it.
-        let level = self.deeper(level, 2, reader)?;
-        let mut seen: HashSet<Cow<'_, str>> = HashSet::new();
-        reader.object(|reader, key| {
-            let mut value = Vec::new();
-            self.value(reader, level, &mut value).map_err(|fault| fault.within(&key))?;
-            let mut entry = Vec::new();
-            wire::put_bytes(1, key.as_bytes(), &mut entry);
-            wire::put_bytes(2, &value, &mut entry);
-            wire::put_bytes(1, &entry, out);
-            if seen.contains(&key) {
-                return Err(duplicate(reader, &key));
-            }
-            seen.insert(Cow::Owned(key.into_owned()));
-            Ok(())
-        })
-    }
-
-    /// `Value`: a oneof of six.
-    fn value(&self, reader: &mut Reader<'_>, level: u32, out: &mut Vec<u8>) -> Result<(), Fault> {
-        match reader.next()? {
-            Next::Null => {
-                reader.null()?;
-                Scalar::Varint(0).put_field(1, out);
-            }
-            Next::Number => {
-                let at = reader.position();
-                let text = reader.number()?;
-                let number: f64 =
-                    text.parse().ok().filter(|number: &f64| number.is_finite()).ok_or_else(
-                        || Fault::caller(format!("{} is out of range", echo(text))).at(at),
-                    )?;
-                Scalar::Fixed64(number.to_bits()).put_field(2, out);
-            }
-            Next::String => wire::put_bytes(3, reader.string()?.as_bytes(), out),
-            Next::Bool => Scalar::Varint(reader.boolean()?.into()).put_field(4, out),
-            Next::Object => {
-                let level = self.deeper(level, 1, reader)?;
-                let mut inner = Vec::new();
-                self.structure(reader, level, &mut inner)?;
-                wire::put_bytes(5, &inner, out);
-            }
-            Next::Array => {
-                let level = self.deeper(level, 1, reader)?;
-                let mut inner = Vec::new();
-                self.list(reader, level, &mut inner)?;
-                wire::put_bytes(6, &inner, out);
-            }
+        self.reader.colon()?;
+        let written = if self.reader.peek() == b'n' && !value.takes_null {
+            Err(self.reader.stop("null is no value of this map"))
+        } else if value.kind.message().is_some() {
+            self.nested(value, level, out).map(|()| true)
+        } else {
+            self.scalar(value, Form::Element, out)
+        };
+        if written.map_err(|stop| at_key(stop, &text))? {
+            self.close(field.width_slot, &slot, out);
+        } else {
+            // The entry disappears with its unknown enum name (J-12).
+            out.truncate(before);
         }
         Ok(())
     }
-
-    /// `ListValue`: field 1 is the list of its values.
-    fn list(&self, reader: &mut Reader<'_>, level: u32, out: &mut Vec<u8>) -> Result<(), Fault> {
-        if reader.next()? != Next::Array {
-            return Err(reader.unexpected("a list"));
-        }
-        let level = self.deeper(level, 1, reader)?;
-        reader.array(|reader, number| {
-            let mut value = Vec::new();
-            self.value(reader, level, &mut value)
-                .map_err(|fault| fault.within(&format!("[{number}]")))?;
-            wire::put_bytes(1, &value, out);
-            Ok(())
-        })
-    }
 }
 
-pub(crate) fn put_seconds_nanos(seconds: i64, nanos: i32, out: &mut Vec<u8>) {
-    for (number, value) in [(1, seconds), (2, i64::from(nanos))] {
-        if value != 0 {
-            Scalar::Varint(value as u64).put_field(number, out);
-        }
-    }
+/// Fields that are tried in order before a key is looked up.
+const LOOK_AHEAD: usize = 3;
+
+enum Key<'p, 'a> {
+    Known(&'p FieldPlan),
+    Other(Cow<'a, str>),
 }
 
-/// Whether `null` is a value of the field, not the absence of one.
-fn takes_null(contract: &Contract, field: &Field) -> bool {
-    if field.cardinality == Cardinality::Map {
-        return false;
-    }
-    match field.kind {
-        Kind::Message(id) => contract.message(id).well_known == WellKnown::Value,
-        kind => is_null_value(contract, kind),
-    }
+/// Keys of an object that are no fields, none of them twice.
+#[derive(Default)]
+struct Strangers(HashSet<String>);
+
+#[cold]
+#[inline(never)]
+fn at_field(mut stop: Stop, field: &FieldPlan) -> Stop {
+    stop.put_within(&json_name(field));
+    stop
 }
 
-fn is_null_value(contract: &Contract, kind: Kind) -> bool {
-    matches!(kind, Kind::Enum(id)
-        if &*contract.enumeration(id).full_name == "google.protobuf.NullValue")
+#[cold]
+#[inline(never)]
+fn at_element(mut stop: Stop, number: usize) -> Stop {
+    stop.put_within(&format!("[{number}]"));
+    stop
+}
+
+#[cold]
+#[inline(never)]
+fn at_key(mut stop: Stop, key: &str) -> Stop {
+    stop.put_within(&format!("[{}]", echo(key)));
+    stop
 }

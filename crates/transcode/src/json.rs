@@ -1,13 +1,14 @@
-//! A strict reader of JSON text that pulls value by value (RFC 8259).
+//! A strict reader of JSON text that pulls value by value (RFC 8259), and the writer of strings.
 //!
 //! It keeps the counters of depth and nodes; whoever reads by it recurses no deeper than it lets
-//! them. Numbers stay text, so that nothing is lost on the way to an integer.
+//! them. Numbers stay text, so that nothing is lost on the way to an integer. The whole text is
+//! checked to be UTF-8 once, before anything is read.
 //!
 //! Not here: what a value means to a field (`from_json`).
 
 use std::borrow::Cow;
 
-use crate::fault::{Fault, echo};
+use crate::fault::{Fault, Stop, echo};
 use crate::limits::Limits;
 
 /// The kind of the next value.
@@ -48,9 +49,8 @@ pub(crate) struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// # Errors
     /// When the bytes are no UTF-8.
-    pub(crate) fn new(json: &'a [u8], limits: &Limits) -> Result<Reader<'a>, Fault> {
-        let text = std::str::from_utf8(json)
-            .map_err(|error| Fault::caller("the text is not UTF-8").at(error.valid_up_to()))?;
+    pub(crate) fn new(json: &'a [u8], limits: &Limits) -> Result<Reader<'a>, Stop> {
+        let text = simdutf8::basic::from_utf8(json).map_err(|_error| not_utf8(json))?;
         Ok(Reader {
             text,
             at: 0,
@@ -61,8 +61,15 @@ impl<'a> Reader<'a> {
         })
     }
 
+    #[inline]
     pub(crate) fn position(&self) -> usize {
         self.at
+    }
+
+    /// Goes back to a place that was read before.
+    #[inline]
+    pub(crate) fn back_to(&mut self, position: usize) {
+        self.at = position;
     }
 
     /// Whether nothing but white space is left.
@@ -73,274 +80,430 @@ impl<'a> Reader<'a> {
 
     /// # Errors
     /// When something stands behind the value (protocols I-3).
-    pub(crate) fn end(&mut self) -> Result<(), Fault> {
-        if self.at_end() { Ok(()) } else { Err(self.fault("text stands behind the value")) }
+    pub(crate) fn end(&mut self) -> Result<(), Stop> {
+        if self.at_end() { Ok(()) } else { Err(self.stop("text stands behind the value")) }
     }
 
     /// A fault at this place.
+    #[cold]
     pub(crate) fn fault(&self, reason: impl Into<String>) -> Fault {
         Fault::caller(reason).at(self.at)
     }
 
+    /// A fault at this place, as readers give it back.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn stop(&self, reason: &str) -> Stop {
+        Box::new(self.fault(reason))
+    }
+
     /// What stands next, without taking it.
-    pub(crate) fn next(&mut self) -> Result<Next, Fault> {
+    pub(crate) fn next(&mut self) -> Result<Next, Stop> {
         self.skip_space();
         match self.peek() {
-            Some(b'n') => Ok(Next::Null),
-            Some(b't' | b'f') => Ok(Next::Bool),
-            Some(b'-' | b'0'..=b'9') => Ok(Next::Number),
-            Some(b'"') => Ok(Next::String),
-            Some(b'[') => Ok(Next::Array),
-            Some(b'{') => Ok(Next::Object),
-            Some(_) => Err(self.fault("a value was expected here")),
-            None => Err(self.fault("the text ends where a value was expected")),
+            b'n' => Ok(Next::Null),
+            b't' | b'f' => Ok(Next::Bool),
+            b'-' | b'0'..=b'9' => Ok(Next::Number),
+            b'"' => Ok(Next::String),
+            b'[' => Ok(Next::Array),
+            b'{' => Ok(Next::Object),
+            _ if self.at == self.text.len() => {
+                Err(self.stop("the text ends where a value was expected"))
+            }
+            _ => Err(self.stop("a value was expected here")),
         }
     }
 
-    fn count(&mut self) -> Result<(), Fault> {
-        self.nodes_left = self
-            .nodes_left
-            .checked_sub(1)
-            .ok_or_else(|| self.fault(format!("more than {} values", self.nodes_max)))?;
-        Ok(())
+    /// Counts one value.
+    #[inline]
+    pub(crate) fn count(&mut self) -> Result<(), Stop> {
+        match self.nodes_left.checked_sub(1) {
+            Some(left) => {
+                self.nodes_left = left;
+                Ok(())
+            }
+            None => Err(self.too_many()),
+        }
     }
 
-    pub(crate) fn null(&mut self) -> Result<(), Fault> {
+    #[cold]
+    #[inline(never)]
+    fn too_many(&self) -> Stop {
+        Box::new(self.fault(format!("more than {} values", self.nodes_max)))
+    }
+
+    pub(crate) fn null(&mut self) -> Result<(), Stop> {
         self.count()?;
         self.word("null")
     }
 
-    pub(crate) fn boolean(&mut self) -> Result<bool, Fault> {
+    #[inline]
+    pub(crate) fn boolean(&mut self) -> Result<bool, Stop> {
         self.count()?;
-        if self.peek() == Some(b't') {
+        if self.peek() == b't' {
             self.word("true").map(|()| true)
         } else {
             self.word("false").map(|()| false)
         }
     }
 
-    fn word(&mut self, word: &str) -> Result<(), Fault> {
-        if self.text[self.at..].starts_with(word) {
+    #[inline]
+    fn word(&mut self, word: &str) -> Result<(), Stop> {
+        if self.rest().starts_with(word.as_bytes()) {
             self.at += word.len();
             Ok(())
         } else {
-            Err(self.fault("a value was expected here"))
+            Err(self.stop("a value was expected here"))
         }
     }
 
     /// The text of a number, in the grammar of JSON.
-    pub(crate) fn number(&mut self) -> Result<&'a str, Fault> {
+    #[inline]
+    pub(crate) fn number(&mut self) -> Result<&'a str, Stop> {
         self.count()?;
-        let length = number_length(&self.text.as_bytes()[self.at..])
-            .ok_or_else(|| self.fault("this is no number"))?;
+        let length = number_length(self.rest()).ok_or_else(|| self.stop("this is no number"))?;
         let number = &self.text[self.at..self.at + length];
         self.at += length;
         Ok(number)
     }
 
-    pub(crate) fn string(&mut self) -> Result<Cow<'a, str>, Fault> {
+    /// An integer of at most 19 digits written as plain digits, its sign apart: what almost every
+    /// integer is. `None` takes nothing: the number has another form, or is none.
+    #[inline]
+    pub(crate) fn plain_integer(&mut self) -> Option<(bool, u64)> {
+        let bytes = self.text.as_bytes();
+        let mut at = self.at;
+        let negative = bytes.get(at) == Some(&b'-');
+        at += usize::from(negative);
+        let start = at;
+        let mut value = 0_u64;
+        while let Some(digit) = bytes.get(at).map(|byte| byte.wrapping_sub(b'0'))
+            && digit < 10
+        {
+            value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+            at += 1;
+        }
+        let digits = at - start;
+        // Nineteen digits fit; `012` is no JSON.
+        if digits == 0 || digits > 19 || (digits > 1 && bytes[start] == b'0') {
+            return None;
+        }
+        if matches!(bytes.get(at), Some(b'.' | b'e' | b'E')) {
+            return None;
+        }
+        self.at = at;
+        Some((negative, value))
+    }
+
+    /// Takes `byte` when it stands next.
+    #[inline]
+    pub(crate) fn take(&mut self, byte: u8) -> bool {
+        let found = self.text.as_bytes().get(self.at) == Some(&byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    pub(crate) fn string(&mut self) -> Result<Cow<'a, str>, Stop> {
         self.count()?;
         self.quoted()
     }
 
-    fn quoted(&mut self) -> Result<Cow<'a, str>, Fault> {
-        self.skip_space();
-        if self.peek() != Some(b'"') {
-            return Err(self.fault("a string was expected here"));
-        }
-        self.at += 1;
-        let start = self.at;
-        let bytes = self.text.as_bytes();
-        loop {
-            match bytes.get(self.at) {
-                Some(b'"') => {
-                    let text = &self.text[start..self.at];
-                    self.at += 1;
-                    return Ok(Cow::Borrowed(text));
-                }
-                Some(b'\\') => break,
-                Some(0..0x20) => return Err(self.fault("a control character inside a string")),
-                Some(_) => self.at += 1,
-                None => return Err(self.fault("a string has no end")),
-            }
-        }
-        let mut text = String::from(&self.text[start..self.at]);
-        loop {
-            let plain = self.at;
-            while matches!(bytes.get(self.at), Some(byte) if *byte != b'"' && *byte != b'\\' && *byte >= 0x20)
-            {
-                self.at += 1;
-            }
-            text.push_str(&self.text[plain..self.at]);
-            match bytes.get(self.at) {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(Cow::Owned(text));
-                }
-                Some(b'\\') => {
-                    self.at += 1;
-                    text.push(self.escape()?);
-                }
-                Some(_) => return Err(self.fault("a control character inside a string")),
-                None => return Err(self.fault("a string has no end")),
-            }
-        }
-    }
-
-    fn escape(&mut self) -> Result<char, Fault> {
-        let letter = self.peek();
-        self.at += 1;
-        Ok(match letter {
-            Some(b'"') => '"',
-            Some(b'\\') => '\\',
-            Some(b'/') => '/',
-            Some(b'b') => '\u{8}',
-            Some(b'f') => '\u{c}',
-            Some(b'n') => '\n',
-            Some(b'r') => '\r',
-            Some(b't') => '\t',
-            Some(b'u') => {
-                let first = self.hex4()?;
-                let code = if (0xd800..0xdc00).contains(&first) {
-                    if !self.text[self.at..].starts_with("\\u") {
-                        return Err(self.fault("half of a surrogate pair"));
-                    }
-                    self.at += 2;
-                    let second = self.hex4()?;
-                    if !(0xdc00..0xe000).contains(&second) {
-                        return Err(self.fault("half of a surrogate pair"));
-                    }
-                    0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)
-                } else {
-                    first
-                };
-                char::from_u32(code).ok_or_else(|| self.fault("half of a surrogate pair"))?
-            }
-            _ => {
-                self.at -= 1;
-                return Err(self.fault("an unknown escape inside a string"));
-            }
+    fn quoted(&mut self) -> Result<Cow<'a, str>, Stop> {
+        let mut scratch = Vec::new();
+        Ok(match self.quoted_into(&mut scratch)? {
+            Some(text) => Cow::Borrowed(text),
+            // Escapes mean characters, and what stands between them was checked.
+            None => Cow::Owned(
+                String::from_utf8(scratch).map_err(|_error| self.stop("the text is not UTF-8"))?,
+            ),
         })
     }
 
-    fn hex4(&mut self) -> Result<u32, Fault> {
-        let digits = self.text.as_bytes().get(self.at..self.at + 4);
-        let value = digits.and_then(|digits| {
+    /// Reads a string: a part of the text where it holds no escape, else its characters in
+    /// `scratch`, whatever was in there. Counts no value.
+    #[inline]
+    pub(crate) fn quoted_into(&mut self, scratch: &mut Vec<u8>) -> Result<Option<&'a str>, Stop> {
+        if !self.take(b'"') {
+            return Err(self.stop("a string was expected here"));
+        }
+        let start = self.at;
+        let bytes = self.text.as_bytes();
+        let end = plain_end(bytes, start);
+        if bytes.get(end) == Some(&b'"') {
+            self.at = end + 1;
+            return Ok(Some(&self.text[start..end]));
+        }
+        self.escaped_into(start, end, scratch)?;
+        Ok(None)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn escaped_into(
+        &mut self,
+        start: usize,
+        end: usize,
+        scratch: &mut Vec<u8>,
+    ) -> Result<(), Stop> {
+        let bytes = self.text.as_bytes();
+        scratch.clear();
+        scratch.extend_from_slice(&bytes[start..end]);
+        self.at = end;
+        loop {
+            match bytes.get(self.at) {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(b'\\') => {
+                    self.at += 1;
+                    self.escape(scratch)?;
+                }
+                Some(_) => return Err(self.stop("a control character inside a string")),
+                None => return Err(self.stop("a string has no end")),
+            }
+            let plain = self.at;
+            self.at = plain_end(bytes, plain);
+            scratch.extend_from_slice(&bytes[plain..self.at]);
+        }
+    }
+
+    fn escape(&mut self, scratch: &mut Vec<u8>) -> Result<(), Stop> {
+        let letter = self.peek();
+        self.at += 1;
+        let byte = match letter {
+            b'"' | b'\\' | b'/' => letter,
+            b'b' => 0x08,
+            b'f' => 0x0c,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'u' => {
+                let letter = self.unicode()?;
+                scratch.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+                return Ok(());
+            }
+            _ => {
+                self.at -= 1;
+                return Err(self.stop("an unknown escape inside a string"));
+            }
+        };
+        scratch.push(byte);
+        Ok(())
+    }
+
+    fn unicode(&mut self) -> Result<char, Stop> {
+        let first = self.hex4()?;
+        let code = if (0xd800..0xdc00).contains(&first) {
+            if !self.rest().starts_with(b"\\u") {
+                return Err(self.stop("half of a surrogate pair"));
+            }
+            self.at += 2;
+            let second = self.hex4()?;
+            if !(0xdc00..0xe000).contains(&second) {
+                return Err(self.stop("half of a surrogate pair"));
+            }
+            0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)
+        } else {
+            first
+        };
+        char::from_u32(code).ok_or_else(|| self.stop("half of a surrogate pair"))
+    }
+
+    fn hex4(&mut self) -> Result<u32, Stop> {
+        let value = self.rest().first_chunk::<4>().and_then(|digits| {
             digits
                 .iter()
                 .try_fold(0, |value, digit| Some(value << 4 | (*digit as char).to_digit(16)?))
         });
-        let value = value.ok_or_else(|| self.fault("\\u without four hex digits"))?;
+        let value = value.ok_or_else(|| self.stop("\\u without four hex digits"))?;
         self.at += 4;
         Ok(value)
     }
 
-    fn enter(&mut self) -> Result<(), Fault> {
+    /// Steps into the object or list that stands next.
+    #[inline]
+    pub(crate) fn enter(&mut self) -> Result<(), Stop> {
         self.count()?;
         self.depth += 1;
         if self.depth > self.depth_max {
-            return Err(self.fault(format!(
-                "more than {} objects and lists inside each other",
-                self.depth_max
-            )));
+            return Err(self.too_deep());
         }
         self.at += 1;
+        self.skip_space();
         Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn too_deep(&self) -> Stop {
+        let most = self.depth_max;
+        Box::new(self.fault(format!("more than {most} objects and lists inside each other")))
+    }
+
+    /// Steps out of the object or list whose end was taken.
+    #[inline]
+    pub(crate) fn leave(&mut self) {
+        self.depth -= 1;
+    }
+
+    /// The colon behind a key, and the space around it.
+    #[inline]
+    pub(crate) fn colon(&mut self) -> Result<(), Stop> {
+        self.skip_space();
+        if !self.take(b':') {
+            return Err(self.stop("a colon was expected behind the key"));
+        }
+        self.skip_space();
+        Ok(())
+    }
+
+    /// Behind a value of an object or list: whether another one follows; its end is taken.
+    #[inline]
+    pub(crate) fn more(&mut self, end: u8) -> Result<bool, Stop> {
+        self.skip_space();
+        if self.take(b',') {
+            self.skip_space();
+            return Ok(true);
+        }
+        if self.take(end) {
+            return Ok(false);
+        }
+        Err(self.stop(if end == b'}' {
+            "a comma or the end of the object was expected"
+        } else {
+            "a comma or the end of the list was expected"
+        }))
     }
 
     /// Reads an object: `each` is called behind every key and must take the value.
-    pub(crate) fn object(
+    pub(crate) fn object<E: From<Stop>>(
         &mut self,
-        mut each: impl FnMut(&mut Reader<'a>, Cow<'a, str>) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+        mut each: impl FnMut(&mut Reader<'a>, Cow<'a, str>) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.enter()?;
-        self.skip_space();
-        if self.peek() == Some(b'}') {
-            self.at += 1;
-            self.depth -= 1;
-            return Ok(());
-        }
-        loop {
-            let key = self.quoted()?;
-            self.skip_space();
-            if self.peek() != Some(b':') {
-                return Err(self.fault("a colon was expected behind the key"));
-            }
-            self.at += 1;
-            self.skip_space();
-            each(self, key)?;
-            self.skip_space();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => {
-                    self.at += 1;
-                    self.depth -= 1;
-                    return Ok(());
+        if !self.take(b'}') {
+            loop {
+                let key = self.quoted()?;
+                self.colon()?;
+                each(self, key)?;
+                if !self.more(b'}')? {
+                    break;
                 }
-                _ => return Err(self.fault("a comma or the end of the object was expected")),
             }
         }
-    }
-
-    /// Reads a list: `each` is called before every element, with its number, and must take it.
-    pub(crate) fn array(
-        &mut self,
-        mut each: impl FnMut(&mut Reader<'a>, usize) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
-        self.enter()?;
-        self.skip_space();
-        if self.peek() == Some(b']') {
-            self.at += 1;
-            self.depth -= 1;
-            return Ok(());
-        }
-        for number in 0.. {
-            self.skip_space();
-            each(self, number)?;
-            self.skip_space();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b']') => break,
-                _ => return Err(self.fault("a comma or the end of the list was expected")),
-            }
-        }
-        self.at += 1;
-        self.depth -= 1;
+        self.leave();
         Ok(())
     }
 
-    /// Takes any value, checking that it is one.
-    pub(crate) fn skip(&mut self) -> Result<(), Fault> {
+    /// Takes any value, checking that it is one. No level is deeper than the reader allows, so
+    /// the recursion is bounded.
+    pub(crate) fn skip(&mut self) -> Result<(), Stop> {
         match self.next()? {
             Next::Null => self.null(),
             Next::Bool => self.boolean().map(drop),
             Next::Number => self.number().map(drop),
-            Next::String => self.string().map(drop),
-            Next::Array => self.array(|reader, _number| reader.skip()),
+            Next::String => {
+                self.count()?;
+                self.quoted_into(&mut Vec::new()).map(drop)
+            }
+            Next::Array => {
+                self.enter()?;
+                if !self.take(b']') {
+                    loop {
+                        self.skip()?;
+                        if !self.more(b']')? {
+                            break;
+                        }
+                    }
+                }
+                self.leave();
+                Ok(())
+            }
             Next::Object => self.object(|reader, _key| reader.skip()),
         }
     }
 
     /// A fault that says what was found in place of what was due.
+    #[cold]
     pub(crate) fn unexpected(&mut self, due: &str) -> Fault {
         match self.next() {
             Ok(found) => self.fault(format!("{due} was expected, {} was found", found.name())),
-            Err(fault) => fault,
+            Err(stop) => *stop,
         }
     }
 
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+    /// The byte that stands next; 0, which begins nothing, at the end.
+    #[inline]
+    pub(crate) fn peek(&self) -> u8 {
+        self.text.as_bytes().get(self.at).copied().unwrap_or(0)
     }
 
-    fn skip_space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+    /// What is left of the text.
+    #[inline]
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
+    /// Takes `bytes` that the caller has seen at the front of [`Reader::rest`].
+    #[inline]
+    pub(crate) fn advance(&mut self, bytes: usize) {
+        self.at += bytes;
+    }
+
+    #[inline]
+    pub(crate) fn skip_space(&mut self) {
+        let bytes = self.text.as_bytes();
+        while let Some(byte) = bytes.get(self.at)
+            && *byte <= b' '
+            && matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+        {
             self.at += 1;
         }
     }
 }
 
+#[cold]
+fn not_utf8(json: &[u8]) -> Stop {
+    let valid = std::str::from_utf8(json).map_or_else(|error| error.valid_up_to(), str::len);
+    Box::new(Fault::caller("the text is not UTF-8").at(valid))
+}
+
+/// Where the run of plain bytes that begins at `from` ends: at a quote, a backslash, a control
+/// character or the end. Eight bytes a step, by the zero-byte test of Mycroft (1987): a byte is
+/// found when subtracting from it borrows; only the lowest find is exact, and only it is used.
+#[inline]
+pub(crate) fn plain_end(bytes: &[u8], from: usize) -> usize {
+    let mut at = from;
+    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let found = special(u64::from_le_bytes(*chunk));
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while let Some(byte) = bytes.get(at)
+        && !matches!(byte, b'"' | b'\\' | 0..0x20)
+    {
+        at += 1;
+    }
+    at
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// The high bit of the lowest byte that is a quote, a backslash or a control character.
+#[inline]
+fn special(word: u64) -> u64 {
+    let quote = word ^ (ONES * b'"' as u64);
+    let slash = word ^ (ONES * b'\\' as u64);
+    let below = word.wrapping_sub(ONES * 0x20) & !word;
+    ((quote.wrapping_sub(ONES) & !quote) | (slash.wrapping_sub(ONES) & !slash) | below) & HIGHS
+}
+
 /// Length of the number at the start of `bytes`, in the grammar of RFC 8259, section 6.
+#[inline]
 pub(crate) fn number_length(bytes: &[u8]) -> Option<usize> {
     let digits = |from: usize| {
         bytes[from.min(bytes.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count()
@@ -370,36 +533,119 @@ pub(crate) fn number_length(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Refuses a key that came before in the same object.
+#[cold]
 pub(crate) fn duplicate(reader: &Reader<'_>, key: &str) -> Fault {
     reader.fault(format!("the key {} stands twice", echo(key)))
 }
 
 /// Appends `text` as a JSON string.
 pub(crate) fn put_string(text: &str, out: &mut Vec<u8>) {
+    put_escaped(text.as_bytes(), 0, out);
+}
+
+/// Appends bytes that are UTF-8 as a JSON string. The first `plain` bytes are known to need no
+/// escape.
+#[inline]
+pub(crate) fn put_escaped(bytes: &[u8], plain: usize, out: &mut Vec<u8>) {
+    out.reserve(bytes.len() + 2);
     out.push(b'"');
-    let bytes = text.as_bytes();
     let mut from = 0;
-    for (at, byte) in bytes.iter().enumerate() {
-        let escape: &[u8] = match byte {
-            b'"' => b"\\\"",
-            b'\\' => b"\\\\",
-            b'\n' => b"\\n",
-            b'\r' => b"\\r",
-            b'\t' => b"\\t",
-            0x08 => b"\\b",
-            0x0c => b"\\f",
-            0..0x20 => {
-                out.extend_from_slice(&bytes[from..at]);
-                out.extend_from_slice(format!("\\u{byte:04x}").as_bytes());
-                from = at + 1;
-                continue;
-            }
-            _ => continue,
-        };
+    let mut at = plain_end(bytes, plain);
+    while at < bytes.len() {
         out.extend_from_slice(&bytes[from..at]);
-        out.extend_from_slice(escape);
+        put_escape(bytes[at], out);
         from = at + 1;
+        at = plain_end(bytes, from);
     }
     out.extend_from_slice(&bytes[from..]);
     out.push(b'"');
+}
+
+#[cold]
+fn put_escape(byte: u8, out: &mut Vec<u8>) {
+    let letter = match byte {
+        b'"' | b'\\' => byte,
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        0x08 => b'b',
+        0x0c => b'f',
+        byte => {
+            const HEX: &[u8; 16] = b"0123456789abcdef";
+            out.extend_from_slice(b"\\u00");
+            out.extend_from_slice(&[HEX[(byte >> 4) as usize], HEX[(byte & 15) as usize]]);
+            return;
+        }
+    };
+    out.extend_from_slice(&[b'\\', letter]);
+}
+
+/// Appends the bytes of a string on the wire as a JSON string; `false` when they are no UTF-8.
+#[inline]
+pub(crate) fn put_text(bytes: &[u8], out: &mut Vec<u8>) -> bool {
+    // A short run of plain ASCII, which most strings are, is checked and found in one look.
+    let mut at = 0;
+    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let word = u64::from_le_bytes(*chunk);
+        if special(word) | (word & HIGHS) != 0 {
+            break;
+        }
+        at += 8;
+    }
+    let rest = &bytes[at..];
+    if rest.len() >= 8 || !rest.is_ascii() {
+        let valid = if rest.len() < 32 {
+            std::str::from_utf8(rest).is_ok()
+        } else {
+            simdutf8::basic::from_utf8(rest).is_ok()
+        };
+        if !valid {
+            return false;
+        }
+    }
+    put_escaped(bytes, at, out);
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_run_ends_where_a_byte_by_byte_reader_says() {
+        let slow = |bytes: &[u8], from: usize| {
+            from + bytes[from..]
+                .iter()
+                .take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20))
+                .count()
+        };
+        // Every byte at every place of a word, among bytes that borrow from their neighbours.
+        for byte in 0..=255_u8 {
+            for place in 0..20 {
+                for filler in [b'a', 0x21, 0x23, 0x5b, 0x5d, 0x20, 0x7f, 0x80, 0xff] {
+                    let mut bytes = [filler; 20];
+                    bytes[place] = byte;
+                    for from in 0..3 {
+                        assert_eq!(plain_end(&bytes, from), slow(&bytes, from), "{bytes:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn text_of_the_wire_is_checked_and_escaped_at_every_length() {
+        for length in 0..80 {
+            for bad in 0..=length {
+                let mut text = "é".repeat(length);
+                text.insert(bad * 2, '"');
+                let mut out = Vec::new();
+                assert!(put_text(text.as_bytes(), &mut out));
+                assert_eq!(out, serde_json::to_vec(&text).unwrap());
+                let mut bytes = vec![b'a'; length];
+                bytes.insert(bad, 0xff);
+                assert!(!put_text(&bytes, &mut Vec::new()), "{bytes:?}");
+            }
+        }
+    }
 }

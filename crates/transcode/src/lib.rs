@@ -17,14 +17,16 @@ mod json;
 mod limits;
 mod mask;
 mod plan;
+mod regroup;
 mod scalar;
+mod seen;
 mod times;
 mod to_json;
 mod wire;
 
 pub use self::bind::{RestRequest, request_from_rest, response_to_rest};
 pub use self::fault::{Fault, FaultKind};
-pub use self::from_json::wire_from_json;
+pub use self::from_json::{append_wire_from_json, wire_from_json};
 pub use self::limits::{JsonOptions, Limits};
 pub use self::plan::Plans;
-pub use self::to_json::json_from_wire;
+pub use self::to_json::{append_json_from_wire, json_from_wire};

@@ -3,14 +3,15 @@
 //! Source: ProtoJSON, the table of types (protocols J-1 to J-5).
 
 use base64::Engine as _;
+use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use base64::{alphabet, prelude::BASE64_STANDARD};
-use tandem_contract::{Contract, Kind};
+use tandem_contract::Kind;
 
 use crate::fault::{Fault, echo};
 use crate::json::{self, Next, Reader};
 use crate::limits::JsonOptions;
-use crate::wire::{self, Value};
+use crate::plan::{EnumPlan, Plans};
+use crate::wire::{self, Broken, Cursor};
 
 /// A scalar in the form in which it stands on the wire, without its tag.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,51 @@ pub(crate) enum Scalar {
 }
 
 impl Scalar {
+    /// An integer of a kind, where it is in its range; `None` for kinds that are none.
+    #[inline]
+    pub(crate) fn integer(kind: Kind, negative: bool, magnitude: u64) -> Option<Scalar> {
+        let signed = |most: u64| {
+            if negative {
+                (magnitude <= most + 1).then(|| (magnitude as i64).wrapping_neg())
+            } else {
+                (magnitude <= most).then_some(magnitude as i64)
+            }
+        };
+        let unsigned =
+            |most: u64| (magnitude <= most && (!negative || magnitude == 0)).then_some(magnitude);
+        const I32_MOST: u64 = i32::MAX as u64;
+        const I64_MOST: u64 = i64::MAX as u64;
+        const U32_MOST: u64 = u32::MAX as u64;
+        Some(match kind {
+            Kind::Int32 | Kind::Enum(_) => Scalar::Varint(signed(I32_MOST)? as u64),
+            Kind::Int64 => Scalar::Varint(signed(I64_MOST)? as u64),
+            Kind::Uint32 => Scalar::Varint(unsigned(U32_MOST)?),
+            Kind::Uint64 => Scalar::Varint(unsigned(u64::MAX)?),
+            Kind::Sint32 => Scalar::Varint(u64::from(zigzag(signed(I32_MOST)?) as u32)),
+            Kind::Sint64 => Scalar::Varint(zigzag(signed(I64_MOST)?)),
+            Kind::Fixed32 => Scalar::Fixed32(unsigned(U32_MOST)? as u32),
+            Kind::Fixed64 => Scalar::Fixed64(unsigned(u64::MAX)?),
+            Kind::Sfixed32 => Scalar::Fixed32(signed(I32_MOST)? as u32),
+            Kind::Sfixed64 => Scalar::Fixed64(signed(I64_MOST)? as u64),
+            Kind::Double
+            | Kind::Float
+            | Kind::Bool
+            | Kind::String
+            | Kind::Bytes
+            | Kind::Message(_)
+            | Kind::Group(_) => return None,
+        })
+    }
+
+    /// The bits of a number; 0 for bytes.
+    pub(crate) fn bits(&self) -> u64 {
+        match self {
+            Scalar::Varint(value) | Scalar::Fixed64(value) => *value,
+            Scalar::Fixed32(value) => u64::from(*value),
+            Scalar::Bytes(_) => 0,
+        }
+    }
+
     /// Whether an unset field without presence means the same.
     pub(crate) fn is_default(&self) -> bool {
         match self {
@@ -31,6 +77,7 @@ impl Scalar {
         }
     }
 
+    #[inline]
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
         match self {
             Scalar::Varint(value) => wire::put_varint(*value, out),
@@ -59,13 +106,38 @@ fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
+#[inline]
 fn unzigzag(value: u64) -> i64 {
     ((value >> 1) as i64) ^ -((value & 1) as i64)
 }
 
+/// Reads an integer of 32 bits, or a signed one of 64, from the wire.
+#[inline]
+pub(crate) fn integer(kind: Kind, cursor: &mut Cursor<'_>) -> Result<i64, Broken> {
+    Ok(match kind {
+        Kind::Int32 | Kind::Enum(_) => i64::from(cursor.varint()? as i32),
+        Kind::Uint32 => i64::from(cursor.varint()? as u32),
+        Kind::Sint32 => unzigzag(u64::from(cursor.varint()? as u32)),
+        Kind::Fixed32 => i64::from(cursor.fixed32()?),
+        Kind::Sfixed32 => i64::from(cursor.fixed32()? as i32),
+        Kind::Int64 => cursor.varint()? as i64,
+        Kind::Sint64 => unzigzag(cursor.varint()?),
+        Kind::Sfixed64 => cursor.fixed64()? as i64,
+        Kind::Uint64
+        | Kind::Fixed64
+        | Kind::Bool
+        | Kind::Double
+        | Kind::Float
+        | Kind::String
+        | Kind::Bytes
+        | Kind::Message(_)
+        | Kind::Group(_) => return Err(Broken),
+    })
+}
+
 /// Reads a scalar from JSON. `None` is an unknown enum name that `options` lets go (J-12).
 pub(crate) fn from_json(
-    contract: &Contract,
+    plans: &Plans,
     kind: Kind,
     reader: &mut Reader<'_>,
     options: &JsonOptions,
@@ -83,26 +155,28 @@ pub(crate) fn from_json(
             .map(|bytes| Some(Scalar::Bytes(bytes)))
             .map_err(|f| f.at(at)),
         (Kind::Bytes, _) => Err(reader.unexpected("base64 text")),
+        (Kind::Enum(id), Next::Null) if plans.enumeration(id).null_value => {
+            reader.null()?;
+            Ok(Some(Scalar::Varint(0)))
+        }
         (Kind::Enum(id), Next::String) => {
             let name = reader.string()?;
-            match contract.enumeration(id).number(&name) {
+            match plans.enumeration(id).number(name.as_bytes()) {
                 Some(number) => Ok(Some(enum_scalar(number))),
                 None if options.ignore_unknown => Ok(None),
-                None => Err(unknown_name(contract, kind, &name).at(at)),
+                None => Err(unknown_name(plans.enumeration(id), &name).at(at)),
             }
         }
-        (Kind::Enum(_), Next::Number) => {
-            let text = reader.number()?;
-            number_of(contract, kind, text).map(Some).map_err(|fault| fault.at(at))
+        (Kind::Enum(_), Next::Bool | Next::Null | Next::Array | Next::Object) => {
+            Err(reader.unexpected("the name of a value"))
         }
-        (Kind::Enum(_), _) => Err(reader.unexpected("the name of a value")),
         (_, Next::Number) => {
             let text = reader.number()?;
-            number_of(contract, kind, text).map(Some).map_err(|fault| fault.at(at))
+            number_of(plans, kind, text).map(Some).map_err(|fault| fault.at(at))
         }
         (_, Next::String) => {
             let text = reader.string()?;
-            number_text(contract, kind, &text).map(Some).map_err(|fault| fault.at(at))
+            number_text(plans, kind, &text).map(Some).map_err(|fault| fault.at(at))
         }
         _ => Err(reader.unexpected("a number")),
     }
@@ -112,14 +186,14 @@ fn enum_scalar(number: i32) -> Scalar {
     Scalar::Varint(i64::from(number) as u64)
 }
 
-fn unknown_name(contract: &Contract, kind: Kind, name: &str) -> Fault {
-    let Kind::Enum(id) = kind else { return Fault::caller("no such value") };
-    let full_name = &contract.enumeration(id).full_name;
-    Fault::caller(format!("{full_name} has no value {}", echo(name)))
+#[cold]
+pub(crate) fn unknown_name(plan: &EnumPlan, name: &str) -> Fault {
+    Fault::caller(format!("{} has no value {}", plan.full_name, echo(name)))
 }
 
-/// Reads a scalar from the text of a path variable or a query parameter (protocols P-12, Q-4).
-pub(crate) fn from_text(contract: &Contract, kind: Kind, text: &str) -> Result<Scalar, Fault> {
+/// Reads a scalar from the text of a path variable, a query parameter or a map's key (protocols
+/// P-12, Q-4).
+pub(crate) fn from_text(plans: &Plans, kind: Kind, text: &str) -> Result<Scalar, Fault> {
     match kind {
         Kind::String => Ok(Scalar::Bytes(text.as_bytes().to_vec())),
         Kind::Bytes => bytes_of(text).map(Scalar::Bytes),
@@ -128,19 +202,22 @@ pub(crate) fn from_text(contract: &Contract, kind: Kind, text: &str) -> Result<S
             "false" => Ok(Scalar::Varint(0)),
             other => Err(Fault::caller(format!("{} is neither true nor false", echo(other)))),
         },
-        Kind::Enum(id) => match contract.enumeration(id).number(text) {
-            Some(number) => Ok(enum_scalar(number)),
-            None if json::number_length(text.as_bytes()) == Some(text.len()) => {
-                number_of(contract, kind, text)
+        Kind::Enum(id) => {
+            let plan = plans.enumeration(id);
+            match plan.number(text.as_bytes()) {
+                Some(number) => Ok(enum_scalar(number)),
+                None if json::number_length(text.as_bytes()) == Some(text.len()) => {
+                    number_of(plans, kind, text)
+                }
+                None => Err(unknown_name(plan, text)),
             }
-            None => Err(unknown_name(contract, kind, text)),
-        },
-        kind => number_text(contract, kind, text),
+        }
+        kind => number_text(plans, kind, text),
     }
 }
 
 /// A number inside a string: the same grammar, and the three words of floats.
-fn number_text(contract: &Contract, kind: Kind, text: &str) -> Result<Scalar, Fault> {
+fn number_text(plans: &Plans, kind: Kind, text: &str) -> Result<Scalar, Fault> {
     let word = match text {
         "NaN" => Some(f64::NAN),
         "Infinity" => Some(f64::INFINITY),
@@ -155,10 +232,10 @@ fn number_text(contract: &Contract, kind: Kind, text: &str) -> Result<Scalar, Fa
     if json::number_length(text.as_bytes()) != Some(text.len()) {
         return Err(Fault::caller(format!("{} is no number", echo(text))));
     }
-    number_of(contract, kind, text)
+    number_of(plans, kind, text)
 }
 
-fn number_of(contract: &Contract, kind: Kind, text: &str) -> Result<Scalar, Fault> {
+fn number_of(plans: &Plans, kind: Kind, text: &str) -> Result<Scalar, Fault> {
     let out_of_range = || Fault::caller(format!("{} is out of range", echo(text)));
     if matches!(kind, Kind::Double | Kind::Float) {
         // The grammar is checked; the standard library rounds correctly.
@@ -180,37 +257,16 @@ fn number_of(contract: &Contract, kind: Kind, text: &str) -> Result<Scalar, Faul
     }
     let whole =
         integer_of(text).ok_or_else(|| Fault::caller(format!("{} is no integer", echo(text))))?;
-    let signed32 = || i32::try_from(whole).map_err(|_error| out_of_range());
-    let unsigned32 = || u32::try_from(whole).map_err(|_error| out_of_range());
-    let signed64 = || i64::try_from(whole).map_err(|_error| out_of_range());
-    let unsigned64 = || u64::try_from(whole).map_err(|_error| out_of_range());
-    Ok(match kind {
-        Kind::Int32 => Scalar::Varint(i64::from(signed32()?) as u64),
-        Kind::Int64 => Scalar::Varint(signed64()? as u64),
-        Kind::Uint32 => Scalar::Varint(unsigned32()?.into()),
-        Kind::Uint64 => Scalar::Varint(unsigned64()?),
-        Kind::Sint32 => Scalar::Varint(u64::from(zigzag(signed32()?.into()) as u32)),
-        Kind::Sint64 => Scalar::Varint(zigzag(signed64()?)),
-        Kind::Fixed32 => Scalar::Fixed32(unsigned32()?),
-        Kind::Fixed64 => Scalar::Fixed64(unsigned64()?),
-        Kind::Sfixed32 => Scalar::Fixed32(signed32()? as u32),
-        Kind::Sfixed64 => Scalar::Fixed64(signed64()? as u64),
-        Kind::Enum(id) => {
-            let number = signed32()?;
-            let enumeration = contract.enumeration(id);
-            if enumeration.closed && enumeration.name(number).is_none() {
-                return Err(unknown_name(contract, kind, text));
-            }
-            enum_scalar(number)
+    // Nothing that far out is in the range of any kind.
+    let magnitude = u64::try_from(whole.unsigned_abs()).map_err(|_error| out_of_range())?;
+    let value = Scalar::integer(kind, whole < 0, magnitude).ok_or_else(out_of_range)?;
+    if let Kind::Enum(id) = kind {
+        let plan = plans.enumeration(id);
+        if !plan.has(value.bits() as i32) {
+            return Err(unknown_name(plan, text));
         }
-        Kind::Double
-        | Kind::Float
-        | Kind::Bool
-        | Kind::String
-        | Kind::Bytes
-        | Kind::Message(_)
-        | Kind::Group(_) => return Err(Fault::caller("a number has no place here")),
-    })
+    }
+    Ok(value)
 }
 
 /// The integer that a JSON number means, exactly; `None` when it is none, or far out of range.
@@ -259,118 +315,6 @@ const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
 pub(crate) fn bytes_of(text: &str) -> Result<Vec<u8>, Fault> {
     let engine = if text.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
     engine.decode(text).map_err(|_error| Fault::caller(format!("{} is no base64", echo(text))))
-}
-
-/// Writes a scalar as JSON.
-pub(crate) fn to_json(
-    contract: &Contract,
-    kind: Kind,
-    utf8: bool,
-    value: Value<'_>,
-    options: &JsonOptions,
-    out: &mut Vec<u8>,
-) -> Result<(), Fault> {
-    let wrong = || Fault::upstream("a field has a wrong wire type");
-    match (kind, value) {
-        (Kind::Double, Value::Fixed64(bits)) => put_double(f64::from_bits(bits), out),
-        (Kind::Float, Value::Fixed32(bits)) => put_float(f32::from_bits(bits), out),
-        (Kind::Int32, Value::Varint(value)) => put_int(value as i32, out),
-        (Kind::Uint32, Value::Varint(value)) => put_int(value as u32, out),
-        (Kind::Sint32, Value::Varint(value)) => {
-            put_int(unzigzag(u64::from(value as u32)) as i32, out);
-        }
-        (Kind::Fixed32, Value::Fixed32(value)) => put_int(value, out),
-        (Kind::Sfixed32, Value::Fixed32(value)) => put_int(value as i32, out),
-        (Kind::Int64, Value::Varint(value)) => put_long((value as i64).into(), options, out),
-        (Kind::Uint64, Value::Varint(value)) => put_long(value.into(), options, out),
-        (Kind::Sint64, Value::Varint(value)) => put_long(unzigzag(value).into(), options, out),
-        (Kind::Fixed64, Value::Fixed64(value)) => put_long(value.into(), options, out),
-        (Kind::Sfixed64, Value::Fixed64(value)) => put_long((value as i64).into(), options, out),
-        (Kind::Bool, Value::Varint(value)) => {
-            out.extend_from_slice(if value == 0 { b"false" } else { b"true" });
-        }
-        (Kind::Enum(id), Value::Varint(value)) => {
-            let number = value as i32;
-            let enumeration = contract.enumeration(id);
-            if &*enumeration.full_name == "google.protobuf.NullValue" {
-                out.extend_from_slice(b"null");
-                return Ok(());
-            }
-            match enumeration.name(number) {
-                Some(name) if !options.enum_numbers => json::put_string(name, out),
-                _ => put_int(number, out),
-            }
-        }
-        (Kind::String, Value::Bytes(bytes)) => match std::str::from_utf8(bytes) {
-            Ok(text) => json::put_string(text, out),
-            Err(_error) if !utf8 => json::put_string(&String::from_utf8_lossy(bytes), out),
-            Err(_error) => return Err(Fault::upstream("a string is not UTF-8")),
-        },
-        (Kind::Bytes, Value::Bytes(bytes)) => {
-            out.push(b'"');
-            out.extend_from_slice(BASE64_STANDARD.encode(bytes).as_bytes());
-            out.push(b'"');
-        }
-        _ => return Err(wrong()),
-    }
-    Ok(())
-}
-
-/// The value of an unset field of `kind`.
-pub(crate) fn default_of(contract: &Contract, kind: Kind) -> Value<'static> {
-    match kind {
-        Kind::Enum(id) => Value::Varint(i64::from(contract.enumeration(id).default()) as u64),
-        kind => match wire::wire_type(kind) {
-            1 => Value::Fixed64(0),
-            5 => Value::Fixed32(0),
-            0 => Value::Varint(0),
-            _ => Value::Bytes(b""),
-        },
-    }
-}
-
-fn put_int(value: impl itoa::Integer, out: &mut Vec<u8>) {
-    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-}
-
-fn put_long(value: i128, options: &JsonOptions, out: &mut Vec<u8>) {
-    const EXACT: i128 = (1 << 53) - 1;
-    let bare = options.int64_numbers && (-EXACT..=EXACT).contains(&value);
-    if !bare {
-        out.push(b'"');
-    }
-    put_int(value, out);
-    if !bare {
-        out.push(b'"');
-    }
-}
-
-pub(crate) fn put_double(value: f64, out: &mut Vec<u8>) {
-    if value.is_finite() {
-        put_shortest(ryu::Buffer::new().format_finite(value), out);
-    } else {
-        put_word(value.is_nan(), value > 0.0, out);
-    }
-}
-
-fn put_float(value: f32, out: &mut Vec<u8>) {
-    if value.is_finite() {
-        put_shortest(ryu::Buffer::new().format_finite(value), out);
-    } else {
-        put_word(value.is_nan(), value > 0.0, out);
-    }
-}
-
-fn put_shortest(text: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(text.strip_suffix(".0").unwrap_or(text).as_bytes());
-}
-
-fn put_word(nan: bool, positive: bool, out: &mut Vec<u8>) {
-    out.extend_from_slice(match (nan, positive) {
-        (true, _) => b"\"NaN\"",
-        (false, true) => b"\"Infinity\"",
-        (false, false) => b"\"-Infinity\"",
-    });
 }
 
 #[cfg(test)]

@@ -1,26 +1,33 @@
-//! Protobuf bytes → JSON text.
+//! Protobuf bytes → JSON text, in one pass over the bytes.
 //!
-//! The fields of a message are gathered first, then written in the order of the contract: so split
-//! messages are merged, the last scalar, oneof member and map entry win, and scattered elements
-//! come together (protocols J-14). One counter of levels goes through messages, groups, map
-//! entries and the contents of `Any`; what lies deeper is an error, never an abort.
+//! Fields are written as they come, which is right while each of them is one contiguous group:
+//! what every serializer writes. Where a field comes back after others (a split message, a
+//! scalar overwritten, scattered elements, a second member of a oneof, a map key given twice)
+//! the pass is given up and made again with care: each message is then brought into groups
+//! before it is written (`regroup`), so that messages merge and the last value wins (protocols
+//! J-14). A text is begun at most twice, whatever the bytes are.
+//!
+//! One counter of levels goes through messages, groups, map entries and the contents of `Any`;
+//! what lies deeper is an error, never an abort. The length of the text is bounded as it grows.
+//!
+//! Not here: scalars (`scalars`), maps (`maps`), well-known types (`well_known`).
 //!
 //! Source: ProtoJSON (protocols, section 6).
 
+mod maps;
+mod scalars;
+mod well_known;
+
 use std::borrow::Cow;
-use std::collections::HashMap;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use tandem_contract::{
-    Cardinality, Contract, Field, Kind, Message, MessageId, Presence, WellKnown,
-};
+use tandem_contract::{Kind, MessageId, WellKnown};
 
-use crate::fault::Fault;
+use crate::fault::{Fault, FaultKind, Stop};
 use crate::limits::{JsonOptions, Limits};
-use crate::plan::Plans;
-use crate::wire::{self, Value};
-use crate::{json, mask, scalar, times};
+use crate::plan::{FieldPlan, MessagePlan, Plans, Shape};
+use crate::regroup::{fits, is_grouped, regrouped};
+use crate::seen::Seen;
+use crate::wire::{self, Broken, Cursor};
 
 /// Writes the protobuf bytes of a `message` as JSON text.
 ///
@@ -35,10 +42,28 @@ pub fn json_from_wire(
     options: &JsonOptions,
     limits: &Limits,
 ) -> Result<Vec<u8>, Fault> {
-    let printer = Printer::new(plans.contract(), options, limits, wire.len());
-    let mut out = Vec::with_capacity(wire.len() * 2 + 16);
-    printer.message(message, wire, Level { wire: 1, any: 0 }, &mut out)?;
+    // What most messages become; a larger one grows once.
+    let mut out = Vec::with_capacity(wire.len() * 2 + 64);
+    append_json_from_wire(plans, message, wire, options, limits, &mut out)?;
     Ok(out)
+}
+
+/// As [`json_from_wire`], behind what stands in `out` already.
+///
+/// # Errors
+/// As [`json_from_wire`]; what `out` then holds behind its old length means nothing.
+pub fn append_json_from_wire(
+    plans: &Plans,
+    message: MessageId,
+    wire: &[u8],
+    options: &JsonOptions,
+    limits: &Limits,
+    out: &mut Vec<u8>,
+) -> Result<(), Fault> {
+    let plan = plans.message(message);
+    written(plans, wire.len(), options, limits, out, |printer, out| {
+        printer.message(plan, wire, Level { wire: 1, any: 0 }, out)
+    })
 }
 
 /// Writes one field of a message as JSON: the form of `response_body` (protocols A-2).
@@ -49,37 +74,61 @@ pub(crate) fn field_to_json(
     options: &JsonOptions,
     limits: &Limits,
 ) -> Result<Vec<u8>, Fault> {
-    let contract = &**plans.contract();
-    let printer = Printer::new(contract, options, limits, wire.len());
-    let mut out = Vec::with_capacity(wire.len() * 2 + 16);
-    let mut bytes = Cow::Borrowed(wire);
+    let mut out = Vec::with_capacity(wire.len() * 2 + 64);
     let (last, parents) = path.split_last().expect("a path has at least one step");
-    for (id, index) in parents {
-        let gathered = printer.gather(contract.message(*id), &bytes)?;
-        let values = gathered.values[*index].clone();
-        bytes = Cow::Owned(merged(&values).into_owned());
+    let mut bytes = Cow::Borrowed(wire);
+    for (id, place) in parents {
+        let field = &plans.message(*id).fields[*place];
+        bytes = Cow::Owned(merged(field, &bytes, limits)?);
     }
-    let message = contract.message(last.0);
-    let gathered = printer.gather(message, &bytes)?;
-    let field = &message.fields[last.1];
-    let values = &gathered.values[last.1];
-    if values.is_empty() {
-        let message = field.kind.message();
-        match field.cardinality {
-            Cardinality::Repeated => out.extend_from_slice(b"[]"),
-            Cardinality::Map => out.extend_from_slice(b"{}"),
-            Cardinality::Singular if message.is_some() || field.presence != Presence::Implicit => {
-                out.extend_from_slice(b"null");
+    let plan = plans.message(last.0);
+    let field = &plan.fields[last.1];
+    written(plans, wire.len(), options, limits, &mut out, |printer, out| {
+        printer.only(plan, field, &bytes, out)
+    })?;
+    Ok(out)
+}
+
+/// Runs `write`, a second time with care where the first found no order.
+fn written<'p>(
+    plans: &'p Plans,
+    wire_bytes: usize,
+    options: &'p JsonOptions,
+    limits: &'p Limits,
+    out: &mut Vec<u8>,
+    write: impl Fn(&mut Printer<'p>, &mut Vec<u8>) -> Result<(), Halt>,
+) -> Result<(), Fault> {
+    let base = out.len();
+    let length_max = base.saturating_add(Limits::json_bytes_max(wire_bytes));
+    let mut printer = Printer { plans, options, limits, length_max, careful: false };
+    loop {
+        match write(&mut printer, out) {
+            Ok(()) => return Ok(()),
+            Err(Halt::Fault(stop)) => return Err(*stop),
+            Err(Halt::Disorder) if printer.careful => {
+                return Err(Fault::upstream("the bytes are no message"));
             }
-            Cardinality::Singular => {
-                let default = scalar::default_of(contract, field.kind);
-                printer.scalar(field, default, &mut out)?;
+            Err(Halt::Disorder) => {
+                printer.careful = true;
+                out.truncate(base);
             }
         }
-    } else {
-        printer.field_value(field, values, Level { wire: 1, any: 0 }, &mut out)?;
     }
-    Ok(out)
+}
+
+/// The contents of all occurrences of a message field, one behind the other: the field merged
+/// (Encoding, "Last One Wins").
+fn merged(field: &FieldPlan, wire: &[u8], limits: &Limits) -> Result<Vec<u8>, Fault> {
+    let mut contents = Vec::new();
+    for found in wire::each(wire, limits.wire_depth) {
+        let (number, value) = found.map_err(|broken| *broken_bytes(broken))?;
+        if number == field.number
+            && let wire::Value::Bytes(bytes) | wire::Value::Group(bytes) = value
+        {
+            contents.extend_from_slice(bytes);
+        }
+    }
+    Ok(contents)
 }
 
 #[derive(Clone, Copy)]
@@ -88,395 +137,406 @@ struct Level {
     any: u32,
 }
 
-struct Printer<'a> {
-    contract: &'a Contract,
-    options: &'a JsonOptions,
-    limits: &'a Limits,
-    bytes_max: usize,
+/// Why a pass ended early.
+enum Halt {
+    /// A field came back after others, or a key came twice.
+    Disorder,
+    Fault(Stop),
 }
 
-/// The values of a message by the index of their field; unknown fields are dropped (J-15).
-struct Gathered<'a> {
-    values: Vec<Vec<Value<'a>>>,
-}
-
-impl<'c> Printer<'c> {
-    fn new(
-        contract: &'c Contract,
-        options: &'c JsonOptions,
-        limits: &'c Limits,
-        wire_bytes: usize,
-    ) -> Printer<'c> {
-        Printer { contract, options, limits, bytes_max: Limits::json_bytes_max(wire_bytes) }
+impl From<Stop> for Halt {
+    fn from(stop: Stop) -> Halt {
+        Halt::Fault(stop)
     }
+}
 
-    fn bounded(&self, out: &[u8]) -> Result<(), Fault> {
-        if out.len() <= self.bytes_max {
-            return Ok(());
+impl From<Fault> for Halt {
+    #[cold]
+    fn from(fault: Fault) -> Halt {
+        Halt::Fault(fault.into())
+    }
+}
+
+impl From<Broken> for Halt {
+    fn from(broken: Broken) -> Halt {
+        Halt::Fault(broken_bytes(broken))
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn broken_bytes(_broken: Broken) -> Stop {
+    Box::new(Fault::upstream("the bytes are no message"))
+}
+
+impl Halt {
+    #[cold]
+    #[inline(never)]
+    fn within(self, field: &FieldPlan) -> Halt {
+        match self {
+            Halt::Disorder => Halt::Disorder,
+            Halt::Fault(stop) => {
+                let text = &field.json_key.text;
+                Halt::Fault(stop.within(&String::from_utf8_lossy(&text[1..text.len() - 2])).into())
+            }
         }
-        Err(Fault {
-            kind: crate::FaultKind::TooLarge,
-            ..Fault::upstream(format!("the answer is more than {} bytes of JSON", self.bytes_max))
-        })
+    }
+}
+
+struct Printer<'p> {
+    plans: &'p Plans,
+    options: &'p JsonOptions,
+    limits: &'p Limits,
+    /// Of the output, with what stood in it before.
+    length_max: usize,
+    /// Messages are grouped before they are written.
+    careful: bool,
+}
+
+impl<'p> Printer<'p> {
+    #[inline]
+    fn bounded(&self, out: &[u8]) -> Result<(), Halt> {
+        if out.len() <= self.length_max { Ok(()) } else { Err(too_large()) }
     }
 
-    fn deeper(&self, level: Level) -> Result<Level, Fault> {
+    #[inline]
+    fn deeper(&self, level: Level) -> Result<Level, Halt> {
         if level.wire >= self.limits.wire_depth {
-            let most = self.limits.wire_depth;
-            return Err(Fault::upstream(format!("more than {most} messages inside each other")));
+            return Err(self.too_deep());
         }
         Ok(Level { wire: level.wire + 1, ..level })
     }
 
-    fn gather<'w>(&self, message: &Message, bytes: &'w [u8]) -> Result<Gathered<'w>, Fault> {
-        let mut values = vec![Vec::new(); message.fields.len()];
-        let mut oneofs: Vec<Option<usize>> = vec![None; message.oneofs.len()];
-        for field in wire::each(bytes, self.limits.wire_depth) {
-            let (number, value) =
-                field.map_err(|_broken| Fault::upstream("the bytes are no message"))?;
-            let Some((index, field)) = message.field_numbered(number) else { continue };
-            let unpacked = match value {
-                Value::Bytes(packed)
-                    if field.cardinality == Cardinality::Repeated && field.kind.packable() =>
-                {
-                    wire::packed(field.kind, packed)
-                        .ok_or_else(|| Fault::upstream("packed values do not come out even"))?
-                }
-                value => vec![value],
-            };
-            for value in unpacked {
-                if !fits(field.kind, &value) {
-                    // A wrong wire type makes the field unknown.
-                    continue;
-                }
-                if let (Kind::Enum(id), Value::Varint(number)) = (field.kind, value) {
-                    let enumeration = self.contract.enumeration(id);
-                    if enumeration.closed && enumeration.name(number as i32).is_none() {
-                        continue; // outside a closed enum: an unknown field (J-13)
-                    }
-                }
-                if let Some(oneof) = field.oneof
-                    && let Some(other) = oneofs[oneof as usize].replace(index)
-                    && other != index
-                {
-                    values[other].clear();
-                }
-                values[index].push(value);
-            }
-        }
-        Ok(Gathered { values })
+    #[cold]
+    #[inline(never)]
+    fn too_deep(&self) -> Halt {
+        let most = self.limits.wire_depth;
+        Fault::upstream(format!("more than {most} messages inside each other")).into()
     }
 
     fn message(
-        &self,
-        id: MessageId,
-        bytes: &[u8],
+        &mut self,
+        plan: &'p MessagePlan,
+        wire: &[u8],
         level: Level,
         out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        let message = self.contract.message(id);
-        match message.well_known {
+    ) -> Result<(), Halt> {
+        if self.careful && !is_grouped(self.plans, plan, wire, self.limits)? {
+            let wire = regrouped(self.plans, plan, wire, self.limits)?;
+            return self.grouped(plan, &wire, level, out);
+        }
+        self.grouped(plan, wire, level, out)
+    }
+
+    fn grouped(
+        &mut self,
+        plan: &'p MessagePlan,
+        wire: &[u8],
+        level: Level,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Halt> {
+        match plan.well_known {
             WellKnown::No | WellKnown::Empty | WellKnown::HttpBody => {
                 out.push(b'{');
-                self.fields(message, bytes, level, true, out)?;
-                out.push(b'}');
-                Ok(())
+                self.members(plan, wire, level, out)
             }
-            WellKnown::Any => self.any(message, bytes, level, out),
-            WellKnown::Timestamp | WellKnown::Duration => {
-                let (seconds, nanos) = self.seconds_nanos(message, bytes)?;
-                let text = if message.well_known == WellKnown::Timestamp {
-                    times::timestamp_text(seconds, nanos)
-                } else {
-                    times::duration_text(seconds, nanos)
-                };
-                let text = text.ok_or_else(|| {
-                    Fault::upstream(format!("{} is out of range", message.full_name))
-                })?;
-                json::put_string(&text, out);
-                Ok(())
-            }
-            WellKnown::FieldMask => {
-                let mut text = String::new();
-                for value in &self.gather(message, bytes)?.values[0] {
-                    let path = std::str::from_utf8(payload(value)).ok().and_then(mask::to_camel);
-                    let path = path
-                        .ok_or_else(|| Fault::upstream("a path of a mask that JSON cannot say"))?;
-                    if !text.is_empty() {
-                        text.push(',');
-                    }
-                    text.push_str(&path);
-                }
-                json::put_string(&text, out);
-                Ok(())
-            }
-            // Field 1 of a Struct is a map, of a ListValue a list.
-            WellKnown::Struct | WellKnown::ListValue => {
-                let (_, field) = first_field(message)?;
-                let gathered = self.gather(message, bytes)?;
-                self.field_value(field, &gathered.values[0], level, out)
-            }
-            WellKnown::Value => self.value(message, bytes, level, out),
-            WellKnown::Wrapper => {
-                let (index, field) = first_field(message)?;
-                let gathered = self.gather(message, bytes)?;
-                let value = gathered.values[index].last().copied();
-                let value = value.unwrap_or_else(|| scalar::default_of(self.contract, field.kind));
-                self.scalar(field, value, out)
-            }
+            _ => self.well_known(plan, wire, level, out),
         }
     }
 
-    /// The members of an object, without its braces.
-    fn fields(
-        &self,
-        message: &Message,
-        bytes: &[u8],
+    /// As [`Printer::message`], for an object that was begun with the type of an `Any`.
+    fn any_members(
+        &mut self,
+        plan: &'p MessagePlan,
+        wire: &[u8],
         level: Level,
-        mut first: bool,
         out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        let gathered = self.gather(message, bytes)?;
-        for (field, values) in message.fields.iter().zip(&gathered.values) {
-            let repeated = field.cardinality != Cardinality::Singular;
-            let emit = self.options.emit_defaults
-                && (repeated || (field.presence == Presence::Implicit && field.oneof.is_none()));
-            let default = values.is_empty()
-                || (field.presence == Presence::Implicit
-                    && !repeated
-                    && values.last().is_some_and(is_default));
-            if default && !emit {
+    ) -> Result<(), Halt> {
+        if self.careful && !is_grouped(self.plans, plan, wire, self.limits)? {
+            let wire = regrouped(self.plans, plan, wire, self.limits)?;
+            return self.members(plan, &wire, level, out);
+        }
+        self.members(plan, wire, level, out)
+    }
+
+    /// The members of an object, a comma behind each, and its end in place of the last comma.
+    fn members(
+        &mut self,
+        plan: &'p MessagePlan,
+        wire: &[u8],
+        level: Level,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Halt> {
+        let mut seen = Seen::default();
+        let mut cursor = Cursor::new(wire);
+        while !cursor.at_end() {
+            let tag = cursor.tag()?;
+            let Some(field) = plan.numbered(tag >> 3) else {
+                cursor.skip(tag, self.limits.wire_depth)?;
+                continue;
+            };
+            if !fits(field, tag) {
+                // A wrong wire type makes the field unknown.
+                cursor.skip(tag, self.limits.wire_depth)?;
                 continue;
             }
-            if !std::mem::take(&mut first) {
-                out.push(b',');
+            if !seen.insert(field.place) {
+                return Err(Halt::Disorder);
             }
-            let name = if self.options.proto_names { &field.name } else { &field.json_name };
-            json::put_string(name, out);
-            out.push(b':');
-            let unset = [scalar::default_of(self.contract, field.kind)];
-            let values =
-                if values.is_empty() && !repeated { &unset[..] } else { values.as_slice() };
-            self.field_value(field, values, level, out)
-                .map_err(|fault| fault.within(&field.json_name))?;
+            if let Some(oneof) = field.oneof
+                && !seen.insert(oneof)
+            {
+                return Err(Halt::Disorder);
+            }
+            let before = out.len();
+            self.put_key(field, out);
+            let is_written = match field.shape {
+                Shape::Singular => self.singular(field, &mut cursor, level, out),
+                Shape::Repeated => self.repeated(field, tag, &mut cursor, level, out),
+                Shape::Map { key, value } => self.map(field, (key, value), &mut cursor, level, out),
+            };
+            match is_written {
+                Ok(Written::Value) => out.push(b','),
+                Ok(Written::Default) if self.options.emit_defaults => out.push(b','),
+                Ok(Written::Default) => out.truncate(before),
+                Ok(Written::Unknown) => {
+                    // A value outside a closed enum: the field is not there (J-13).
+                    out.truncate(before);
+                    seen.remove(field.place);
+                    if let Some(oneof) = field.oneof {
+                        seen.remove(oneof);
+                    }
+                }
+                Err(halt) => return Err(halt.within(field)),
+            }
+            self.bounded(out)?;
+        }
+        if self.options.emit_defaults {
+            self.defaults(plan, &seen, out)?;
+        }
+        match out.last_mut() {
+            Some(last) if *last == b',' => *last = b'}',
+            _ => out.push(b'}'),
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn put_key(&self, field: &FieldPlan, out: &mut Vec<u8>) {
+        let key = if self.options.proto_names { &field.name_key } else { &field.json_key.text };
+        out.extend_from_slice(key);
+    }
+
+    /// The members that are not there and are wanted all the same (J-17).
+    #[cold]
+    fn defaults(
+        &mut self,
+        plan: &'p MessagePlan,
+        seen: &Seen,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Halt> {
+        for field in &plan.fields {
+            if seen.contains(field.place) || field.oneof.is_some() {
+                continue;
+            }
+            let before = out.len();
+            self.put_key(field, out);
+            match field.shape {
+                Shape::Repeated => out.extend_from_slice(b"[]"),
+                Shape::Map { .. } => out.extend_from_slice(b"{}"),
+                Shape::Singular if field.implicit => self.default(field, out),
+                Shape::Singular => {
+                    out.truncate(before);
+                    continue;
+                }
+            }
+            out.push(b',');
             self.bounded(out)?;
         }
         Ok(())
     }
 
-    fn field_value(
-        &self,
-        field: &Field,
-        values: &[Value<'_>],
+    /// One field alone, or what stands for its absence (protocols A-2).
+    fn only(
+        &mut self,
+        plan: &'p MessagePlan,
+        field: &'p FieldPlan,
+        wire: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Halt> {
+        let grouped;
+        let wire = if self.careful && !is_grouped(self.plans, plan, wire, self.limits)? {
+            grouped = regrouped(self.plans, plan, wire, self.limits)?;
+            &grouped
+        } else {
+            wire
+        };
+        let level = Level { wire: 1, any: 0 };
+        let before = out.len();
+        let mut other = false;
+        let mut found = Written::Unknown;
+        let mut cursor = Cursor::new(wire);
+        while !cursor.at_end() {
+            let tag = cursor.tag()?;
+            let known = plan.numbered(tag >> 3).filter(|known| fits(known, tag));
+            if known.is_none_or(|known| known.place != field.place) {
+                // Another member of its oneof decides with the field about who is set.
+                other |=
+                    field.oneof.is_some() && known.is_some_and(|known| known.oneof == field.oneof);
+                cursor.skip(tag, self.limits.wire_depth)?;
+                continue;
+            }
+            if found != Written::Unknown {
+                return Err(Halt::Disorder);
+            }
+            found = match field.shape {
+                Shape::Singular => self.singular(field, &mut cursor, level, out),
+                Shape::Repeated => self.repeated(field, tag, &mut cursor, level, out),
+                Shape::Map { key, value } => self.map(field, (key, value), &mut cursor, level, out),
+            }
+            .map_err(|halt| halt.within(field))?;
+            self.bounded(out)?;
+        }
+        if other && found != Written::Unknown {
+            return Err(Halt::Disorder);
+        }
+        if found == Written::Unknown {
+            out.truncate(before);
+            match field.shape {
+                Shape::Repeated => out.extend_from_slice(b"[]"),
+                Shape::Map { .. } => out.extend_from_slice(b"{}"),
+                Shape::Singular if field.implicit => self.default(field, out),
+                Shape::Singular => out.extend_from_slice(b"null"),
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn singular(
+        &mut self,
+        field: &'p FieldPlan,
+        cursor: &mut Cursor<'_>,
         level: Level,
         out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        match field.cardinality {
-            Cardinality::Singular => match field.kind.message() {
-                Some(id) => self.message(id, &merged(values), self.deeper(level)?, out),
-                None => {
-                    let last = values.last().copied();
-                    let value =
-                        last.unwrap_or_else(|| scalar::default_of(self.contract, field.kind));
-                    self.scalar(field, value, out)
-                }
-            },
-            Cardinality::Repeated => {
-                out.push(b'[');
-                for (number, value) in values.iter().enumerate() {
-                    if number > 0 {
-                        out.push(b',');
-                    }
-                    match field.kind.message() {
-                        Some(id) => {
-                            self.message(id, payload(value), self.deeper(level)?, out)?;
-                        }
-                        None => self.scalar(field, *value, out)?,
-                    }
-                    self.bounded(out)?;
-                }
-                out.push(b']');
-                Ok(())
+    ) -> Result<Written, Halt> {
+        match field.kind {
+            Kind::Message(_) | Kind::Group(_) => {
+                self.nested(field, cursor, level, out).map(|()| Written::Value)
             }
-            Cardinality::Map => self.map(field, values, level, out),
+            _ => self.scalar(field, cursor, out).map(|written| match written {
+                Written::Default if !field.implicit => Written::Value,
+                written => written,
+            }),
         }
     }
 
-    fn scalar(&self, field: &Field, value: Value<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
-        scalar::to_json(self.contract, field.kind, field.utf8, value, self.options, out)
-    }
-
-    fn map(
-        &self,
-        field: &Field,
-        values: &[Value<'_>],
+    fn nested(
+        &mut self,
+        field: &'p FieldPlan,
+        cursor: &mut Cursor<'_>,
         level: Level,
         out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        let entry = self.contract.message(field.kind.message().expect("maps have entries"));
-        let (Some((key_index, key_field)), Some((value_index, value_field))) =
-            (entry.field_numbered(1), entry.field_numbered(2))
-        else {
-            return Err(Fault::upstream("a map without key or value"));
-        };
+    ) -> Result<(), Halt> {
         let level = self.deeper(level)?;
-        // Key text in the order of its first coming, with the last entry's values.
-        let mut places: HashMap<Vec<u8>, usize> = HashMap::new();
-        let mut entries: Vec<(Vec<u8>, Vec<Value<'_>>)> = Vec::new();
-        for value in values {
-            let mut gathered = self.gather(entry, payload(value))?;
-            let key = gathered.values[key_index].last().copied();
-            let key = key.unwrap_or_else(|| scalar::default_of(self.contract, key_field.kind));
-            let mut text = Vec::new();
-            self.scalar(key_field, key, &mut text)?;
-            if text.first() != Some(&b'"') {
-                text.insert(0, b'"');
-                text.push(b'"');
+        match field.kind {
+            Kind::Message(id) => self.message(self.plans.message(id), cursor.bytes()?, level, out),
+            Kind::Group(id) => {
+                let contents = cursor.group(field.number, self.limits.wire_depth)?;
+                self.message(self.plans.message(id), contents, level, out)
             }
-            let contents = std::mem::take(&mut gathered.values[value_index]);
-            match places.get(&text) {
-                Some(place) => entries[*place].1 = contents,
-                None => {
-                    places.insert(text.clone(), entries.len());
-                    entries.push((text, contents));
-                }
-            }
+            _ => Ok(()),
         }
-        out.push(b'{');
-        for (number, (key, contents)) in entries.iter().enumerate() {
-            if number > 0 {
-                out.push(b',');
-            }
-            out.extend_from_slice(key);
-            out.push(b':');
-            self.field_value(value_field, contents, level, out)?;
-            self.bounded(out)?;
-        }
-        out.push(b'}');
-        Ok(())
     }
 
-    fn seconds_nanos(&self, message: &Message, bytes: &[u8]) -> Result<(i64, i32), Fault> {
-        let gathered = self.gather(message, bytes)?;
-        let number = |number: u32| {
-            let index = message.field_numbered(number).map(|(index, _)| index);
-            match index.and_then(|index| gathered.values[index].last()) {
-                Some(Value::Varint(value)) => *value,
-                _ => 0,
-            }
-        };
-        Ok((number(1) as i64, number(2) as i32))
-    }
-
-    /// `Any` of a type that the contract knows, no deeper than `any_depth`; else its bytes.
-    fn any(
-        &self,
-        message: &Message,
-        bytes: &[u8],
+    /// A run of elements, all in one encoding.
+    fn repeated(
+        &mut self,
+        field: &'p FieldPlan,
+        tag: u32,
+        cursor: &mut Cursor<'_>,
         level: Level,
         out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        let gathered = self.gather(message, bytes)?;
-        let part = |number: u32| {
-            let index = message.field_numbered(number).map(|(index, _)| index);
-            index.and_then(|index| gathered.values[index].last()).map_or(&b""[..], payload)
-        };
-        let (url, contents) = (part(1), part(2));
-        let url = std::str::from_utf8(url)
-            .map_err(|_error| Fault::upstream("the type of an Any is not UTF-8"))?;
-        if url.is_empty() && contents.is_empty() {
-            out.extend_from_slice(b"{}");
-            return Ok(());
-        }
-        out.extend_from_slice(b"{\"@type\":");
-        json::put_string(url, out);
-        let level = Level { any: level.any + 1, ..self.deeper(level)? };
-        let known = url
-            .rsplit_once('/')
-            .and_then(|(_, name)| self.contract.message_named(name))
-            .filter(|_| level.any <= self.limits.any_depth);
-        match known {
-            Some(id) => {
-                let inner = self.contract.message(id);
-                if matches!(inner.well_known, WellKnown::No | WellKnown::HttpBody) {
-                    // The comma belongs to the first member, if there is one.
-                    self.fields(inner, contents, level, false, out)?;
-                } else {
-                    out.extend_from_slice(b",\"value\":");
-                    self.message(id, contents, level, out)?;
+    ) -> Result<Written, Halt> {
+        out.push(b'[');
+        if tag & 7 == 2 && field.kind.packable() {
+            let mut run = Cursor::new(cursor.bytes()?);
+            loop {
+                while !run.at_end() {
+                    self.element(field, &mut run, out)?;
+                }
+                if !next_is(tag, cursor) {
+                    break;
+                }
+                run = Cursor::new(cursor.bytes()?);
+            }
+        } else if field.kind.message().is_some() {
+            loop {
+                self.nested(field, cursor, level, out)?;
+                out.push(b',');
+                self.bounded(out)?;
+                if !next_is(tag, cursor) {
+                    break;
                 }
             }
-            None => {
-                out.extend_from_slice(b",\"value\":\"");
-                out.extend_from_slice(BASE64_STANDARD.encode(contents).as_bytes());
-                out.push(b'"');
+        } else {
+            loop {
+                self.element(field, cursor, out)?;
+                if !next_is(tag, cursor) {
+                    break;
+                }
             }
         }
-        out.push(b'}');
+        match out.last_mut() {
+            Some(last) if *last == b',' => {
+                *last = b']';
+                Ok(Written::Value)
+            }
+            _ => {
+                out.push(b']');
+                Ok(if self.options.emit_defaults { Written::Default } else { Written::Unknown })
+            }
+        }
+    }
+
+    #[inline]
+    fn element(
+        &mut self,
+        field: &'p FieldPlan,
+        cursor: &mut Cursor<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Halt> {
+        if self.scalar(field, cursor, out)? != Written::Unknown {
+            out.push(b',');
+        }
         self.bounded(out)
     }
-
-    fn value(
-        &self,
-        message: &Message,
-        bytes: &[u8],
-        level: Level,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        let gathered = self.gather(message, bytes)?;
-        let set =
-            message.fields.iter().zip(&gathered.values).find(|(_, values)| !values.is_empty());
-        match set {
-            None => Err(Fault::upstream("a Value that holds nothing")),
-            Some((field, values)) => {
-                if let (Kind::Double, Some(Value::Fixed64(bits))) = (field.kind, values.last())
-                    && !f64::from_bits(*bits).is_finite()
-                {
-                    return Err(Fault::upstream("a Value that holds no finite number"));
-                }
-                self.field_value(field, values, level, out)
-            }
-        }
-    }
 }
 
-fn first_field(message: &Message) -> Result<(usize, &Field), Fault> {
-    message
-        .field_numbered(1)
-        .ok_or_else(|| Fault::upstream(format!("{} has no field 1", message.full_name)))
+/// What became of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    Value,
+    /// Its default, which stands in the text all the same.
+    Default,
+    /// It is not there.
+    Unknown,
 }
 
-/// Whether a value of this wire type can be one of `kind`.
-fn fits(kind: Kind, value: &Value<'_>) -> bool {
-    match value {
-        Value::Varint(_) => wire::wire_type(kind) == 0,
-        Value::Fixed64(_) => wire::wire_type(kind) == 1,
-        Value::Fixed32(_) => wire::wire_type(kind) == 5,
-        Value::Bytes(_) => wire::wire_type(kind) == 2,
-        Value::Group(_) => wire::wire_type(kind) == 3,
+/// Takes the tag of the next element, when it is one.
+#[inline]
+fn next_is(tag: u32, cursor: &mut Cursor<'_>) -> bool {
+    let mut ahead = *cursor;
+    if !ahead.at_end() && ahead.tag() == Ok(tag) {
+        *cursor = ahead;
+        return true;
     }
+    false
 }
 
-fn is_default(value: &Value<'_>) -> bool {
-    match value {
-        Value::Varint(value) | Value::Fixed64(value) => *value == 0,
-        Value::Fixed32(value) => *value == 0,
-        Value::Bytes(bytes) | Value::Group(bytes) => bytes.is_empty(),
-    }
-}
-
-fn payload<'a>(value: &Value<'a>) -> &'a [u8] {
-    match value {
-        Value::Bytes(bytes) | Value::Group(bytes) => bytes,
-        Value::Varint(_) | Value::Fixed64(_) | Value::Fixed32(_) => b"",
-    }
-}
-
-/// Messages written one behind the other are the message merged (Encoding, "Last One Wins").
-fn merged<'a>(values: &[Value<'a>]) -> Cow<'a, [u8]> {
-    match values {
-        [] => Cow::Borrowed(b""),
-        [one] => Cow::Borrowed(payload(one)),
-        many => Cow::Owned(many.iter().flat_map(|value| payload(value).iter().copied()).collect()),
-    }
+#[cold]
+#[inline(never)]
+fn too_large() -> Halt {
+    let fault = Fault::upstream("the answer is too many bytes of JSON");
+    Fault { kind: FaultKind::TooLarge, ..fault }.into()
 }

@@ -22,6 +22,121 @@ pub(crate) enum Value<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Broken;
 
+/// A place in a message. Whatever is read ends inside it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cursor<'w> {
+    bytes: &'w [u8],
+    at: usize,
+}
+
+impl<'w> Cursor<'w> {
+    #[inline]
+    pub(crate) fn new(bytes: &'w [u8]) -> Cursor<'w> {
+        Cursor { bytes, at: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn at_end(&self) -> bool {
+        self.at >= self.bytes.len()
+    }
+
+    #[inline]
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
+    /// What is left.
+    #[inline]
+    pub(crate) fn rest(&self) -> &'w [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    /// Takes bytes that the caller has seen at the front of [`Cursor::rest`].
+    #[inline]
+    pub(crate) fn advance(&mut self, bytes: usize) {
+        self.at += bytes;
+    }
+
+    /// A tag whose number is 1 or above.
+    #[inline]
+    pub(crate) fn tag(&mut self) -> Result<u32, Broken> {
+        match self.bytes.get(self.at) {
+            Some(byte) if (8..0x80).contains(byte) => {
+                self.at += 1;
+                Ok(u32::from(*byte))
+            }
+            _ => {
+                let tag = u32::try_from(self.varint()?).map_err(|_error| Broken)?;
+                if tag >> 3 == 0 { Err(Broken) } else { Ok(tag) }
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn varint(&mut self) -> Result<u64, Broken> {
+        match self.bytes.get(self.at) {
+            Some(byte) if *byte < 0x80 => {
+                self.at += 1;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    #[inline(never)]
+    fn long_varint(&mut self) -> Result<u64, Broken> {
+        let mut rest = self.rest();
+        let before = rest.len();
+        let value = varint(&mut rest).ok_or(Broken)?;
+        self.at += before - rest.len();
+        Ok(value)
+    }
+
+    #[inline]
+    pub(crate) fn fixed64(&mut self) -> Result<u64, Broken> {
+        let bytes = self.rest().first_chunk().ok_or(Broken)?;
+        self.at += 8;
+        Ok(u64::from_le_bytes(*bytes))
+    }
+
+    #[inline]
+    pub(crate) fn fixed32(&mut self) -> Result<u32, Broken> {
+        let bytes = self.rest().first_chunk().ok_or(Broken)?;
+        self.at += 4;
+        Ok(u32::from_le_bytes(*bytes))
+    }
+
+    /// What stands behind a length.
+    #[inline]
+    pub(crate) fn bytes(&mut self) -> Result<&'w [u8], Broken> {
+        let length = usize::try_from(self.varint()?).map_err(|_error| Broken)?;
+        let bytes = self.rest().get(..length).ok_or(Broken)?;
+        self.at += length;
+        Ok(bytes)
+    }
+
+    /// The contents of the group that `number` has opened; its end is taken.
+    pub(crate) fn group(&mut self, number: u32, depth_max: u32) -> Result<&'w [u8], Broken> {
+        let mut rest = self.rest();
+        let before = rest.len();
+        let contents = group(&mut rest, number, depth_max).ok_or(Broken)?;
+        self.at += before - rest.len();
+        Ok(contents)
+    }
+
+    /// Passes by the value behind `tag`.
+    pub(crate) fn skip(&mut self, tag: u32, depth_max: u32) -> Result<(), Broken> {
+        match tag & 7 {
+            0 => self.varint().map(drop),
+            1 => self.fixed64().map(drop),
+            2 => self.bytes().map(drop),
+            3 => self.group(tag >> 3, depth_max).map(drop),
+            5 => self.fixed32().map(drop),
+            _ => Err(Broken),
+        }
+    }
+}
+
 /// Reads the fields of `message` in order; ends after the first error.
 pub(crate) fn each(
     message: &[u8],
@@ -108,15 +223,6 @@ pub(crate) fn varint(rest: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// Splits packed values; `None` when they do not come out even.
-pub(crate) fn packed(kind: Kind, mut bytes: &[u8]) -> Option<Vec<Value<'_>>> {
-    let mut values = Vec::new();
-    while !bytes.is_empty() {
-        values.push(plain(&mut bytes, wire_type(kind))?);
-    }
-    Some(values)
-}
-
 /// The wire type in which a value of `kind` stands unpacked.
 pub(crate) fn wire_type(kind: Kind) -> u8 {
     match kind {
@@ -135,6 +241,20 @@ pub(crate) fn wire_type(kind: Kind) -> u8 {
     }
 }
 
+/// A varint and its length, 1 to 10.
+pub(crate) fn varint_bytes(mut value: u64) -> ([u8; 10], usize) {
+    let mut bytes = [0; 10];
+    let mut length = 0;
+    while value >= 0x80 {
+        bytes[length] = value as u8 | 0x80;
+        length += 1;
+        value >>= 7;
+    }
+    bytes[length] = value as u8;
+    (bytes, length + 1)
+}
+
+#[inline]
 pub(crate) fn put_varint(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);

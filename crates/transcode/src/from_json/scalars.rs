@@ -1,0 +1,152 @@
+//! Scalars of JSON: text, booleans, enums by name, integers in plain digits.
+//!
+//! What has another form (`1e3`, a number in a string, base64) goes the slower way of
+//! `crate::scalar`.
+
+use tandem_contract::Kind;
+
+use super::Writer;
+use crate::fault::Stop;
+use crate::plan::FieldPlan;
+use crate::scalar::{self, Scalar};
+use crate::wire;
+
+impl<'p> Writer<'p, '_> {
+    /// One scalar. `false` when nothing is to stand in its place: an unknown enum name that the
+    /// options let go (J-12).
+    #[inline]
+    pub(super) fn scalar(
+        &mut self,
+        field: &'p FieldPlan,
+        form: Form,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, Stop> {
+        match field.kind {
+            Kind::String => self.text(field, form, out).map(|()| true),
+            Kind::Bool => {
+                let value = match self.reader.peek() {
+                    b't' | b'f' => self.reader.boolean()?,
+                    _ => return Err(self.reader.unexpected("true or false").into()),
+                };
+                if value || form.keeps_default(field) {
+                    form.put_tag(field, out);
+                    out.push(u8::from(value));
+                }
+                Ok(true)
+            }
+            Kind::Enum(id) => {
+                let plan = self.plans.enumeration(id);
+                if self.reader.peek() != b'"' {
+                    return self.number(field, form, out);
+                }
+                let at = self.reader.position();
+                let mut scratch = std::mem::take(&mut self.scratch);
+                self.reader.count()?;
+                let plain = self.reader.quoted_into(&mut scratch)?;
+                let name = plain.map_or(&*scratch, str::as_bytes);
+                let number = plan.number(name);
+                let Some(number) = number else {
+                    if self.options.ignore_unknown {
+                        return Ok(false);
+                    }
+                    let name = String::from_utf8_lossy(name);
+                    return Err(scalar::unknown_name(plan, &name).at(at).into());
+                };
+                self.scratch = scratch;
+                if number != 0 || form.keeps_default(field) {
+                    form.put_tag(field, out);
+                    wire::put_varint(i64::from(number) as u64, out);
+                }
+                Ok(true)
+            }
+            _ => self.number(field, form, out),
+        }
+    }
+
+    #[inline]
+    fn text(&mut self, field: &'p FieldPlan, form: Form, out: &mut Vec<u8>) -> Result<(), Stop> {
+        if self.reader.peek() != b'"' {
+            return Err(self.reader.unexpected("a string").into());
+        }
+        self.reader.count()?;
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let text = self.reader.quoted_into(&mut scratch)?.map_or(&*scratch, str::as_bytes);
+        if !text.is_empty() || form.keeps_default(field) {
+            form.put_tag(field, out);
+            wire::put_varint(text.len() as u64, out);
+            out.extend_from_slice(text);
+        }
+        self.scratch = scratch;
+        Ok(())
+    }
+
+    /// A number of any kind, in plain digits or in any other form.
+    #[inline]
+    fn number(
+        &mut self,
+        field: &'p FieldPlan,
+        form: Form,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, Stop> {
+        let at = self.reader.position();
+        if !matches!(field.kind, Kind::Double | Kind::Float | Kind::Bytes) {
+            let quoted = self.reader.take(b'"');
+            if let Some((negative, magnitude)) = self.reader.plain_integer()
+                && (!quoted || self.reader.take(b'"'))
+                && let Some(value) = Scalar::integer(field.kind, negative, magnitude)
+                && (!matches!(field.kind, Kind::Enum(_)) || !quoted && self.is_value(field, &value))
+            {
+                self.reader.count()?;
+                form.put(field, &value, out);
+                return Ok(true);
+            }
+            self.reader.back_to(at);
+        }
+        let value = scalar::from_json(self.plans, field.kind, &mut self.reader, self.options)?;
+        match value {
+            Some(value) => form.put(field, &value, out),
+            None => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn is_value(&self, field: &FieldPlan, value: &Scalar) -> bool {
+        match field.kind {
+            Kind::Enum(id) => self.plans.enumeration(id).has(value.bits() as i32),
+            _ => true,
+        }
+    }
+}
+
+/// How a scalar stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Alone: a default may be left out.
+    Single,
+    /// With its tag, whatever its value.
+    Element,
+    /// Without a tag.
+    Packed,
+}
+
+impl Form {
+    #[inline]
+    fn keeps_default(self, field: &FieldPlan) -> bool {
+        self != Form::Single || !field.implicit
+    }
+
+    #[inline]
+    fn put_tag(self, field: &FieldPlan, out: &mut Vec<u8>) {
+        if self != Form::Packed {
+            field.put_tag(out);
+        }
+    }
+
+    #[inline]
+    fn put(self, field: &FieldPlan, value: &Scalar, out: &mut Vec<u8>) {
+        if self.keeps_default(field) || !value.is_default() {
+            self.put_tag(field, out);
+            value.put(out);
+        }
+    }
+}
