@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
-use tandem_bench_payload::scenario;
+use tandem_bench_payload::scenario::{self, Scenario};
 
 use crate::Outcome;
 use crate::counter;
@@ -18,11 +18,10 @@ pub(crate) fn run(accept: bool) -> Outcome<()> {
     let accepted = if path.exists() { read(&path)? } else { Map::new() };
     let mut counts = Map::new();
     let mut worse = Vec::new();
-    for scenario in scenario::all() {
-        let name = scenario.name;
+    for Scenario { name, json, .. } in scenario::all() {
         let (count, _) =
             counter::instructions(&["scenario", name]).map_err(|why| format!("{name}: {why}"))?;
-        let per_byte = count as f64 / scenario.json.len() as f64;
+        let per_byte = count as f64 / json.len() as f64;
         let before = accepted.get(name).and_then(Value::as_u64);
         let change = before.map_or(", new".into(), |before| {
             format!(", {:+.2} %", (count as f64 / before as f64 - 1.0) * 100.0)

@@ -9,7 +9,7 @@ pub struct Scenario {
     /// `medium-shuffled-in`.
     pub name: &'static str,
     pub direction: Direction,
-    /// JSON text: what goes in, or what it comes out as when nothing has an escape too many.
+    /// What goes in, or what comes out but for the spelling of numbers and the order of a map.
     pub json: Vec<u8>,
     pub wire: Vec<u8>,
 }
@@ -24,8 +24,9 @@ impl Scenario {
     }
 }
 
-/// All scenarios, in the order in which they are printed.
-pub fn all() -> Vec<Scenario> {
+type Recipe = (&'static str, Direction, Size, Words, Form);
+
+const RECIPES: [Recipe; 10] = {
     use Direction::{In, Out};
     [
         ("small-in", In, Size::Small, Words::Plain, Form::Compact),
@@ -39,9 +40,24 @@ pub fn all() -> Vec<Scenario> {
         ("large-in", In, Size::Large, Words::Plain, Form::Compact),
         ("large-out", Out, Size::Large, Words::Plain, Form::Compact),
     ]
-    .map(|(name, direction, size, words, form)| {
-        let order = Order::new(size, words);
-        Scenario { name, direction, json: order.json(form), wire: order.wire() }
-    })
-    .into()
+};
+
+/// The names of all scenarios, in the order in which they are printed.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    RECIPES.iter().map(|(name, ..)| *name)
+}
+
+/// The scenario called `name`.
+pub fn named(name: &str) -> Option<Scenario> {
+    RECIPES.iter().find(|(known, ..)| *known == name).map(cook)
+}
+
+/// All scenarios, in the order of [`names`].
+pub fn all() -> Vec<Scenario> {
+    RECIPES.iter().map(cook).collect()
+}
+
+fn cook((name, direction, size, words, form): &Recipe) -> Scenario {
+    let order = Order::new(*size, *words);
+    Scenario { name, direction: *direction, json: order.json(*form), wire: order.wire() }
 }

@@ -30,6 +30,7 @@ pub(super) fn all() -> Vec<Attack> {
         attack("group-levels-out", Out, 40, 40, group_levels),
         attack("length-bombs-out", Out, 1_000_000, 200_000, length_bombs).refused(),
         attack("regroup-levels-out", Out, 40, 40, regroup_levels),
+        attack("regroup-levels-wide-out", Out, 400_000, 40_000, regroup_levels_wide),
         attack("last-wins-levels-out", Out, 40, 40, last_wins_levels),
         attack("map-levels-out", Out, 40, 40, map_levels),
         attack("oneof-levels-out", Out, 40, 40, oneof_levels),
@@ -122,6 +123,11 @@ fn length_bombs(count: usize) -> Vec<u8> {
 /// At every level one more element of a list follows behind all that is below it.
 fn regroup_levels(levels: usize) -> Vec<u8> {
     levels_with(levels, &filler(200), &filler(1))
+}
+
+/// The same at 40 levels with lists of any length, so that memory held once a level is seen.
+fn regroup_levels_wide(count: usize) -> Vec<u8> {
+    levels_with(40, &filler(count / 40), &filler(1))
 }
 
 /// At every level a field follows once more behind all that is below it.
