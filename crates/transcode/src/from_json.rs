@@ -269,7 +269,7 @@ impl<'p, 'a> Writer<'p, 'a> {
         if !seen.insert(field.place) {
             return Err(duplicate(&self.reader, &json_name(field)).into());
         }
-        if self.reader.peek() == b'n' && !field.takes_null {
+        if self.reader.peek() == b'n' && !(field.takes_null && field.shape == Shape::Singular) {
             // Unset, and so no member of its oneof.
             return self.reader.null();
         }
@@ -455,7 +455,7 @@ impl<'p, 'a> Writer<'p, 'a> {
             let scalar = scalar::from_text(self.plans, key.kind, &text)
                 .map_err(|fault| at_key(fault.at(at).into(), &text))?;
             scalar.put_field(key.number, out);
-            MapKey::Number(scalar.bits())
+            MapKey::Number(scalar.wide())
         };
         if !keys.insert(map_key) {
             self.reader.back_to(at);

@@ -22,6 +22,7 @@ mod scalar;
 mod seen;
 mod times;
 mod to_json;
+mod to_wire;
 mod wire;
 
 pub use self::bind::{RestRequest, request_from_rest, response_to_rest};
@@ -30,3 +31,4 @@ pub use self::from_json::{append_wire_from_json, wire_from_json};
 pub use self::limits::{JsonOptions, Limits};
 pub use self::plan::Plans;
 pub use self::to_json::{append_json_from_wire, json_from_wire};
+pub use self::to_wire::wire_from_wire;

@@ -142,7 +142,7 @@ pub(crate) struct FieldPlan {
     pub(crate) implicit: bool,
     /// Texts must be UTF-8 on the wire.
     pub(crate) utf8: bool,
-    /// `null` is a value of the field, not the absence of one.
+    /// `null` is a value of the kind; of a singular field it is then no absence.
     pub(crate) takes_null: bool,
     /// Slot of its oneof among the seen bits: behind those of the fields.
     pub(crate) oneof: Option<u32>,
@@ -190,7 +190,7 @@ impl FieldPlan {
             packed,
             implicit: field.presence == Presence::Implicit && shape == Shape::Singular,
             utf8: field.utf8,
-            takes_null: takes_null(contract, field),
+            takes_null: takes_null(contract, field.kind),
             oneof: field.oneof.map(|oneof| slots + oneof),
             // Fields that share one disturb each other's guess and nothing else.
             width_slot: (place.wrapping_mul(31) ^ field.number ^ slots) as u8 % WIDTH_SLOTS,
@@ -226,18 +226,13 @@ impl FieldPlan {
 /// Widths that a conversion remembers.
 pub(crate) const WIDTH_SLOTS: u8 = 64;
 
-fn takes_null(contract: &Contract, field: &Field) -> bool {
-    match (field.cardinality, field.kind) {
-        (Cardinality::Map, _) => false,
-        (_, Kind::Message(id)) => contract.message(id).well_known == WellKnown::Value,
-        (_, kind) => is_null_value(contract, kind),
+/// Whether `null` is a value of the kind: of `Value` and `NullValue`.
+fn takes_null(contract: &Contract, kind: Kind) -> bool {
+    match kind {
+        Kind::Message(id) => contract.message(id).well_known == WellKnown::Value,
+        Kind::Enum(id) => &*contract.enumeration(id).full_name == "google.protobuf.NullValue",
+        _ => false,
     }
-}
-
-/// Whether the kind is `google.protobuf.NullValue`.
-pub(crate) fn is_null_value(contract: &Contract, kind: Kind) -> bool {
-    matches!(kind, Kind::Enum(id)
-        if &*contract.enumeration(id).full_name == "google.protobuf.NullValue")
 }
 
 fn key_text(name: &str) -> Vec<u8> {

@@ -90,11 +90,18 @@ fn known<'p>(
 
 /// One occurrence of a field. Sixteen bytes, for a field can be as short as two.
 #[derive(Clone, Copy)]
-struct Occurrence {
-    place: u32,
-    tag: u32,
-    from: u32,
+pub(crate) struct Occurrence {
+    pub(crate) place: u32,
+    pub(crate) tag: u32,
+    /// Of its value, behind the tag.
+    pub(crate) from: u32,
     to: u32,
+}
+
+impl Occurrence {
+    pub(crate) fn value<'w>(&self, wire: &'w [u8]) -> &'w [u8] {
+        wire.get(self.from as usize..self.to as usize).unwrap_or_default()
+    }
 }
 
 /// The message with its fields in the order of the contract, each in one group.
@@ -107,12 +114,12 @@ pub(crate) fn regrouped(
     wire: &[u8],
     limits: &Limits,
 ) -> Result<Vec<u8>, Broken> {
-    let mut occurrences = occurrences(plans, plan, wire, limits)?;
+    let mut occurrences = occurrences(plans, plan, wire, limits, None)?;
     occurrences.sort_unstable_by_key(|found| (found.place, found.from));
     let mut out = Vec::with_capacity(wire.len() + 16);
     for group in occurrences.chunk_by(|one, other| one.place == other.place) {
         let field = &plan.fields[group[0].place as usize];
-        let value = |found: &Occurrence| &wire[found.from as usize..found.to as usize];
+        let value = |found: &Occurrence| found.value(wire);
         match (field.shape, field.kind) {
             (Shape::Singular, Kind::Message(_) | Kind::Group(_)) => {
                 put_merged(field, group.iter().map(value), limits, &mut out)?;
@@ -151,11 +158,13 @@ pub(crate) fn regrouped(
 }
 
 /// All that counts, in the order of the wire: a oneof's members from the last change of member.
-fn occurrences(
+/// What is not known is appended to `unknown`.
+pub(crate) fn occurrences(
     plans: &Plans,
     plan: &MessagePlan,
     wire: &[u8],
     limits: &Limits,
+    mut unknown: Option<&mut Vec<u8>>,
 ) -> Result<Vec<Occurrence>, Broken> {
     u32::try_from(wire.len()).map_err(|_error| Broken)?;
     let mut occurrences: Vec<Occurrence> = Vec::new();
@@ -167,7 +176,13 @@ fn occurrences(
         let field = known(plans, plan, tag, cursor);
         let from = cursor.position();
         cursor.skip(tag, limits.wire_depth)?;
-        let Some(field) = field else { continue };
+        let Some(field) = field else {
+            if let Some(unknown) = &mut unknown {
+                wire::put_varint(tag.into(), unknown);
+                unknown.extend_from_slice(&wire[from..cursor.position()]);
+            }
+            continue;
+        };
         if let Some(oneof) = field.oneof {
             let member = members.entry(oneof).or_insert((field.place, occurrences.len()));
             if member.0 != field.place {
@@ -227,7 +242,7 @@ fn put_packed(
 ) -> Result<(), Broken> {
     let mut run = Vec::new();
     for found in group {
-        let value = &wire[found.from as usize..found.to as usize];
+        let value = found.value(wire);
         run.extend_from_slice(match found.tag & 7 {
             2 => Cursor::new(value).bytes()?,
             _ => value,

@@ -13,19 +13,21 @@ use crate::limits::JsonOptions;
 use crate::plan::{EnumPlan, Plans};
 use crate::wire::{self, Broken, Cursor};
 
-/// A scalar in the form in which it stands on the wire, without its tag.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Scalar {
+/// A number in the form in which it stands on the wire, without its tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bits {
     Varint(u64),
     Fixed64(u64),
     Fixed32(u32),
-    Bytes(Vec<u8>),
 }
 
-impl Scalar {
+impl Bits {
     /// An integer of a kind, where it is in its range; `None` for kinds that are none.
     #[inline]
-    pub(crate) fn integer(kind: Kind, negative: bool, magnitude: u64) -> Option<Scalar> {
+    pub(crate) fn integer(kind: Kind, negative: bool, magnitude: u64) -> Option<Bits> {
+        const I32_MOST: u64 = i32::MAX as u64;
+        const I64_MOST: u64 = i64::MAX as u64;
+        const U32_MOST: u64 = u32::MAX as u64;
         let signed = |most: u64| {
             if negative {
                 (magnitude <= most + 1).then(|| (magnitude as i64).wrapping_neg())
@@ -35,20 +37,17 @@ impl Scalar {
         };
         let unsigned =
             |most: u64| (magnitude <= most && (!negative || magnitude == 0)).then_some(magnitude);
-        const I32_MOST: u64 = i32::MAX as u64;
-        const I64_MOST: u64 = i64::MAX as u64;
-        const U32_MOST: u64 = u32::MAX as u64;
         Some(match kind {
-            Kind::Int32 | Kind::Enum(_) => Scalar::Varint(signed(I32_MOST)? as u64),
-            Kind::Int64 => Scalar::Varint(signed(I64_MOST)? as u64),
-            Kind::Uint32 => Scalar::Varint(unsigned(U32_MOST)?),
-            Kind::Uint64 => Scalar::Varint(unsigned(u64::MAX)?),
-            Kind::Sint32 => Scalar::Varint(u64::from(zigzag(signed(I32_MOST)?) as u32)),
-            Kind::Sint64 => Scalar::Varint(zigzag(signed(I64_MOST)?)),
-            Kind::Fixed32 => Scalar::Fixed32(unsigned(U32_MOST)? as u32),
-            Kind::Fixed64 => Scalar::Fixed64(unsigned(u64::MAX)?),
-            Kind::Sfixed32 => Scalar::Fixed32(signed(I32_MOST)? as u32),
-            Kind::Sfixed64 => Scalar::Fixed64(signed(I64_MOST)? as u64),
+            Kind::Int32 | Kind::Enum(_) => Bits::Varint(signed(I32_MOST)? as u64),
+            Kind::Int64 => Bits::Varint(signed(I64_MOST)? as u64),
+            Kind::Uint32 => Bits::Varint(unsigned(U32_MOST)?),
+            Kind::Uint64 => Bits::Varint(unsigned(u64::MAX)?),
+            Kind::Sint32 => Bits::Varint(u64::from(zigzag(signed(I32_MOST)?) as u32)),
+            Kind::Sint64 => Bits::Varint(zigzag(signed(I64_MOST)?)),
+            Kind::Fixed32 => Bits::Fixed32(unsigned(U32_MOST)? as u32),
+            Kind::Fixed64 => Bits::Fixed64(unsigned(u64::MAX)?),
+            Kind::Sfixed32 => Bits::Fixed32(signed(I32_MOST)? as u32),
+            Kind::Sfixed64 => Bits::Fixed64(signed(I64_MOST)? as u64),
             Kind::Double
             | Kind::Float
             | Kind::Bool
@@ -59,11 +58,50 @@ impl Scalar {
         })
     }
 
-    /// The bits of a number; 0 for bytes.
-    pub(crate) fn bits(&self) -> u64 {
+    #[inline]
+    pub(crate) fn is_zero(self) -> bool {
         match self {
-            Scalar::Varint(value) | Scalar::Fixed64(value) => *value,
-            Scalar::Fixed32(value) => u64::from(*value),
+            Bits::Varint(value) | Bits::Fixed64(value) => value == 0,
+            Bits::Fixed32(value) => value == 0,
+        }
+    }
+
+    /// All of them, widened.
+    pub(crate) fn wide(self) -> u64 {
+        match self {
+            Bits::Varint(value) | Bits::Fixed64(value) => value,
+            Bits::Fixed32(value) => u64::from(value),
+        }
+    }
+
+    /// The lowest 32, as the number of an enum.
+    #[inline]
+    pub(crate) fn low32(self) -> i32 {
+        self.wide() as i32
+    }
+
+    #[inline]
+    pub(crate) fn put(self, out: &mut Vec<u8>) {
+        match self {
+            Bits::Varint(value) => wire::put_varint(value, out),
+            Bits::Fixed64(value) => out.extend_from_slice(&value.to_le_bytes()),
+            Bits::Fixed32(value) => out.extend_from_slice(&value.to_le_bytes()),
+        }
+    }
+}
+
+/// A scalar in the form in which it stands on the wire, without its tag.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Scalar {
+    Number(Bits),
+    Bytes(Vec<u8>),
+}
+
+impl Scalar {
+    /// The bits of a number; 0 for bytes.
+    pub(crate) fn wide(&self) -> u64 {
+        match self {
+            Scalar::Number(bits) => bits.wide(),
             Scalar::Bytes(_) => 0,
         }
     }
@@ -71,18 +109,14 @@ impl Scalar {
     /// Whether an unset field without presence means the same.
     pub(crate) fn is_default(&self) -> bool {
         match self {
-            Scalar::Varint(value) | Scalar::Fixed64(value) => *value == 0,
-            Scalar::Fixed32(value) => *value == 0,
+            Scalar::Number(bits) => bits.is_zero(),
             Scalar::Bytes(bytes) => bytes.is_empty(),
         }
     }
 
-    #[inline]
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
         match self {
-            Scalar::Varint(value) => wire::put_varint(*value, out),
-            Scalar::Fixed64(value) => out.extend_from_slice(&value.to_le_bytes()),
-            Scalar::Fixed32(value) => out.extend_from_slice(&value.to_le_bytes()),
+            Scalar::Number(bits) => bits.put(out),
             Scalar::Bytes(bytes) => {
                 wire::put_varint(bytes.len() as u64, out);
                 out.extend_from_slice(bytes);
@@ -92,9 +126,9 @@ impl Scalar {
 
     pub(crate) fn put_field(&self, number: u32, out: &mut Vec<u8>) {
         let wire_type = match self {
-            Scalar::Varint(_) => 0,
-            Scalar::Fixed64(_) => 1,
-            Scalar::Fixed32(_) => 5,
+            Scalar::Number(Bits::Varint(_)) => 0,
+            Scalar::Number(Bits::Fixed64(_)) => 1,
+            Scalar::Number(Bits::Fixed32(_)) => 5,
             Scalar::Bytes(_) => 2,
         };
         wire::put_tag(number, wire_type, out);
@@ -145,7 +179,9 @@ pub(crate) fn from_json(
     let at = reader.position();
     let found = reader.next()?;
     match (kind, found) {
-        (Kind::Bool, Next::Bool) => Ok(Some(Scalar::Varint(reader.boolean()?.into()))),
+        (Kind::Bool, Next::Bool) => {
+            Ok(Some(Scalar::Number(Bits::Varint(reader.boolean()?.into()))))
+        }
         (Kind::Bool, _) => Err(reader.unexpected("true or false")),
         (Kind::String, Next::String) => {
             Ok(Some(Scalar::Bytes(reader.string()?.into_owned().into_bytes())))
@@ -157,7 +193,7 @@ pub(crate) fn from_json(
         (Kind::Bytes, _) => Err(reader.unexpected("base64 text")),
         (Kind::Enum(id), Next::Null) if plans.enumeration(id).null_value => {
             reader.null()?;
-            Ok(Some(Scalar::Varint(0)))
+            Ok(Some(Scalar::Number(Bits::Varint(0))))
         }
         (Kind::Enum(id), Next::String) => {
             let name = reader.string()?;
@@ -183,7 +219,7 @@ pub(crate) fn from_json(
 }
 
 fn enum_scalar(number: i32) -> Scalar {
-    Scalar::Varint(i64::from(number) as u64)
+    Scalar::Number(Bits::Varint(i64::from(number) as u64))
 }
 
 #[cold]
@@ -198,8 +234,8 @@ pub(crate) fn from_text(plans: &Plans, kind: Kind, text: &str) -> Result<Scalar,
         Kind::String => Ok(Scalar::Bytes(text.as_bytes().to_vec())),
         Kind::Bytes => bytes_of(text).map(Scalar::Bytes),
         Kind::Bool => match text {
-            "true" => Ok(Scalar::Varint(1)),
-            "false" => Ok(Scalar::Varint(0)),
+            "true" => Ok(Scalar::Number(Bits::Varint(1))),
+            "false" => Ok(Scalar::Number(Bits::Varint(0))),
             other => Err(Fault::caller(format!("{} is neither true nor false", echo(other)))),
         },
         Kind::Enum(id) => {
@@ -225,8 +261,10 @@ fn number_text(plans: &Plans, kind: Kind, text: &str) -> Result<Scalar, Fault> {
         _ => None,
     };
     match (kind, word) {
-        (Kind::Double, Some(value)) => return Ok(Scalar::Fixed64(value.to_bits())),
-        (Kind::Float, Some(value)) => return Ok(Scalar::Fixed32((value as f32).to_bits())),
+        (Kind::Double, Some(value)) => return Ok(Scalar::Number(Bits::Fixed64(value.to_bits()))),
+        (Kind::Float, Some(value)) => {
+            return Ok(Scalar::Number(Bits::Fixed32((value as f32).to_bits())));
+        }
         _ => {}
     }
     if json::number_length(text.as_bytes()) != Some(text.len()) {
@@ -242,14 +280,14 @@ fn number_of(plans: &Plans, kind: Kind, text: &str) -> Result<Scalar, Fault> {
         return if kind == Kind::Double {
             let value: f64 = text.parse().map_err(|_error| out_of_range())?;
             if value.is_finite() {
-                Ok(Scalar::Fixed64(value.to_bits()))
+                Ok(Scalar::Number(Bits::Fixed64(value.to_bits())))
             } else {
                 Err(out_of_range())
             }
         } else {
             let value: f32 = text.parse().map_err(|_error| out_of_range())?;
             if value.is_finite() {
-                Ok(Scalar::Fixed32(value.to_bits()))
+                Ok(Scalar::Number(Bits::Fixed32(value.to_bits())))
             } else {
                 Err(out_of_range())
             }
@@ -259,14 +297,14 @@ fn number_of(plans: &Plans, kind: Kind, text: &str) -> Result<Scalar, Fault> {
         integer_of(text).ok_or_else(|| Fault::caller(format!("{} is no integer", echo(text))))?;
     // Nothing that far out is in the range of any kind.
     let magnitude = u64::try_from(whole.unsigned_abs()).map_err(|_error| out_of_range())?;
-    let value = Scalar::integer(kind, whole < 0, magnitude).ok_or_else(out_of_range)?;
+    let bits = Bits::integer(kind, whole < 0, magnitude).ok_or_else(out_of_range)?;
     if let Kind::Enum(id) = kind {
         let plan = plans.enumeration(id);
-        if !plan.has(value.bits() as i32) {
+        if !plan.has(bits.low32()) {
             return Err(unknown_name(plan, text));
         }
     }
-    Ok(value)
+    Ok(Scalar::Number(bits))
 }
 
 /// The integer that a JSON number means, exactly; `None` when it is none, or far out of range.

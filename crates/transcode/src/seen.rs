@@ -60,7 +60,7 @@ fn place(slot: u32) -> (usize, u64) {
 }
 
 /// A key of a map: texts by their characters, numbers by their value.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum MapKey<'a> {
     Text(Cow<'a, [u8]>),
     Number(u64),

@@ -8,7 +8,7 @@ use tandem_contract::Kind;
 use super::Writer;
 use crate::fault::Stop;
 use crate::plan::FieldPlan;
-use crate::scalar::{self, Scalar};
+use crate::scalar::{self, Bits};
 use crate::wire;
 
 impl<'p> Writer<'p, '_> {
@@ -89,32 +89,51 @@ impl<'p> Writer<'p, '_> {
         out: &mut Vec<u8>,
     ) -> Result<bool, Stop> {
         let at = self.reader.position();
-        if !matches!(field.kind, Kind::Double | Kind::Float | Kind::Bytes) {
-            let quoted = self.reader.take(b'"');
-            if let Some((negative, magnitude)) = self.reader.plain_integer()
-                && (!quoted || self.reader.take(b'"'))
-                && let Some(value) = Scalar::integer(field.kind, negative, magnitude)
-                && (!matches!(field.kind, Kind::Enum(_)) || !quoted && self.is_value(field, &value))
-            {
-                self.reader.count()?;
-                form.put(field, &value, out);
-                return Ok(true);
+        let taken = match field.kind {
+            Kind::Double => {
+                let value = self.reader.plain_double().map(f64::to_bits);
+                value.map(Bits::Fixed64)
             }
-            self.reader.back_to(at);
+            Kind::Float | Kind::Bytes => None,
+            Kind::Enum(id) => self
+                .reader
+                .plain_integer()
+                .and_then(|(negative, magnitude)| Bits::integer(field.kind, negative, magnitude))
+                .filter(|bits| self.plans.enumeration(id).has(bits.low32())),
+            kind => {
+                let quoted = self.reader.take(b'"');
+                self.reader
+                    .plain_integer()
+                    .filter(|_| !quoted || self.reader.take(b'"'))
+                    .and_then(|(negative, magnitude)| Bits::integer(kind, negative, magnitude))
+            }
+        };
+        if let Some(bits) = taken {
+            self.reader.count()?;
+            if form.keeps_default(field) || !bits.is_zero() {
+                form.put_tag(field, out);
+                bits.put(out);
+            }
+            return Ok(true);
         }
-        let value = scalar::from_json(self.plans, field.kind, &mut self.reader, self.options)?;
-        match value {
-            Some(value) => form.put(field, &value, out),
-            None => return Ok(false),
-        }
-        Ok(true)
+        self.reader.back_to(at);
+        self.other_number(field, form, out)
     }
 
-    fn is_value(&self, field: &FieldPlan, value: &Scalar) -> bool {
-        match field.kind {
-            Kind::Enum(id) => self.plans.enumeration(id).has(value.bits() as i32),
-            _ => true,
+    #[inline(never)]
+    fn other_number(
+        &mut self,
+        field: &'p FieldPlan,
+        form: Form,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, Stop> {
+        let value = scalar::from_json(self.plans, field.kind, &mut self.reader, self.options)?;
+        let Some(value) = value else { return Ok(false) };
+        if form.keeps_default(field) || !value.is_default() {
+            form.put_tag(field, out);
+            value.put(out);
         }
+        Ok(true)
     }
 }
 
@@ -139,14 +158,6 @@ impl Form {
     fn put_tag(self, field: &FieldPlan, out: &mut Vec<u8>) {
         if self != Form::Packed {
             field.put_tag(out);
-        }
-    }
-
-    #[inline]
-    fn put(self, field: &FieldPlan, value: &Scalar, out: &mut Vec<u8>) {
-        if self.keeps_default(field) || !value.is_default() {
-            self.put_tag(field, out);
-            value.put(out);
         }
     }
 }

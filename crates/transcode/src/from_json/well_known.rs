@@ -8,7 +8,6 @@ use super::{Form, Strangers, Writer, at_element, at_key};
 use crate::fault::{Fault, Stop, echo};
 use crate::json::{Next, duplicate};
 use crate::plan::MessagePlan;
-use crate::scalar::Scalar;
 use crate::seen::{Keys, MapKey};
 use crate::{mask, times, wire};
 
@@ -226,7 +225,8 @@ impl<'p, 'a> Writer<'p, 'a> {
                     text.parse().ok().filter(|number: &f64| number.is_finite()).ok_or_else(
                         || Fault::caller(format!("{} is out of range", echo(text))).at(at),
                     )?;
-                Scalar::Fixed64(number.to_bits()).put_field(2, out);
+                out.push(2 << 3 | 1);
+                out.extend_from_slice(&number.to_bits().to_le_bytes());
             }
             Next::String => {
                 self.reader.count()?;
@@ -292,7 +292,8 @@ fn broken(plan: &MessagePlan) -> Fault {
 pub(crate) fn put_seconds_nanos(seconds: i64, nanos: i32, out: &mut Vec<u8>) {
     for (number, value) in [(1, seconds), (2, i64::from(nanos))] {
         if value != 0 {
-            Scalar::Varint(value as u64).put_field(number, out);
+            wire::put_tag(number, 0, out);
+            wire::put_varint(value as u64, out);
         }
     }
 }

@@ -110,16 +110,18 @@ impl<'p> Printer<'p> {
             wire
         };
         let before = out.len();
+        // Of values that are no longer the last one, one outside its closed enum may be left.
         let find = |field: &FieldPlan| -> Result<Option<Cursor<'_>>, Broken> {
+            let mut found = None;
             let mut cursor = Cursor::new(wire);
             while !cursor.at_end() {
                 let tag = cursor.tag()?;
                 if tag == field.tag {
-                    return Ok(Some(cursor));
+                    found = Some(cursor);
                 }
                 cursor.skip(tag, self.limits.wire_depth)?;
             }
-            Ok(None)
+            Ok(found)
         };
         let (key_at, value_at) = (find(key)?, find(value)?);
         let map_key = match key_at {
