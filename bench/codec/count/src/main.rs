@@ -15,6 +15,7 @@ mod counter;
 mod hostile;
 mod regression;
 
+use std::hint::black_box;
 use std::process::ExitCode;
 
 use tandem_bench_payload::call::Codec;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         ["--hostile", "--short"] => hostile::run(true),
         ["scenario", name] => call_scenario(name),
         ["attack", name, size] => call_attack(name, size),
+        ["repeat", name, times] => repeat(name, times),
         _ => Err("usage: ./x bench codec --instructions [--accept] | --hostile [--short]".into()),
     };
     match outcome {
@@ -54,6 +56,18 @@ fn call_scenario(name: &str) -> Outcome<()> {
     let counted = codec.counted_call(scenario.direction, scenario.input());
     (warm == counted).then_some(()).ok_or("two answers to one input")?;
     counted.map(drop).map_err(|fault| fault.to_string())
+}
+
+/// One conversion very often, for a profiler to look at: `perf record tandem-bench-count repeat
+/// medium-in 100000`.
+fn repeat(name: &str, times: &str) -> Outcome<()> {
+    let scenario = scenario::named(name).ok_or("no such scenario")?;
+    let codec = Codec::new(ORDER, JsonOptions::default(), Limits::default());
+    for _ in 0..times.parse::<u32>().map_err(|_| "the times are no number")? {
+        let input = black_box(scenario.input());
+        black_box(codec.convert(scenario.direction, input)).map_err(|fault| fault.to_string())?;
+    }
+    Ok(())
 }
 
 /// One conversion, on a stack as small as a data thread's; says how it ended.
