@@ -31,6 +31,7 @@ use crate::seen::{Keys, MapKey, Seen};
 use crate::wire;
 
 use self::scalars::Form;
+use self::well_known::Types;
 pub(crate) use self::well_known::put_seconds_nanos;
 
 /// Reads one JSON value as `message` and gives its protobuf bytes.
@@ -112,6 +113,7 @@ struct Writer<'p, 'a> {
     widths: [u8; WIDTH_SLOTS as usize],
     /// `Any` inside `Any`.
     any_depth: u32,
+    types: Types,
 }
 
 impl<'p, 'a> Writer<'p, 'a> {
@@ -129,6 +131,7 @@ impl<'p, 'a> Writer<'p, 'a> {
             scratch: Vec::new(),
             widths: [1; WIDTH_SLOTS as usize],
             any_depth: 0,
+            types: Types::default(),
         })
     }
 

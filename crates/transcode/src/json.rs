@@ -1,4 +1,4 @@
-//! A strict reader of JSON text that pulls value by value (RFC 8259), and the writer of strings.
+//! A strict reader of JSON text that pulls value by value (RFC 8259).
 //!
 //! It keeps the counters of depth and nodes; whoever reads by it recurses no deeper than it lets
 //! them. Numbers stay text, so that nothing is lost on the way to an integer. The whole text is
@@ -6,10 +6,18 @@
 //!
 //! Not here: what a value means to a field (`from_json`).
 
+mod digits;
+mod text;
+
 use std::borrow::Cow;
 
 use crate::fault::{Fault, Stop, echo};
 use crate::limits::Limits;
+
+pub(crate) use self::digits::number_length;
+use self::digits::{POWERS, leading_digits};
+use self::text::plain_end;
+pub(crate) use self::text::{put_front, put_string, put_text};
 
 /// The kind of the next value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -230,6 +238,14 @@ impl<'a> Reader<'a> {
         self.quoted()
     }
 
+    /// The name of a type, behind `@type`.
+    pub(crate) fn type_name(&mut self) -> Result<Cow<'a, str>, Stop> {
+        if self.peek() != b'"' {
+            return Err(self.unexpected("the name of a type").into());
+        }
+        self.string()
+    }
+
     fn quoted(&mut self) -> Result<Cow<'a, str>, Stop> {
         let mut scratch = Vec::new();
         Ok(match self.quoted_into(&mut scratch)? {
@@ -257,6 +273,26 @@ impl<'a> Reader<'a> {
         }
         self.escaped_into(start, end, scratch)?;
         Ok(None)
+    }
+
+    /// Takes a string that holds no escape; its length. `None` takes nothing: it holds one, or is
+    /// none at all.
+    #[inline]
+    pub(crate) fn plain_text(&mut self) -> Option<usize> {
+        let bytes = self.text.as_bytes();
+        let start = self.at + 1;
+        let end = plain_end(bytes, start);
+        if bytes.get(end) != Some(&b'"') {
+            return None;
+        }
+        self.at = end + 1;
+        Some(end - start)
+    }
+
+    /// The text from an earlier position on.
+    #[inline]
+    pub(crate) fn from(&self, position: usize) -> &'a [u8] {
+        self.text.as_bytes().get(position..).unwrap_or_default()
     }
 
     #[cold]
@@ -491,100 +527,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The digits at the front, as a number that is right up to 19 of them, and how many there are.
-#[inline]
-fn leading_digits(bytes: &[u8]) -> (u64, usize) {
-    let mut value = 0_u64;
-    let mut digits = 0;
-    for byte in bytes {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            break;
-        }
-        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
-        digits += 1;
-    }
-    (value, digits)
-}
-
-/// Powers of ten that a number of fifteen digits may be divided by.
-const POWERS: [u64; 16] = {
-    let mut powers = [1; 16];
-    let mut at = 1;
-    while at < 16 {
-        powers[at] = powers[at - 1] * 10;
-        at += 1;
-    }
-    powers
-};
-
 #[cold]
 fn not_utf8(json: &[u8]) -> Stop {
     let valid = std::str::from_utf8(json).map_or_else(|error| error.valid_up_to(), str::len);
     Box::new(Fault::caller("the text is not UTF-8").at(valid))
-}
-
-/// Where the run of plain bytes that begins at `from` ends: at a quote, a backslash, a control
-/// character or the end. Eight bytes a step, by the zero-byte test of Mycroft (1987): a byte is
-/// found when subtracting from it borrows; only the lowest find is exact, and only it is used.
-#[inline]
-pub(crate) fn plain_end(bytes: &[u8], from: usize) -> usize {
-    let mut at = from;
-    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let found = special(u64::from_le_bytes(*chunk));
-        if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    while let Some(byte) = bytes.get(at)
-        && !matches!(byte, b'"' | b'\\' | 0..0x20)
-    {
-        at += 1;
-    }
-    at
-}
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
-
-/// The high bit of the lowest byte that is a quote, a backslash or a control character.
-#[inline]
-fn special(word: u64) -> u64 {
-    let quote = word ^ (ONES * b'"' as u64);
-    let slash = word ^ (ONES * b'\\' as u64);
-    let below = word.wrapping_sub(ONES * 0x20) & !word;
-    ((quote.wrapping_sub(ONES) & !quote) | (slash.wrapping_sub(ONES) & !slash) | below) & HIGHS
-}
-
-/// Length of the number at the start of `bytes`, in the grammar of RFC 8259, section 6.
-#[inline]
-pub(crate) fn number_length(bytes: &[u8]) -> Option<usize> {
-    let digits = |from: usize| {
-        bytes[from.min(bytes.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count()
-    };
-    let mut at = usize::from(bytes.first() == Some(&b'-'));
-    at += match bytes.get(at)? {
-        b'0' => 1,
-        b'1'..=b'9' => digits(at),
-        _ => return None,
-    };
-    if bytes.get(at) == Some(&b'.') {
-        let fraction = digits(at + 1);
-        if fraction == 0 {
-            return None;
-        }
-        at += 1 + fraction;
-    }
-    if matches!(bytes.get(at), Some(b'e' | b'E')) {
-        let sign = usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
-        let exponent = digits(at + 1 + sign);
-        if exponent == 0 {
-            return None;
-        }
-        at += 1 + sign + exponent;
-    }
-    Some(at)
 }
 
 /// Refuses a key that came before in the same object.
@@ -593,100 +539,9 @@ pub(crate) fn duplicate(reader: &Reader<'_>, key: &str) -> Fault {
     reader.fault(format!("the key {} stands twice", echo(key)))
 }
 
-/// Appends `text` as a JSON string.
-pub(crate) fn put_string(text: &str, out: &mut Vec<u8>) {
-    put_escaped(text.as_bytes(), 0, out);
-}
-
-/// Appends bytes that are UTF-8 as a JSON string. The first `plain` bytes are known to need no
-/// escape.
-#[inline]
-pub(crate) fn put_escaped(bytes: &[u8], plain: usize, out: &mut Vec<u8>) {
-    out.reserve(bytes.len() + 2);
-    out.push(b'"');
-    let mut from = 0;
-    let mut at = plain_end(bytes, plain);
-    while at < bytes.len() {
-        out.extend_from_slice(&bytes[from..at]);
-        put_escape(bytes[at], out);
-        from = at + 1;
-        at = plain_end(bytes, from);
-    }
-    out.extend_from_slice(&bytes[from..]);
-    out.push(b'"');
-}
-
-#[cold]
-fn put_escape(byte: u8, out: &mut Vec<u8>) {
-    let letter = match byte {
-        b'"' | b'\\' => byte,
-        b'\n' => b'n',
-        b'\r' => b'r',
-        b'\t' => b't',
-        0x08 => b'b',
-        0x0c => b'f',
-        byte => {
-            const HEX: &[u8; 16] = b"0123456789abcdef";
-            out.extend_from_slice(b"\\u00");
-            out.extend_from_slice(&[HEX[(byte >> 4) as usize], HEX[(byte & 15) as usize]]);
-            return;
-        }
-    };
-    out.extend_from_slice(&[b'\\', letter]);
-}
-
-/// Appends the bytes of a string on the wire as a JSON string; `false` when they are no UTF-8.
-#[inline]
-pub(crate) fn put_text(bytes: &[u8], out: &mut Vec<u8>) -> bool {
-    // A short run of plain ASCII, which most strings are, is checked and found in one look.
-    let mut at = 0;
-    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let word = u64::from_le_bytes(*chunk);
-        if special(word) | (word & HIGHS) != 0 {
-            break;
-        }
-        at += 8;
-    }
-    let rest = &bytes[at..];
-    if rest.len() >= 8 || !rest.is_ascii() {
-        let valid = if rest.len() < 32 {
-            std::str::from_utf8(rest).is_ok()
-        } else {
-            simdutf8::basic::from_utf8(rest).is_ok()
-        };
-        if !valid {
-            return false;
-        }
-    }
-    put_escaped(bytes, at, out);
-    true
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_plain_run_ends_where_a_byte_by_byte_reader_says() {
-        let slow = |bytes: &[u8], from: usize| {
-            from + bytes[from..]
-                .iter()
-                .take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20))
-                .count()
-        };
-        // Every byte at every place of a word, among bytes that borrow from their neighbours.
-        for byte in 0..=255_u8 {
-            for place in 0..20 {
-                for filler in [b'a', 0x21, 0x23, 0x5b, 0x5d, 0x20, 0x7f, 0x80, 0xff] {
-                    let mut bytes = [filler; 20];
-                    bytes[place] = byte;
-                    for from in 0..3 {
-                        assert_eq!(plain_end(&bytes, from), slow(&bytes, from), "{bytes:?}");
-                    }
-                }
-            }
-        }
-    }
 
     #[test]
     fn a_number_read_the_short_way_is_the_number_of_the_standard_library() {
@@ -709,22 +564,6 @@ mod tests {
             let mut reader = Reader::new(text.as_bytes(), &Limits::default()).unwrap();
             assert_eq!(reader.plain_double(), None, "{text}");
             assert_eq!(reader.position(), 0);
-        }
-    }
-
-    #[test]
-    fn text_of_the_wire_is_checked_and_escaped_at_every_length() {
-        for length in 0..80 {
-            for bad in 0..=length {
-                let mut text = "é".repeat(length);
-                text.insert(bad * 2, '"');
-                let mut out = Vec::new();
-                assert!(put_text(text.as_bytes(), &mut out));
-                assert_eq!(out, serde_json::to_vec(&text).unwrap());
-                let mut bytes = vec![b'a'; length];
-                bytes.insert(bad, 0xff);
-                assert!(!put_text(&bytes, &mut Vec::new()), "{bytes:?}");
-            }
         }
     }
 }

@@ -247,6 +247,8 @@ fn key_text(name: &str) -> Vec<u8> {
 #[derive(Debug)]
 pub(crate) struct KeyText {
     pub(crate) text: Box<[u8]>,
+    /// The text, and zeros, where it has at most 32 bytes.
+    padded: [u8; 32],
     head: u64,
     head_mask: u64,
     tail: u64,
@@ -260,12 +262,32 @@ impl KeyText {
             u64::from_le_bytes(word)
         };
         let head = &text[..text.len().min(8)];
+        let mut padded = [0; 32];
+        if text.len() <= 32 {
+            padded[..text.len()].copy_from_slice(text);
+        }
         KeyText {
             head: word(head),
             head_mask: word(&vec![0xff; head.len()]),
             tail: word(&text[text.len() - head.len()..]),
             text: text.into(),
+            padded,
         }
+    }
+
+    /// Appends the key: for most a copy of fixed size, which is no call.
+    #[inline]
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        let length = self.text.len();
+        let end = out.len() + length;
+        if length <= 16 {
+            out.extend_from_slice(&self.padded[..16]);
+        } else if length <= 32 {
+            out.extend_from_slice(&self.padded);
+        } else {
+            out.extend_from_slice(&self.text);
+        }
+        out.truncate(end);
     }
 
     /// Whether `bytes` begin with the key.

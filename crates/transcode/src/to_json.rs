@@ -323,8 +323,11 @@ impl<'p> Printer<'p> {
 
     #[inline]
     fn put_key(&self, field: &FieldPlan, out: &mut Vec<u8>) {
-        let key = if self.options.proto_names { &field.name_key } else { &field.json_key.text };
-        out.extend_from_slice(key);
+        if self.options.proto_names {
+            out.extend_from_slice(&field.name_key);
+        } else {
+            field.json_key.put(out);
+        }
     }
 
     /// The members that are not there and are wanted all the same (J-17).

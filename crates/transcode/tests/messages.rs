@@ -293,6 +293,37 @@ fn protocols_j_17_options_change_how_json_is_written() {
 }
 
 #[test]
+fn protocols_j_9_a_type_may_come_late_at_every_level() {
+    let both = Both::new();
+    let any = "x/google.protobuf.Any";
+    let early = r#"{"@type":"x/t.All","i32":1,"any":{"@type":"x/t.All","b":true}}"#;
+    let late = r#"{"any":{"b":true,"@type":"x/t.All"},"i32":1,"@type":"x/t.All"}"#;
+    let wrapped = |inner: &str, late: bool| {
+        if late {
+            format!(r#"{{"value":{inner},"@type":"{any}"}}"#)
+        } else {
+            format!(r#"{{"@type":"{any}","value":{inner}}}"#)
+        }
+    };
+    let mut expected = early.to_owned();
+    let mut given = late.to_owned();
+    for level in 0..20 {
+        expected = wrapped(&expected, false);
+        given = wrapped(&given, level % 3 != 0);
+    }
+    // Two of them side by side: what was looked through for one does not serve the other.
+    let value_of = |text: &str| value(&both.json(&both.wire(text).unwrap()).unwrap());
+    let pair = |text: &str| format!(r#"{{"any":{text},"sub":{{"any":{text}}}}}"#);
+    assert_eq!(value_of(&pair(&given)), value_of(&pair(&expected)));
+    for text in [
+        r#"{"any":{"i32":1,"sub":{"any":{"b":true}}}}"#,
+        r#"{"any":{"sub":{"@type":"x/t.All"},"i32":1}}"#,
+    ] {
+        assert!(both.wire(text).unwrap_err().contains("without `@type`"), "{text}");
+    }
+}
+
+#[test]
 fn security_r_6_broken_bytes_are_the_upstreams_fault() {
     let both = Both::new();
     let all = both.plans.contract().message_named("t.All").unwrap();

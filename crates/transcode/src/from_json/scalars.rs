@@ -7,6 +7,7 @@ use tandem_contract::Kind;
 
 use super::Writer;
 use crate::fault::Stop;
+use crate::json;
 use crate::plan::FieldPlan;
 use crate::scalar::{self, Bits};
 use crate::wire;
@@ -69,12 +70,33 @@ impl<'p> Writer<'p, '_> {
             return Err(self.reader.unexpected("a string").into());
         }
         self.reader.count()?;
+        let start = self.reader.position() + 1;
+        match self.reader.plain_text() {
+            Some(length) => {
+                if length > 0 || form.keeps_default(field) {
+                    form.put_tag(field, out);
+                    wire::put_varint(length as u64, out);
+                    json::put_front(self.reader.from(start), length, out);
+                }
+                Ok(())
+            }
+            None => self.escaped_text(field, form, out),
+        }
+    }
+
+    #[inline(never)]
+    fn escaped_text(
+        &mut self,
+        field: &FieldPlan,
+        form: Form,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Stop> {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let text = self.reader.quoted_into(&mut scratch)?.map_or(&*scratch, str::as_bytes);
-        if !text.is_empty() || form.keeps_default(field) {
+        self.reader.quoted_into(&mut scratch)?;
+        if !scratch.is_empty() || form.keeps_default(field) {
             form.put_tag(field, out);
-            wire::put_varint(text.len() as u64, out);
-            out.extend_from_slice(text);
+            wire::put_varint(scratch.len() as u64, out);
+            out.extend_from_slice(&scratch);
         }
         self.scratch = scratch;
         Ok(())

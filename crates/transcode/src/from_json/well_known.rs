@@ -6,7 +6,7 @@ use tandem_contract::WellKnown;
 
 use super::{Form, Strangers, Writer, at_element, at_key};
 use crate::fault::{Fault, Stop, echo};
-use crate::json::{Next, duplicate};
+use crate::json::{Next, Reader, duplicate};
 use crate::plan::MessagePlan;
 use crate::seen::{Keys, MapKey};
 use crate::{mask, times, wire};
@@ -106,29 +106,28 @@ impl<'p, 'a> Writer<'p, 'a> {
     }
 
     /// The `@type` of the object that stands next, which is not taken; `None` for `{}`.
-    fn type_url(&self) -> Result<Option<Cow<'a, str>>, Stop> {
+    fn type_url(&mut self) -> Result<Option<Cow<'a, str>>, Stop> {
+        let start = self.reader.position();
         // A copy of the reader looks ahead; its counters are not ours, the text is read twice.
         let mut ahead = self.reader.clone();
         ahead.enter()?;
         if ahead.take(b'}') {
             return Ok(None);
         }
-        loop {
-            let mut scratch = Vec::new();
-            let key = ahead.quoted_into(&mut scratch)?;
-            let found = key.map_or(&*scratch, str::as_bytes) == b"@type";
+        let mut scratch = Vec::new();
+        let first = ahead.quoted_into(&mut scratch)?;
+        if first.map_or(&*scratch, str::as_bytes) == b"@type" {
             ahead.colon()?;
-            if found {
-                if ahead.peek() != b'"' {
-                    return Err(ahead.unexpected("the name of a type").into());
-                }
-                return ahead.string().map(Some);
-            }
-            ahead.skip()?;
-            if !ahead.more(b'}')? {
-                return Err(self.reader.stop("an Any without `@type`"));
-            }
+            return ahead.type_name().map(Some);
         }
+        if start >= self.types.to {
+            self.types = Types::within(self.reader.clone())?;
+        }
+        let Some(at) = self.types.of(start) else {
+            return Err(self.reader.stop("an Any without `@type`"));
+        };
+        ahead.back_to(at);
+        ahead.type_name().map(Some)
     }
 
     /// The object of an `Any` whose message has a JSON form of its own, under `value`.
@@ -280,6 +279,63 @@ impl<'p, 'a> Writer<'p, 'a> {
             }
         }
         self.reader.leave();
+        Ok(())
+    }
+}
+
+/// Where the `@type` stands in the objects of a text that was looked through: an `Any` whose type
+/// comes late, and all below it. Each part of a text is looked through once.
+#[derive(Default)]
+pub(super) struct Types {
+    /// Where an object begins and where the value of its `@type` does, by the first.
+    found: Vec<(usize, usize)>,
+    /// The end of what was looked through.
+    to: usize,
+}
+
+impl Types {
+    /// Looks through the value that stands next.
+    fn within(mut reader: Reader<'_>) -> Result<Types, Stop> {
+        let mut types = Types::default();
+        types.look(&mut reader)?;
+        types.to = reader.position();
+        types.found.sort_unstable();
+        Ok(types)
+    }
+
+    fn of(&self, start: usize) -> Option<usize> {
+        let place = self.found.binary_search_by_key(&start, |(start, _)| *start).ok()?;
+        Some(self.found[place].1)
+    }
+
+    /// Takes a value. No level is deeper than the reader allows, so the recursion is bounded.
+    fn look(&mut self, reader: &mut Reader<'_>) -> Result<(), Stop> {
+        let end = match reader.next()? {
+            Next::Object => b'}',
+            Next::Array => b']',
+            Next::Null | Next::Bool | Next::Number | Next::String => return reader.skip(),
+        };
+        let start = reader.position();
+        let mut known = false;
+        let mut scratch = Vec::new();
+        reader.enter()?;
+        if !reader.take(end) {
+            loop {
+                if end == b'}' {
+                    let key = reader.quoted_into(&mut scratch)?;
+                    let is_type = key.map_or(&*scratch, str::as_bytes) == b"@type";
+                    reader.colon()?;
+                    if is_type && !std::mem::replace(&mut known, true) {
+                        self.found.push((start, reader.position()));
+                    }
+                }
+                self.look(reader)?;
+                if !reader.more(end)? {
+                    break;
+                }
+            }
+        }
+        reader.leave();
         Ok(())
     }
 }

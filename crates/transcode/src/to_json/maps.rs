@@ -172,9 +172,9 @@ impl<'p> Printer<'p> {
         out: &mut Vec<u8>,
     ) -> Result<MapKey<'w>, Halt> {
         if key.kind == Kind::String {
-            let bytes = cursor.bytes()?;
-            put_text(key, bytes, out)?;
-            return Ok(MapKey::Text(Cow::Borrowed(bytes)));
+            let (bytes, length) = cursor.bytes_and_more()?;
+            put_text(key, bytes, length, out)?;
+            return Ok(MapKey::Text(Cow::Borrowed(&bytes[..length])));
         }
         let mut digits = itoa::Buffer::new();
         out.push(b'"');

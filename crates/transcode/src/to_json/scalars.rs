@@ -39,9 +39,9 @@ impl<'p> Printer<'p> {
     ) -> Result<Written, Halt> {
         let is_default = match field.kind {
             Kind::String => {
-                let bytes = cursor.bytes()?;
-                put_text(field, bytes, out)?;
-                bytes.is_empty()
+                let (bytes, length) = cursor.bytes_and_more()?;
+                put_text(field, bytes, length, out)?;
+                length == 0
             }
             Kind::Int32 | Kind::Uint32 | Kind::Sint32 | Kind::Fixed32 | Kind::Sfixed32 => {
                 let value = integer(field.kind, cursor)?;
@@ -123,12 +123,18 @@ impl<'p> Printer<'p> {
 /// Integers that a double holds exactly.
 const EXACT_MOST: u64 = (1 << 53) - 1;
 
+/// Appends the first `length` of `bytes` as a string.
 #[inline]
-pub(super) fn put_text(field: &FieldPlan, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Halt> {
-    if json::put_text(bytes, out) {
+pub(super) fn put_text(
+    field: &FieldPlan,
+    bytes: &[u8],
+    length: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), Halt> {
+    if json::put_text(bytes, length, out) {
         return Ok(());
     }
-    not_text(field, bytes, out)
+    not_text(field, &bytes[..length], out)
 }
 
 #[cold]
