@@ -4,6 +4,7 @@
 
 #![allow(clippy::print_stdout, reason = "a task talks to the person who started it")]
 
+mod bench;
 mod conformance;
 mod crate_line;
 mod demo;
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
         Some((&"supply", [])) => supply::run(),
         Some((&"crate-line", [])) => crate_line::run(),
         Some((&"conformance", rest)) => conformance::run(rest),
-        Some((&"bench", rest)) => bench(rest),
+        Some((&"bench", rest)) => bench::run(rest),
         Some((&"fuzz", rest)) => fuzz::run(rest),
         _ => Err(
             "usage: ./x demo [--once] [--rust-only] | test | build | cases | conformance | supply | \
@@ -45,29 +46,4 @@ fn main() -> ExitCode {
     }
 }
 
-/// Builds what is measured, makes sure of the load generator and hands over to `bench/`.
-fn bench(rest: &[&str]) -> Result<(), String> {
-    use std::process::Command;
-    if process::quiet(Command::new("h2load").arg("--version")).is_err() {
-        println!("  install    apt-get install nghttp2-client");
-        process::quiet(Command::new("apt-get").args([
-            "install",
-            "-y",
-            "-qq",
-            "--no-install-recommends",
-            "nghttp2-client",
-        ]))?;
-    }
-    process::cargo(&[
-        "build",
-        "--release",
-        "--locked",
-        "--quiet",
-        "-p",
-        "tandem",
-        "-p",
-        "tandem-bench",
-    ])?;
-    demo::build_cases(false, true)?;
-    process::shown(Command::new(process::root().join("target/release/tandem-bench")).args(rest))
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::process::{cargo, quiet, root, shown};
-use crate::{crate_line, demo, npm, supply};
+use crate::{bench, crate_line, demo, npm, supply};
 
 pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
     let long = match arguments {
@@ -18,7 +18,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
     let mut stages = Stages::default();
     stages.run("format", || {
         cargo(&["fmt", "--all", "--check"])?;
-        cargo(&["fmt", "--all", "--check", "--manifest-path", "cases/Cargo.toml"])?;
+        for workspace in ["cases/Cargo.toml", "bench/codec/Cargo.toml"] {
+            cargo(&["fmt", "--all", "--check", "--manifest-path", workspace])?;
+        }
         if !demo::go_is_here() {
             return Ok(());
         }
@@ -71,6 +73,21 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
                 .env("TANDEM_BUF", buf()?),
         )
     });
+    stages.run("codec bounds", || {
+        let packages = ["-p", "tandem-bench-payload", "-p", "tandem-bench-count"];
+        let manifest = ["--manifest-path", "bench/codec/Cargo.toml", "--locked", "--release"];
+        cargo(&[&["test", "--quiet"][..], &packages, &manifest].concat())?;
+        bench::codec(&["--hostile", "--short"])
+    });
+    if long {
+        stages.run("codec bench", || {
+            let manifest = ["--manifest-path", "bench/codec/Cargo.toml", "--workspace", "--locked"];
+            cargo(&[&["test", "--quiet"][..], &manifest].concat())?;
+            cargo(
+                &[&["clippy", "--all-targets"][..], &manifest, &["--", "-D", "warnings"]].concat(),
+            )
+        });
+    }
     stages.run("demo", || demo::run(&["--once", "--dev"]));
     stages.run("demo, Rust alone", || demo::run(&["--once", "--dev", "--rust-only"]));
     stages.end()
