@@ -8,6 +8,7 @@ mod crate_line;
 mod demo;
 mod fuzz;
 mod http;
+mod npm;
 mod process;
 mod supply;
 mod test;
