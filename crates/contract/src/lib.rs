@@ -9,6 +9,7 @@
 //!
 //! Not here: messages (`tandem-transcode`), calls (`tandem-protocol`).
 
+pub mod compat;
 pub mod directory;
 mod digest;
 pub mod fields;

@@ -1,5 +1,6 @@
 //! Any bytes end in a contract that keeps its promises, or in faults.
 
+use tandem_contract::compat::changes;
 use tandem_contract::{Cardinality, Contract, Kind};
 
 /// Fails when a contract refers to something that it does not have.
@@ -11,6 +12,7 @@ pub(crate) fn check(data: &[u8]) {
     for fault in contract.faults() {
         assert!(!fault.what.is_empty() && !fault.fix.is_empty(), "{fault}");
     }
+    assert_eq!(changes(&contract, &contract), []);
     for service in contract.services() {
         assert!(contract.service_digest(&service.full_name).is_some());
     }
