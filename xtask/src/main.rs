@@ -45,5 +45,3 @@ fn main() -> ExitCode {
         }
     }
 }
-
-}
