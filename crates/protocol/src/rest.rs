@@ -155,6 +155,19 @@ pub fn body_is_json(headers: &HeaderMap, has_body: bool) -> Result<(), Refusal> 
     Err(Refusal::new(Reason::MediaType, "the body must be application/json"))
 }
 
+/// The media type of a body, parameters included: what a `google.api.HttpBody` is given (I-8).
+///
+/// # Errors
+/// 415 for more than one, or one that is no text.
+pub fn content_type(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    let mut given = headers.get_all(header::CONTENT_TYPE).iter();
+    let Some(first) = given.next() else { return Ok(None) };
+    match (first.to_str(), given.next()) {
+        (Ok(media), None) => Ok(Some(media)),
+        _ => Err(Refusal::new(Reason::MediaType, "the media type of the body cannot be read")),
+    }
+}
+
 fn is_json(media: &str) -> bool {
     let (media, parameters) = media.split_once(';').unwrap_or((media, ""));
     if !media.trim().eq_ignore_ascii_case("application/json") {

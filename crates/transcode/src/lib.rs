@@ -22,7 +22,10 @@ mod times;
 mod to_json;
 mod wire;
 
-pub use self::bind::{RestRequest, request_from_rest, response_to_rest};
+pub use self::bind::{
+    BindOptions, PatchMask, RestAnswer, RestRequest, RulePlan, UnaskedBody, Unknown,
+    request_from_rest, response_to_rest,
+};
 pub use self::fault::{Fault, FaultKind};
 pub use self::from_json::wire_from_json;
 pub use self::limits::{JsonOptions, Limits};

@@ -10,7 +10,8 @@ use common::compiled;
 use serde_json::{Value, json};
 use tandem_contract::Contract;
 use tandem_transcode::{
-    JsonOptions, Limits, Plans, RestRequest, json_from_wire, request_from_rest, response_to_rest,
+    BindOptions, JsonOptions, Limits, Plans, RestAnswer, RestRequest, RulePlan, json_from_wire,
+    request_from_rest, response_to_rest,
 };
 
 const CONTRACT: &str = r#"
@@ -59,18 +60,20 @@ fn bound(
     let (_, found) = contract.methods().find(|(_, found)| &*found.name == method).unwrap();
     let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
     let rule = &found.rules[0];
+    let plan = RulePlan::new(contract, rule, found.input, found.output);
     let request = RestRequest {
-        rule,
+        rule: &plan,
         values: &values,
         query: (!query.is_empty()).then_some(query),
         body: body.as_bytes(),
-        input: found.input,
+        content_type: None,
         http_method: rule.http_method.name(),
     };
-    let (options, limits) = (JsonOptions::default(), Limits::default());
-    let wire = request_from_rest(&plans, request, &options, &limits)
+    let (options, limits) = (BindOptions::default(), Limits::default());
+    let mut wire = Vec::new();
+    request_from_rest(&plans, request, &options, &limits, &mut wire)
         .map_err(|fault| (fault.field, fault.reason))?;
-    let json = json_from_wire(&plans, found.input, &wire, &options, &limits).unwrap();
+    let json = json_from_wire(&plans, found.input, &wire, &options.json, &limits).unwrap();
     Ok(serde_json::from_slice(&json).unwrap())
 }
 
@@ -223,9 +226,11 @@ fn protocols_a_2_response_body_is_one_field_and_its_absence_is_written() {
             &limits,
         )
         .unwrap();
-        let rule = &found.rules[0];
-        let out = response_to_rest(&plans, rule, found.output, &wire, &options, &limits);
-        String::from_utf8(out.unwrap()).unwrap()
+        let rule = RulePlan::new(contract, &found.rules[0], found.input, found.output);
+        match response_to_rest(&plans, &rule, &wire, &options, &limits).unwrap() {
+            RestAnswer::Json(json) => String::from_utf8(json).unwrap(),
+            RestAnswer::Raw { .. } => panic!("it is JSON"),
+        }
     };
     assert_eq!(answer("Part", r#"{"book":{"pages":1}}"#), r#"{"pages":"1"}"#);
     assert_eq!(answer("Part", "{}"), "null");
