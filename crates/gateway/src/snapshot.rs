@@ -14,8 +14,8 @@ use tandem_config::Namespace;
 use tandem_config::document::Address;
 use tandem_config::document::Bounds;
 use tandem_config::document::PlatformLimits;
-use tandem_contract::directory::{Directory, DirectoryFault, DirectoryMethod, NamespaceEntry};
 use tandem_contract::MethodKind;
+use tandem_contract::directory::{Directory, DirectoryFault, DirectoryMethod, NamespaceEntry};
 use tandem_transcode::{Plans, RulePlan};
 
 use crate::observe::{MethodCounters, Metrics};

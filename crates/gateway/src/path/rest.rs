@@ -15,7 +15,7 @@ use tandem_protocol::envelope::{self, EnvelopeError, EnvelopeReader};
 use tandem_protocol::metadata::{self, Metadata};
 use tandem_protocol::refusal::{Reason, Refusal};
 use tandem_protocol::status::{self, Code, Status};
-use tandem_protocol::{CallerProtocol, cardinality, rest};
+use tandem_protocol::{CallerProtocol, cardinality, coding, rest};
 use tandem_transcode::{
     BindOptions, Limits as JsonLimits, RestAnswer, RestRequest, request_from_rest, response_to_rest,
 };
@@ -71,8 +71,20 @@ async fn carry_unbounded(
     if !rule.answers_raw() {
         rest::accepts_json(headers)?;
     }
-    let body = collect(call, body, plan.message_bytes_max, headers).await?;
-    rest::body_is_json(headers, !body.is_empty() && rule.takes_body() && !rule.takes_raw())?;
+    let coding = coding::of_body(headers)?;
+    let mut body = collect(call, body, plan.message_bytes_max, headers).await?;
+    if !body.is_empty() && rule.takes_body() {
+        if !rule.takes_raw() {
+            rest::body_is_json(headers)?;
+        }
+        if let Some(coding) = coding {
+            let bounds = coding::Bounds {
+                bytes_max: plan.message_bytes_max,
+                ratio_max: call.thread.limits.ratio as usize,
+            };
+            body = coding::decode(coding, &body, bounds)?.into();
+        }
+    }
     let limits = JsonLimits {
         json_depth: call.thread.limits.json_depth,
         json_nodes: call.thread.limits.json_nodes,
