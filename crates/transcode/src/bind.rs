@@ -239,3 +239,76 @@ fn raw_answer<'a>(
         .map_err(|_error| Fault::upstream("a string is not UTF-8").within("content_type"))?;
     Ok(RestAnswer::Raw { content_type, data })
 }
+
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tandem_contract::Contract;
+
+    use super::*;
+
+    /// A oneof as wide as contracts have them, beside a list.
+    fn wide(members: usize) -> Plans {
+        let members: String =
+            (0..members).map(|number| format!("int32 m{number} = {};", number + 10)).collect();
+        let text = format!(
+            r#"syntax = "proto3"; package t; import "google/api/annotations.proto";
+            message Part {{ repeated string list = 1; oneof one {{ string first = 2; {members} }} }}
+            message Request {{ Part part = 1; repeated string words = 2; repeated string list = 3;
+              oneof other {{ string second = 4; {members} }} }}
+            service S {{
+              rpc Field(Request) returns (Request) {{ option (google.api.http) = {{
+                post: "/field/{{part.first}}" body: "part" }}; }}
+              rpc Whole(Request) returns (Request) {{ option (google.api.http) = {{
+                post: "/whole/{{second}}" body: "*" }}; }}
+              rpc Apart(Request) returns (Request) {{ option (google.api.http) = {{
+                post: "/apart/{{second}}" body: "part" }}; }}
+            }}"#
+        );
+        Plans::new(Arc::new(Contract::from_descriptor_set(&common::compiled(&text)).unwrap()))
+    }
+
+    fn fields_read(plans: &Plans, method: &str, query: Option<&str>, body: &str) -> u64 {
+        let contract = plans.contract();
+        let (_, found) = contract.methods().find(|(_, found)| &*found.name == method).unwrap();
+        let rule = RulePlan::new(contract, &found.rules[0], found.input, found.output);
+        let values = ["value".to_owned()];
+        let request = RestRequest {
+            rule: &rule,
+            values: &values,
+            query,
+            body: body.as_bytes(),
+            content_type: None,
+            http_method: "POST",
+        };
+        let before = body::tests::FIELDS_READ.get();
+        let (options, limits) = (BindOptions::default(), Limits::default());
+        request_from_rest(plans, request, &options, &limits, &mut Vec::new()).unwrap();
+        body::tests::FIELDS_READ.get() - before
+    }
+
+    /// A body was once read again for each parameter and each member of a oneof.
+    #[test]
+    fn a_body_is_scanned_once_however_long_the_query_and_however_wide_a_oneof_is() {
+        let list = |length: usize| format!("{{\"list\":[{}\"x\"]}}", "\"x\",".repeat(length - 1));
+        let query = "words=x&".repeat(100);
+        for members in [1, 2_000] {
+            let plans = wide(members);
+            for length in [10, 10_000] {
+                let body = list(length);
+                let most = length as u64 + 1;
+                for query in [None, Some(&*query)] {
+                    assert_eq!(fields_read(&plans, "Field", query, &body), most);
+                    // Where path and body cannot meet there is nothing to scan.
+                    assert_eq!(fields_read(&plans, "Apart", query, &body), 0);
+                }
+                assert_eq!(fields_read(&plans, "Whole", None, &body), length as u64);
+            }
+        }
+    }
+}

@@ -6,7 +6,7 @@
 
 use tandem_contract::{Cardinality, Contract, MessageId, WellKnown};
 
-use super::text::{Step, TextValue};
+use super::text::{Step, TextValue, field_of};
 use crate::fault::Fault;
 use crate::json::{Next, Reader};
 use crate::limits::Limits;
@@ -28,7 +28,8 @@ pub(super) fn put_mask(
 ) -> Result<(), Fault> {
     let mut reader = Reader::new(body, limits)?;
     let mut keys = Keys { contract, path: String::new(), mask: Vec::new() };
-    keys.of_object(message, &mut reader)?;
+    keys.of_object(message, &mut reader)
+        .map_err(|fault| fault.within(&field_of(contract, mask).name))?;
     TextValue::Message(keys.mask).put(contract, &[mask], out);
     Ok(())
 }
@@ -44,12 +45,15 @@ struct Keys<'a> {
 impl Keys<'_> {
     fn of_object(&mut self, id: MessageId, reader: &mut Reader<'_>) -> Result<(), Fault> {
         let message = self.contract.message(id);
+        if reader.next()? != Next::Object {
+            return Err(reader.unexpected("an object"));
+        }
         reader.object(|reader, key| {
             // An unknown key that may be ignored is no path either.
             let Some((_, field)) = message.field_named(&key) else { return reader.skip() };
             if field.extension {
-                let reason = "a mask cannot name an extension; give the mask yourself";
-                return Err(reader.fault(reason).within(&field.name));
+                let name = &field.name;
+                return Err(reader.fault(format!("{name} has no path in a mask; give the mask")));
             }
             let parents = self.path.len();
             self.path.push_str(&field.name);
@@ -82,7 +86,7 @@ impl Keys<'_> {
         wire::put_bytes(1, self.path.as_bytes(), &mut self.mask);
         if self.mask.len() > MASK_BYTES_MOST {
             let reason =
-                format!("its field mask has more than {MASK_BYTES_MOST} bytes; give it yourself");
+                format!("filled from the body it has more than {MASK_BYTES_MOST} bytes; give it");
             return Err(reader.fault(reason));
         }
         Ok(())
