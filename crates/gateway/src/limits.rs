@@ -28,6 +28,8 @@ pub struct Limits {
     pub headers: u32,
     /// Bytes of all names and values of one head (LI-9).
     pub header_bytes: u32,
+    /// Decoded bytes of a request body for each byte that came (LI-11).
+    pub ratio: u32,
     /// Levels of JSON (LI-12).
     pub json_depth: u32,
     /// Values in one JSON body (LI-15).
@@ -63,7 +65,7 @@ impl Limits {
             headers,
             header_bytes,
             message_bytes: _, // each method has its own, never above it
-            ratio: _,         // nothing is decompressed yet
+            ratio,
             json_depth,
             json_nodes,
             json_out_bytes: _, // kept by `transcode` at its default
@@ -92,6 +94,7 @@ impl Limits {
             uri_bytes: bytes(*uri_bytes),
             headers: *headers,
             header_bytes: bytes(*header_bytes),
+            ratio: *ratio,
             json_depth: *json_depth,
             json_nodes: *json_nodes,
             streams: *streams,

@@ -14,9 +14,9 @@ use tandem_config::Namespace;
 use tandem_config::document::Address;
 use tandem_config::document::Bounds;
 use tandem_config::document::PlatformLimits;
+use tandem_contract::MethodKind;
 use tandem_contract::directory::{Directory, DirectoryFault, DirectoryMethod, NamespaceEntry};
-use tandem_contract::{Contract, HttpRule, MethodId, MethodKind};
-use tandem_transcode::Plans;
+use tandem_transcode::{Plans, RulePlan};
 
 use crate::observe::{MethodCounters, Metrics};
 use crate::upstream::{Upstream, UpstreamAddress};
@@ -34,7 +34,6 @@ pub struct Snapshot {
 pub(crate) struct MethodPlan {
     /// With the contract that they were made from.
     pub(crate) plans: Arc<Plans>,
-    pub(crate) method: MethodId,
     pub(crate) kind: MethodKind,
     pub(crate) path: PathAndQuery,
     /// `None` where the document names none; such calls find no endpoint.
@@ -48,16 +47,8 @@ pub(crate) struct MethodPlan {
     pub(crate) rpc_name: Arc<str>,
     /// `POST /v1/products`, by rule.
     pub(crate) rule_names: Vec<Arc<str>>,
-}
-
-impl MethodPlan {
-    pub(crate) fn contract(&self) -> &Contract {
-        self.plans.contract()
-    }
-
-    pub(crate) fn rule(&self, number: usize) -> &HttpRule {
-        &self.contract().method(self.method).rules[number]
-    }
+    /// By rule: how it binds.
+    pub(crate) rules: Vec<RulePlan>,
 }
 
 impl Snapshot {
@@ -104,10 +95,14 @@ impl Snapshot {
                     .iter()
                     .map(|rule| format!("{} {}", rule.http_method, rule.template.text()).into())
                     .collect();
+                let rules = method
+                    .rules
+                    .iter()
+                    .map(|rule| RulePlan::new(contract, rule, method.input, method.output))
+                    .collect();
                 let path = PathAndQuery::try_from(&*method.path);
                 method_plans.push(MethodPlan {
                     plans: Arc::clone(compiled),
-                    method: id,
                     kind: method.kind,
                     path: path.expect("names of services and methods are identifiers"),
                     primary: resolved.primary.and_then(|name| upstreams.get(&name).map(Arc::clone)),
@@ -118,6 +113,7 @@ impl Snapshot {
                     counters: metrics.method(&namespace.namespace, method.full_name()),
                     rpc_name: Arc::from(&*method.path),
                     rule_names,
+                    rules,
                 });
             }
             entries.push(NamespaceEntry {

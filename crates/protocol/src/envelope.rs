@@ -42,6 +42,24 @@ pub fn frame(message: &[u8]) -> Bytes {
     out.freeze()
 }
 
+/// Leaves room for a head; the message is written behind it, then [`seal`] fills it in.
+///
+/// So a message goes from its source into the bytes that are sent, without a copy.
+pub fn begin(out: &mut Vec<u8>) {
+    out.extend_from_slice(&[0; HEAD]);
+}
+
+/// Fills in the head of the one uncompressed message that was written since [`begin`] into an
+/// empty buffer.
+pub fn seal(mut out: Vec<u8>) -> Bytes {
+    let length = out.len().saturating_sub(HEAD);
+    if let Some(head) = out.first_chunk_mut::<HEAD>() {
+        // Messages are bounded by limits far below 4 GiB.
+        head[1..].copy_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
+    }
+    out.into()
+}
+
 fn head(bytes: &[u8; HEAD], limit: usize) -> Result<(bool, usize), EnvelopeError> {
     let [flag, length @ ..] = *bytes;
     let compressed = match flag {
@@ -218,6 +236,16 @@ mod tests {
         let error = EnvelopeError::TooLarge { bytes: u32::MAX as usize, limit: 10 };
         assert_eq!(read_all(&mut reader), [Err(error)]);
         assert_eq!(Scanner::new(10).pass(&[0, 0xff, 0xff, 0xff, 0xff]), Err(error));
+    }
+
+    #[test]
+    fn a_message_written_behind_its_head_is_framed_as_any_other() {
+        for message in [&b""[..], b"abc", &[7; 70_000]] {
+            let mut out = Vec::new();
+            begin(&mut out);
+            out.extend_from_slice(message);
+            assert_eq!(seal(out), frame(message));
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! Not here: how bytes move (`tandem-gateway`), JSON and protobuf (`tandem-transcode`).
 
 pub mod cardinality;
+pub mod coding;
 pub mod deadline;
 pub mod detect;
 pub mod envelope;

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tandem_contract::fields;
 
+use crate::coding;
 use crate::status::{Code, Status, details_of};
 
 /// The reasons, each with its row in the table of E-2.
@@ -221,7 +222,7 @@ impl Refusal {
     pub fn render(&self, shape: Shape) -> Rendered {
         let row = self.reason.row();
         let mut headers = HeaderMap::new();
-        self.put_headers(&mut headers);
+        self.put_headers(shape, &mut headers);
         let code = self.reason.code(shape);
         let http = |number| StatusCode::from_u16(number).expect("the table holds valid numbers");
         if self.reason == Reason::Options {
@@ -250,7 +251,7 @@ impl Refusal {
         }
     }
 
-    fn put_headers(&self, headers: &mut HeaderMap) {
+    fn put_headers(&self, shape: Shape, headers: &mut HeaderMap) {
         if !self.allow.is_empty()
             && let Ok(value) = HeaderValue::from_str(&self.allow.join(", "))
         {
@@ -265,8 +266,13 @@ impl Refusal {
                 headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
             }
             Reason::ContentCoding => {
+                // REST bodies are decoded, messages are not.
                 let identity = HeaderValue::from_static("identity");
-                headers.insert(header::ACCEPT_ENCODING, identity.clone());
+                let accepted = match shape {
+                    Shape::Rest => HeaderValue::from_static(coding::ACCEPTED),
+                    Shape::Grpc | Shape::Connect => identity.clone(),
+                };
+                headers.insert(header::ACCEPT_ENCODING, accepted);
                 headers.insert(HeaderName::from_static("grpc-accept-encoding"), identity);
             }
             Reason::NoCredential => {
@@ -355,6 +361,14 @@ mod tests {
             let body = format!("{{\"code\":\"{connect_name}\",\"message\":\"because\"}}");
             assert_eq!(answer.body, body.as_bytes(), "{reason:?}");
         }
+    }
+
+    #[test]
+    fn protocols_i_6_a_refused_coding_names_those_that_are_taken() {
+        let refusal = Refusal::new(Reason::ContentCoding, "because");
+        let answer = refusal.render(Shape::Rest);
+        assert_eq!(answer.headers["accept-encoding"], "gzip, deflate, zstd");
+        assert_eq!(refusal.render(Shape::Grpc).headers["grpc-accept-encoding"], "identity");
     }
 
     #[test]

@@ -134,25 +134,29 @@ pub fn accepts_json(headers: &HeaderMap) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Says whether a body of this media type is JSON (I-5). `has_body` is false where no byte came.
+/// Says whether a body of this media type is JSON (I-5).
 ///
 /// # Errors
-/// 415 for another type, or for a coding that we do not decode.
-pub fn body_is_json(headers: &HeaderMap, has_body: bool) -> Result<(), Refusal> {
-    if let Some(coding) = headers.get(header::CONTENT_ENCODING)
-        && coding.as_bytes() != b"identity"
-    {
-        let message = "this content coding is not supported";
-        return Err(Refusal::new(Reason::ContentCoding, message));
-    }
-    if !has_body {
-        return Ok(());
-    }
+/// 415 for another type.
+pub fn body_is_json(headers: &HeaderMap) -> Result<(), Refusal> {
     let given = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
     if given.is_some_and(is_json) {
         return Ok(());
     }
     Err(Refusal::new(Reason::MediaType, "the body must be application/json"))
+}
+
+/// The media type of a body, parameters included: what a `google.api.HttpBody` is given (I-8).
+///
+/// # Errors
+/// 415 for more than one, or one that is no text.
+pub fn content_type(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    let mut given = headers.get_all(header::CONTENT_TYPE).iter();
+    let Some(first) = given.next() else { return Ok(None) };
+    match (first.to_str(), given.next()) {
+        (Ok(media), None) => Ok(Some(media)),
+        _ => Err(Refusal::new(Reason::MediaType, "the media type of the body cannot be read")),
+    }
 }
 
 fn is_json(media: &str) -> bool {
@@ -238,11 +242,20 @@ mod tests {
             ("application/jsonx", false),
         ] {
             let headers = with(header::CONTENT_TYPE, media);
-            assert_eq!(body_is_json(&headers, true).is_ok(), fine, "{media}");
+            assert_eq!(body_is_json(&headers).is_ok(), fine, "{media}");
         }
-        assert!(body_is_json(&HeaderMap::new(), false).is_ok());
-        assert_eq!(body_is_json(&HeaderMap::new(), true).unwrap_err().reason, Reason::MediaType);
-        let coded = with(header::CONTENT_ENCODING, "br");
-        assert_eq!(body_is_json(&coded, false).unwrap_err().reason, Reason::ContentCoding);
+        assert_eq!(body_is_json(&HeaderMap::new()).unwrap_err().reason, Reason::MediaType);
+    }
+
+    #[test]
+    fn protocols_i_8_a_raw_body_keeps_its_media_type_with_its_parameters() {
+        assert_eq!(content_type(&HeaderMap::new()).unwrap(), None);
+        let mut headers = with(header::CONTENT_TYPE, "text/csv; header=present");
+        assert_eq!(content_type(&headers).unwrap(), Some("text/csv; header=present"));
+        headers.append(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        assert_eq!(content_type(&headers).unwrap_err().reason, Reason::MediaType);
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_bytes(b"t/\xff").unwrap());
+        assert_eq!(content_type(&headers).unwrap_err().reason, Reason::MediaType);
     }
 }

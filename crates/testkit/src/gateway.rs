@@ -30,6 +30,7 @@ service Notes {
 /// A gateway that is about to start.
 pub struct Setup {
     upstream: SocketAddr,
+    contract: String,
     limits: String,
     rules: String,
     offer: bool,
@@ -37,10 +38,23 @@ pub struct Setup {
 
 /// A gateway before `upstream`, with public methods; `Secret` is internal.
 pub fn gateway(upstream: SocketAddr) -> Setup {
-    Setup { upstream, limits: String::new(), rules: String::new(), offer: false }
+    Setup {
+        upstream,
+        contract: CONTRACT.to_owned(),
+        limits: String::new(),
+        rules: String::new(),
+        offer: false,
+    }
 }
 
 impl Setup {
+    /// Takes another contract, whose service is also `test.v1.Notes`.
+    #[must_use]
+    pub fn contract(mut self, text: &str) -> Setup {
+        self.contract = text.to_owned();
+        self
+    }
+
     /// Adds to `limits` of the platform: `message: 1KiB, head_read: 1s`.
     #[must_use]
     pub fn limits(mut self, limits: &str) -> Setup {
@@ -82,7 +96,7 @@ impl Setup {
         );
         let loaded = tandem_config::load::from_texts(&platform, &[("notes", &team)])
             .unwrap_or_else(|problems| panic!("{problems:#?}"));
-        let contract = Arc::new(contract(CONTRACT));
+        let contract = Arc::new(contract(&self.contract));
         let any: SocketAddr = ([127, 0, 0, 1], 0).into();
         let listener = |name: &str, internal| Listener {
             name: name.into(),

@@ -17,6 +17,7 @@ mod json;
 mod limits;
 mod mask;
 mod plan;
+mod project;
 mod regroup;
 mod scalar;
 mod seen;
@@ -25,10 +26,14 @@ mod to_json;
 mod to_wire;
 mod wire;
 
-pub use self::bind::{RestRequest, request_from_rest, response_to_rest};
+pub use self::bind::{
+    BindOptions, PatchMask, RestAnswer, RestRequest, RulePlan, UnaskedBody, Unknown,
+    request_from_rest, response_to_rest,
+};
 pub use self::fault::{Fault, FaultKind};
 pub use self::from_json::{append_wire_from_json, wire_from_json};
 pub use self::limits::{JsonOptions, Limits};
 pub use self::plan::Plans;
+pub use self::project::Projection;
 pub use self::to_json::{append_json_from_wire, json_from_wire};
 pub use self::to_wire::wire_from_wire;

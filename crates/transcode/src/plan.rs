@@ -54,6 +54,8 @@ impl Plans {
 pub(crate) struct MessagePlan {
     pub(crate) fields: Box<[FieldPlan]>,
     pub(crate) well_known: WellKnown,
+    /// The message of a map's entries.
+    pub(crate) map_entry: bool,
     pub(crate) full_name: Box<str>,
     pub(crate) oneofs: Box<[Box<str>]>,
     /// Place of the field by number, plus one; 0 for none.
@@ -93,6 +95,7 @@ impl MessagePlan {
             names: NameTable::new(json_names.chain(names)),
             fields,
             well_known: message.well_known,
+            map_entry: message.map_entry,
             full_name: message.full_name.clone(),
             oneofs: message.oneofs.as_slice().into(),
             dense: dense.into(),
@@ -229,7 +232,7 @@ pub(crate) const WIDTH_SLOTS: u8 = 64;
 /// Whether `null` is a value of the kind: of `Value` and `NullValue`.
 fn takes_null(contract: &Contract, kind: Kind) -> bool {
     match kind {
-        Kind::Message(id) => contract.message(id).well_known == WellKnown::Value,
+        Kind::Message(id) | Kind::Group(id) => contract.message(id).well_known == WellKnown::Value,
         Kind::Enum(id) => &*contract.enumeration(id).full_name == "google.protobuf.NullValue",
         _ => false,
     }

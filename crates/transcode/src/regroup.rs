@@ -48,6 +48,7 @@ pub(crate) fn is_grouped(
         let before = std::mem::replace(&mut tag_before, tag);
         let Some(field) = known(plans, plan, tag, cursor) else {
             cursor.skip(tag, limits.wire_depth)?;
+            tag_before = 0;
             continue;
         };
         let goes_on = before == tag && field.shape != Shape::Singular;
@@ -71,8 +72,9 @@ pub(crate) fn is_grouped(
 }
 
 /// The field of a tag; `None` for one that is unknown here by its number, its wire type or, in a
-/// closed enum, its value.
-fn known<'p>(
+/// closed enum, its value, which stands next.
+#[inline]
+pub(crate) fn known<'p>(
     plans: &Plans,
     plan: &'p MessagePlan,
     tag: u32,
@@ -80,12 +82,36 @@ fn known<'p>(
 ) -> Option<&'p FieldPlan> {
     let field = plan.numbered(tag >> 3).filter(|field| fits(field, tag))?;
     match field.kind {
-        Kind::Enum(id) if field.shape == Shape::Singular => {
+        Kind::Message(id) if let Shape::Map { value: place, .. } = field.shape => {
+            let of_value = &plans.message(id).fields[place as usize];
+            let Kind::Enum(id) = of_value.kind else { return Some(field) };
+            let last = value.bytes().ok().and_then(|entry| last_number(of_value, entry));
+            last.is_none_or(|number| plans.enumeration(id).has(number)).then_some(field)
+        }
+        // Of a map's entry the last value counts, and with one that is unknown the entry goes.
+        Kind::Enum(id) if field.shape == Shape::Singular && !plan.map_entry => {
             let number = value.varint().ok()? as i32;
             plans.enumeration(id).has(number).then_some(field)
         }
         _ => Some(field),
     }
+}
+
+/// The last number of a map's entry; `None` where there is none, or the entry is no message,
+/// which whoever reads it will say.
+fn last_number(value: &FieldPlan, entry: &[u8]) -> Option<i32> {
+    let mut number = None;
+    let mut cursor = Cursor::new(entry);
+    while !cursor.at_end() {
+        let tag = cursor.tag().ok()?;
+        if tag == value.tag {
+            number = Some(cursor.varint().ok()? as i32);
+        } else {
+            // Nothing recurses here, whatever the depth.
+            cursor.skip(tag, u32::MAX).ok()?;
+        }
+    }
+    number
 }
 
 /// One occurrence of a field. Sixteen bytes, for a field can be as short as two.

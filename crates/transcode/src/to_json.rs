@@ -25,7 +25,7 @@ use tandem_contract::{Kind, MessageId, WellKnown};
 use crate::fault::{Fault, FaultKind, Stop};
 use crate::limits::{JsonOptions, Limits};
 use crate::plan::{FieldPlan, MessagePlan, Plans, Shape};
-use crate::regroup::{fits, is_grouped, regrouped};
+use crate::regroup::{is_grouped, known, regrouped};
 use crate::seen::Seen;
 use crate::wire::{self, Broken, Cursor};
 
@@ -271,15 +271,11 @@ impl<'p> Printer<'p> {
         let mut cursor = Cursor::new(wire);
         while !cursor.at_end() {
             let tag = cursor.tag()?;
-            let Some(field) = plan.numbered(tag >> 3) else {
+            // Unknown fields do not count: not even against those that come once (J-15).
+            let Some(field) = known(self.plans, plan, tag, cursor) else {
                 cursor.skip(tag, self.limits.wire_depth)?;
                 continue;
             };
-            if !fits(field, tag) {
-                // A wrong wire type makes the field unknown.
-                cursor.skip(tag, self.limits.wire_depth)?;
-                continue;
-            }
             if !seen.insert(field.place) {
                 return Err(Halt::Disorder);
             }
@@ -300,7 +296,7 @@ impl<'p> Printer<'p> {
                 Ok(Written::Default) if self.options.emit_defaults => out.push(b','),
                 Ok(Written::Default) => out.truncate(before),
                 Ok(Written::Unknown) => {
-                    // A value outside a closed enum: the field is not there (J-13).
+                    // Nothing but values outside a closed enum: it is not there (J-13).
                     out.truncate(before);
                     seen.remove(field.place);
                     if let Some(oneof) = field.oneof {
@@ -381,7 +377,7 @@ impl<'p> Printer<'p> {
         let mut cursor = Cursor::new(wire);
         while !cursor.at_end() {
             let tag = cursor.tag()?;
-            let known = plan.numbered(tag >> 3).filter(|known| fits(known, tag));
+            let known = known(self.plans, plan, tag, cursor);
             if known.is_none_or(|known| known.place != field.place) {
                 // Another member of its oneof decides with the field about who is set.
                 other |=

@@ -525,3 +525,38 @@ fn a_message_has_one_canonical_form_whatever_its_encoding() {
     unknown.extend_from_slice(&one);
     assert!(canonical(&unknown).ends_with(&[0xfa, 0x7f, 1, 9]));
 }
+
+#[test]
+fn protocols_j_13_a_number_outside_a_closed_enum_is_not_there_at_all() {
+    let set = compiled(
+        "syntax = \"proto2\"; package t;
+         enum E { A = 1; B = 2; }
+         message M { optional E e = 1; oneof o { E one = 2; int32 two = 3; } repeated E many = 4;
+           map<string, E> map = 5; }",
+    );
+    let plans = Plans::new(Arc::new(Contract::from_descriptor_set(&set).unwrap()));
+    let message = plans.contract().message_named("t.M").unwrap();
+    for (wire, json) in [
+        (&[8, 1, 8, 9][..], r#"{"e":"A"}"#),
+        (&[8, 9, 8, 2], r#"{"e":"B"}"#),
+        (&[8, 9], "{}"),
+        // It wipes no other member, and none wipes it.
+        (&[24, 7, 16, 9], r#"{"two":7}"#),
+        (&[16, 9, 24, 7], r#"{"two":7}"#),
+        (&[16, 1, 24, 7, 16, 9], r#"{"two":7}"#),
+        (&[34, 3, 1, 9, 2, 32, 9], r#"{"many":["A","B"]}"#),
+        (&[32, 9], "{}"),
+        (&[42, 5, 10, 1, b'a', 16, 9], "{}"),
+        (&[42, 7, 10, 1, b'a', 16, 1, 16, 9], "{}"),
+        (&[42, 10, 10, 1, b'a', 16, 1, 16, 9, 10, 1, b'a'], "{}"),
+        (&[42, 2, 16, 1, 42, 2, 16, 9], r#"{"map":{"":"A"}}"#),
+        (&[42, 2, 16, 9, 42, 2, 16, 1, 42, 2, 16, 9], r#"{"map":{"":"A"}}"#),
+        (&[42, 2, 16, 1, 8, 1, 42, 2, 16, 9, 42, 2, 16, 2], r#"{"e":"A","map":{"":"B"}}"#),
+        (&[42, 7, 10, 1, b'a', 16, 9, 16, 1], r#"{"map":{"a":"A"}}"#),
+    ] {
+        let (options, limits) = (JsonOptions::default(), Limits::default());
+        let written = json_from_wire(&plans, message, wire, &options, &limits);
+        let written = written.map(|json| String::from_utf8(json).unwrap());
+        assert_eq!(written.as_deref(), Ok(json), "{wire:?}");
+    }
+}

@@ -1,4 +1,5 @@
-//! A unary REST call: JSON in, one message to the upstream, JSON out.
+//! A unary REST call: JSON in, one message to the upstream, JSON out; raw bytes either way where
+//! a method says so by `google.api.HttpBody`.
 //!
 //! Source: protocols, sections 5, 7 and 8.
 
@@ -14,9 +15,9 @@ use tandem_protocol::envelope::{self, EnvelopeError, EnvelopeReader};
 use tandem_protocol::metadata::{self, Metadata};
 use tandem_protocol::refusal::{Reason, Refusal};
 use tandem_protocol::status::{self, Code, Status};
-use tandem_protocol::{CallerProtocol, cardinality, rest};
+use tandem_protocol::{CallerProtocol, cardinality, coding, rest};
 use tandem_transcode::{
-    JsonOptions, Limits as JsonLimits, RestRequest, request_from_rest, response_to_rest,
+    BindOptions, Limits as JsonLimits, RestAnswer, RestRequest, request_from_rest, response_to_rest,
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -66,31 +67,46 @@ async fn carry_unbounded(
         let message = "streams are not served as REST yet; call this method by gRPC";
         return Err(Refusal::new(Reason::Unimplemented, message));
     }
-    rest::accepts_json(headers)?;
-    let body = collect(call, body, plan.message_bytes_max, headers).await?;
-    rest::body_is_json(headers, !body.is_empty())?;
-    let rule = plan.rule(binding.rule);
+    let rule = &plan.rules[binding.rule];
+    if !rule.answers_raw() {
+        rest::accepts_json(headers)?;
+    }
+    let coding = coding::of_body(headers)?;
+    let mut body = collect(call, body, plan.message_bytes_max, headers).await?;
+    if !body.is_empty() && rule.takes_body() {
+        if !rule.takes_raw() {
+            rest::body_is_json(headers)?;
+        }
+        if let Some(coding) = coding {
+            let bounds = coding::Bounds {
+                bytes_max: plan.message_bytes_max,
+                ratio_max: call.thread.limits.ratio as usize,
+            };
+            body = coding::decode(coding, &body, bounds)?.into();
+        }
+    }
     let limits = JsonLimits {
         json_depth: call.thread.limits.json_depth,
         json_nodes: call.thread.limits.json_nodes,
         ..JsonLimits::default()
     };
-    let options = JsonOptions::default();
-    let method = plan.contract().method(plan.method);
+    let options = BindOptions::default();
     let rest_request = RestRequest {
         rule,
         values: &binding.values,
         query,
         body: &body,
-        input: method.input,
+        content_type: rest::content_type(headers)?,
         http_method,
     };
-    let message = request_from_rest(&plan.plans, rest_request, &options, &limits)
+    let mut message = Vec::with_capacity(envelope::HEAD + body.len() + 64);
+    envelope::begin(&mut message);
+    request_from_rest(&plan.plans, rest_request, &options, &limits, &mut message)
         .map_err(|fault| Refusal::of_fault(&fault))?;
     let outgoing = Outgoing {
         path: plan.path.clone(),
         headers: call.outgoing(metadata, headers.get(&TRACESTATE), deadline),
-        body: OutgoingBody::Whole(envelope::frame(&message)),
+        body: OutgoingBody::Whole(envelope::seal(message)),
     };
     record.asked(&upstream.name);
     let answer =
@@ -100,14 +116,19 @@ async fn carry_unbounded(
     let mut out = metadata::head_to_caller(&gathered.head, CallerProtocol::Rest);
     metadata::trailers_to_caller(&gathered.trailers, CallerProtocol::Rest, &mut out);
     call.sign(&mut out);
-    let (status, body) = match gathered.outcome {
+    let (status, media, body) = match gathered.outcome {
         Ok(message) => {
-            let json =
-                response_to_rest(&plan.plans, rule, method.output, &message, &options, &limits)
-                    .map_err(|fault| Refusal::of_fault(&fault))?;
+            let answer = response_to_rest(&plan.plans, rule, &message, &options.json, &limits)
+                .map_err(|fault| Refusal::of_fault(&fault))?;
+            let (media, body) = match answer {
+                RestAnswer::Json(json) => (Some(JSON), Bytes::from(json)),
+                RestAnswer::Raw { content_type, data } => {
+                    (media_type(content_type, upstream)?, message.slice_ref(data))
+                }
+            };
             let status = success_status(&gathered.head);
             record.head(status.as_u16(), Some(Code::Ok));
-            (status, Bytes::from(json))
+            (status, media, body)
         }
         Err(failed) if gave_up_for_time(&failed, deadline) => return Err(deadline_exceeded()),
         Err(failed) => {
@@ -117,10 +138,12 @@ async fn carry_unbounded(
                 out.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }
             let body = rest::error_body(&failed, Some(&plan.plans));
-            (failed.code.http_status(), body)
+            (failed.code.http_status(), Some(JSON), body)
         }
     };
-    out.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(media) = media {
+        out.insert(header::CONTENT_TYPE, media);
+    }
     out.insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
     let silent = http_method == "HEAD" || matches!(status.as_u16(), 204 | 205 | 304);
     if http_method == "HEAD" {
@@ -128,6 +151,19 @@ async fn carry_unbounded(
     }
     let body = if silent { Body::empty() } else { Body::whole(body) };
     Ok(Unrecorded { status, headers: out, body })
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The media type of a raw answer; none where the service named none (protocols A-3).
+fn media_type(text: &str, upstream: &Upstream) -> Result<Option<HeaderValue>, Refusal> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    HeaderValue::from_str(text).map(Some).map_err(|_error| {
+        Refusal::new(Reason::UpstreamUnusable, "the answer of the service has no usable media type")
+            .logged(format!("{}: a content_type that no header can hold", upstream.name))
+    })
 }
 
 /// `x-http-code` of the upstream, where it is one (protocols A-4).

@@ -71,16 +71,17 @@ impl<'p> Printer<'p> {
             cursor.advance(length);
             let written = self.singular(value, &mut cursor, level, out)?;
             if cursor.at_end() {
+                // An entry that disappears takes no other with its key along.
+                if written == Written::Unknown {
+                    out.truncate(before);
+                    return Ok(());
+                }
                 if let Some(map_key) = map_key
                     && !keys.insert(map_key)
                 {
                     return Err(Halt::Disorder);
                 }
-                if written == Written::Unknown {
-                    out.truncate(before);
-                } else {
-                    out.push(b',');
-                }
+                out.push(b',');
                 return Ok(());
             }
         }
@@ -110,18 +111,16 @@ impl<'p> Printer<'p> {
             wire
         };
         let before = out.len();
-        // Of values that are no longer the last one, one outside its closed enum may be left.
         let find = |field: &FieldPlan| -> Result<Option<Cursor<'_>>, Broken> {
-            let mut found = None;
             let mut cursor = Cursor::new(wire);
             while !cursor.at_end() {
                 let tag = cursor.tag()?;
                 if tag == field.tag {
-                    found = Some(cursor);
+                    return Ok(Some(cursor));
                 }
                 cursor.skip(tag, self.limits.wire_depth)?;
             }
-            Ok(found)
+            Ok(None)
         };
         let (key_at, value_at) = (find(key)?, find(value)?);
         let map_key = match key_at {
@@ -139,9 +138,6 @@ impl<'p> Printer<'p> {
                 }
             }
         };
-        if !keys.insert(map_key) {
-            return Err(Halt::Disorder);
-        }
         out.push(b':');
         let written = match (value_at, value.kind) {
             (Some(mut cursor), _) => self.singular(value, &mut cursor, level, out)?,
@@ -157,9 +153,12 @@ impl<'p> Printer<'p> {
         };
         if written == Written::Unknown {
             out.truncate(before);
-        } else {
-            out.push(b',');
+            return Ok(());
         }
+        if !keys.insert(map_key) {
+            return Err(Halt::Disorder);
+        }
+        out.push(b',');
         Ok(())
     }
 

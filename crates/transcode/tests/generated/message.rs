@@ -507,7 +507,7 @@ impl Messages<'_> {
 
 /// Whether a map entry with a number that its closed enum does not have is left out whole, as it
 /// should be. Not yet (issue #3).
-const CLOSED_ENUMS_DROP_ENTRIES: bool = false;
+const CLOSED_ENUMS_DROP_ENTRIES: bool = true;
 
 pub(crate) fn packable(kind: SingularKind) -> bool {
     !matches!(

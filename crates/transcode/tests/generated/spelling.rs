@@ -304,4 +304,4 @@ fn takes_null(pool: &DescriptorPool, field: &FieldDescriptor) -> bool {
 }
 
 /// Whether `null` unsets a list whose elements may be null, as it should. Not yet (issue #3).
-const NULL_UNSETS_LISTS_OF_VALUES: bool = false;
+const NULL_UNSETS_LISTS_OF_VALUES: bool = true;
