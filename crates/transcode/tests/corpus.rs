@@ -3,6 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 #![expect(clippy::disallowed_methods, reason = "the corpus is in files")]
 
+#[path = "checks/any_json.rs"]
+mod any_json;
+#[path = "checks/msg_to_json.rs"]
+mod msg_to_json;
 #[path = "checks/shared.rs"]
 mod shared;
 #[path = "checks/json_to_msg.rs"]
@@ -20,6 +24,16 @@ fn replay(target: &str, check: fn(&[u8])) {
         inputs += 1;
     }
     assert!(inputs >= 5, "the corpus of {target} is there");
+}
+
+#[test]
+fn the_corpus_of_any_json_passes() {
+    replay("any_json", any_json::check);
+}
+
+#[test]
+fn the_corpus_of_msg_to_json_passes() {
+    replay("msg_to_json", msg_to_json::check);
 }
 
 #[test]

@@ -31,15 +31,23 @@ impl protox::file::FileResolver for Text {
     }
 }
 
+/// The descriptor set of the checks.
+pub(crate) fn descriptor_set() -> &'static [u8] {
+    static SET: OnceLock<Vec<u8>> = OnceLock::new();
+    SET.get_or_init(|| {
+        let mut compiler = protox::Compiler::with_file_resolver(Text);
+        compiler.include_imports(true);
+        compiler.open_file("t.proto").expect("it compiles");
+        compiler.encode_file_descriptor_set()
+    })
+}
+
 /// The plans of the contract of the checks.
 pub(crate) fn plans() -> &'static Plans {
     static PLANS: OnceLock<Plans> = OnceLock::new();
     PLANS.get_or_init(|| {
-        let mut compiler = protox::Compiler::with_file_resolver(Text);
-        compiler.include_imports(true);
-        compiler.open_file("t.proto").expect("it compiles");
-        let set = compiler.encode_file_descriptor_set();
-        Plans::new(Arc::new(Contract::from_descriptor_set(&set).expect("a contract")))
+        let contract = Contract::from_descriptor_set(descriptor_set()).expect("a contract");
+        Plans::new(Arc::new(contract))
     })
 }
 

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use buffa_descriptor::reflect::DynamicMessage;
 use buffa_descriptor::{DescriptorPool, MessageIndex};
+use serde_json::Value;
 use tandem_contract::{Contract, MessageId};
 use tandem_transcode::{Fault, JsonOptions, Limits, Plans, json_from_wire, wire_from_json};
 
@@ -123,4 +124,35 @@ impl Both {
             .map(|message| message.encode_to_vec())
             .map_err(|error| error.to_string())
     }
+}
+
+/// Where two JSON values first mean something else; order of keys and spelling of numbers aside. A
+/// `float` is written by the oracle with the digits of a `double`, so numbers are the same when
+/// they are as `float` too.
+pub(crate) fn difference(ours: &Value, theirs: &Value) -> Option<String> {
+    let below = |step: String, found: Option<String>| found.map(|found| format!("{step} {found}"));
+    let same = match (ours, theirs) {
+        (Value::Number(ours), Value::Number(theirs)) => {
+            let (ours, theirs) = (ours.as_f64().unwrap(), theirs.as_f64().unwrap());
+            ours.to_bits() == theirs.to_bits()
+                || (ours as f32).to_bits() == (theirs as f32).to_bits()
+        }
+        (Value::Array(ours), Value::Array(theirs)) if ours.len() == theirs.len() => {
+            let mut pairs = ours.iter().zip(theirs).enumerate();
+            return pairs.find_map(|(place, (ours, theirs))| {
+                below(format!("[{place}]"), difference(ours, theirs))
+            });
+        }
+        (Value::Object(ours), Value::Object(theirs)) if ours.keys().eq(theirs.keys()) => {
+            return ours
+                .iter()
+                .find_map(|(key, ours)| below(format!("{key:?}"), difference(ours, &theirs[key])));
+        }
+        (ours, theirs) => ours == theirs,
+    };
+    (!same).then(|| format!(": {ours} and not {theirs}"))
+}
+
+pub(crate) fn parsed(json: &str) -> Value {
+    serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {json}"))
 }
