@@ -5,10 +5,12 @@
 #![allow(clippy::print_stdout, reason = "a task talks to the person who started it")]
 
 mod bench;
+mod conformance;
 mod crate_line;
 mod demo;
 mod fuzz;
 mod http;
+mod npm;
 mod process;
 mod supply;
 mod test;
@@ -25,15 +27,12 @@ fn main() -> ExitCode {
         Some((&"cases", [])) => demo::build_cases(true, true).map(drop),
         Some((&"supply", [])) => supply::run(),
         Some((&"crate-line", [])) => crate_line::run(),
-        Some((&"conformance", rest)) => not_built(
-            rest,
-            "conformance",
-            "ProtoJSON comes with the codec, gRPC interop with streams",
-        ),
+        Some((&"conformance", rest)) => conformance::run(rest),
         Some((&"bench", rest)) => bench::run(rest),
         Some((&"fuzz", rest)) => fuzz::run(rest),
         _ => Err(
-            "usage: ./x demo [--once] [--rust-only] | test | build | cases | supply | crate-line"
+            "usage: ./x demo [--once] [--rust-only] | test | build | cases | conformance | supply | \
+             crate-line"
                 .into(),
         ),
     };
@@ -44,16 +43,5 @@ fn main() -> ExitCode {
             eprintln!("error: {why}");
             ExitCode::FAILURE
         }
-    }
-}
-
-/// A word that is agreed and has nothing behind it yet says so; asked for a suite it fails.
-fn not_built(rest: &[&str], word: &str, what: &str) -> Result<(), String> {
-    match rest.first() {
-        None => {
-            println!("no {word} suite is built yet: {what}");
-            Ok(())
-        }
-        Some(suite) => Err(format!("there is no {word} suite `{suite}` yet: {what}")),
     }
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::process::{cargo, quiet, root, shown};
-use crate::{bench, crate_line, demo, supply};
+use crate::{bench, crate_line, demo, npm, supply};
 
 pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
     let long = match arguments {
@@ -69,7 +69,8 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
                 .env("TANDEM_CASES_RUST", cases().join("target/debug"))
                 .env("TANDEM_CASES_GO", root().join("target/cases"))
                 .env("TANDEM_GRPCURL", tools.join("grpcurl"))
-                .env("TANDEM_PYTHON", tools.join("venv/bin/python")),
+                .env("TANDEM_PYTHON", tools.join("venv/bin/python"))
+                .env("TANDEM_BUF", buf()?),
         )
     });
     stages.run("codec bounds", || {
@@ -96,7 +97,7 @@ fn cases() -> PathBuf {
     root().join("cases")
 }
 
-/// The clients of strangers: grpcurl and Python's grpcio, at pinned versions.
+/// The programs of strangers: grpcurl, Python's grpcio and buf, at pinned versions.
 fn clients() -> Result<(), String> {
     let tools = root().join("target/tools");
     std::fs::create_dir_all(&tools).map_err(|error| error.to_string())?;
@@ -120,7 +121,18 @@ fn clients() -> Result<(), String> {
         )?;
         std::fs::write(venv.join("ready"), "").map_err(|error| error.to_string())?;
     }
-    Ok(())
+    buf().map(drop)
+}
+
+/// `buf` itself, not the script that looks for it: the oracle of breaking changes.
+pub(crate) fn buf() -> Result<PathBuf, String> {
+    let machine = match std::env::consts::ARCH {
+        "x86_64" => "x64",
+        other => other,
+    };
+    let modules = npm::package("@bufbuild/buf", "1.75.0")?;
+    let program = modules.join(format!("@bufbuild/buf-linux-{machine}/bin/buf"));
+    if program.is_file() { Ok(program) } else { Err(format!("there is no buf for {machine}")) }
 }
 
 #[derive(Default)]

@@ -17,7 +17,7 @@ use crate::source::{Place, Source, Step};
 use crate::yaml::{self, YamlFault, YamlFaultKind};
 
 /// Bytes of a descriptor set (security CF-7).
-pub const DESCRIPTOR_SET_BYTES_MAX: u64 = 8 * 1024 * 1024;
+pub const DESCRIPTOR_SET_BYTES_MAX: u64 = tandem_contract::DESCRIPTOR_SET_BYTES_MOST as u64;
 
 /// The documents of one process.
 #[derive(Debug)]

@@ -18,6 +18,8 @@ pub struct Field<'a> {
     pub value: u64,
 }
 
+const CUT_SHORT: &str = "a field is cut short or of an unknown wire type";
+
 /// The fields of `message` in wire order; ends after the first error.
 pub fn each(message: &[u8]) -> impl Iterator<Item = Result<Field<'_>, &'static str>> {
     let mut rest = message;
@@ -29,8 +31,25 @@ pub fn each(message: &[u8]) -> impl Iterator<Item = Result<Field<'_>, &'static s
         if read.is_none() {
             rest = &[];
         }
-        Some(read.ok_or("a field is cut short or of an unknown wire type"))
+        Some(read.ok_or(CUT_SHORT))
     })
+}
+
+/// `message` without its fields `number`, all others as they stand.
+///
+/// # Errors
+/// When the bytes are no message.
+pub fn without(number: u32, message: &[u8]) -> Result<Vec<u8>, &'static str> {
+    let mut kept = Vec::with_capacity(message.len());
+    let mut rest = message;
+    while !rest.is_empty() {
+        let before = rest;
+        let field = next(&mut rest).ok_or(CUT_SHORT)?;
+        if field.number != number {
+            kept.extend_from_slice(&before[..before.len() - rest.len()]);
+        }
+    }
+    Ok(kept)
 }
 
 /// The first field `number` as text.
@@ -114,6 +133,20 @@ mod tests {
                 Field { number: 2, bytes: b"", value: 300 }
             ]
         );
+    }
+
+    #[test]
+    fn a_field_left_out_leaves_the_others_as_they_were() {
+        let mut message = Vec::new();
+        put_number(2, 300, &mut message);
+        put_bytes(9, b"positions", &mut message);
+        put_bytes(1, b"name", &mut message);
+        put_bytes(9, b"more", &mut message);
+        let mut expected = Vec::new();
+        put_number(2, 300, &mut expected);
+        put_bytes(1, b"name", &mut expected);
+        assert_eq!(without(9, &message), Ok(expected));
+        assert!(without(9, &message[..message.len() - 1]).is_err());
     }
 
     #[test]

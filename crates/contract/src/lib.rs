@@ -9,6 +9,7 @@
 //!
 //! Not here: messages (`tandem-transcode`), calls (`tandem-protocol`).
 
+pub mod compat;
 pub mod directory;
 mod digest;
 pub mod fields;
@@ -17,8 +18,8 @@ pub mod source;
 pub mod types;
 
 pub use self::http_rule::{BodyBinding, HttpMethod, HttpRule, Template, TemplateSegment, Variable};
-pub use self::source::{ContractFault, ContractFaults};
+pub use self::source::{ContractFault, ContractFaults, DESCRIPTOR_SET_BYTES_MOST};
 pub use self::types::{
     Cardinality, Contract, EnumId, Enumeration, Field, FieldPath, Idempotency, Kind, Message,
-    MessageId, Method, MethodId, MethodKind, Presence, Service, WellKnown,
+    MessageId, Method, MethodId, MethodKind, Presence, Reserved, Service, WellKnown,
 };

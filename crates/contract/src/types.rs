@@ -6,6 +6,8 @@
 //! Not here: how they are read (`source`).
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use crate::http_rule::HttpRule;
 use crate::source::ContractFault;
@@ -30,6 +32,7 @@ pub struct Contract {
     pub(crate) services: Vec<Service>,
     pub(crate) methods: Vec<Method>,
     pub(crate) message_names: HashMap<Box<str>, MessageId>,
+    pub(crate) enum_names: HashMap<Box<str>, EnumId>,
     /// Serialized `FileDescriptorProto` by file name.
     pub(crate) files: BTreeMap<String, Vec<u8>>,
     pub(crate) faults: Vec<ContractFault>,
@@ -66,6 +69,11 @@ impl Contract {
     /// All enums; position and [`EnumId`] agree.
     pub fn enumerations(&self) -> impl Iterator<Item = &Enumeration> {
         self.enums.iter()
+    }
+
+    /// The enum called `full_name`, written without a leading dot.
+    pub fn enumeration_named(&self, full_name: &str) -> Option<EnumId> {
+        self.enum_names.get(full_name).copied()
     }
 
     /// The services in the order of their files' names and of their place in the file.
@@ -186,6 +194,14 @@ pub struct Message {
     pub well_known: WellKnown,
     /// The entry type of a map field: field 1 is the key, field 2 the value.
     pub map_entry: bool,
+    /// `message_set_wire_format`: it has extensions only, and each stands on the wire in a group
+    /// with its number and its bytes.
+    pub message_set: bool,
+    /// Name of the file that declares it.
+    pub file: Arc<str>,
+    pub reserved: Reserved,
+    /// Whether the file promises a JSON form (`features.json_format = ALLOW`; proto2 does not).
+    pub json_format: bool,
     pub(crate) by_number: HashMap<u32, u32>,
     pub(crate) by_name: HashMap<Box<str>, u32>,
 }
@@ -201,6 +217,61 @@ impl Message {
     pub fn field_named(&self, name: &str) -> Option<(usize, &Field)> {
         let index = *self.by_name.get(name)? as usize;
         Some((index, &self.fields[index]))
+    }
+}
+
+/// Numbers and names that must not be used again.
+#[derive(Debug, Default)]
+pub struct Reserved {
+    /// In order, without overlap.
+    numbers: Vec<RangeInclusive<i32>>,
+    /// In order, each once.
+    names: Vec<Box<str>>,
+}
+
+impl Reserved {
+    /// Of ranges with their last numbers; an empty one reserves nothing.
+    pub(crate) fn new(
+        ranges: impl Iterator<Item = (i32, i32)>,
+        names: impl Iterator<Item = Box<str>>,
+    ) -> Reserved {
+        let mut given: Vec<(i32, i32)> = ranges.filter(|(first, last)| first <= last).collect();
+        given.sort_unstable();
+        let mut numbers: Vec<RangeInclusive<i32>> = Vec::new();
+        for (first, last) in given {
+            match numbers.last_mut() {
+                Some(before) if first <= before.end().saturating_add(1) => {
+                    *before = *before.start()..=last.max(*before.end());
+                }
+                _ => numbers.push(first..=last),
+            }
+        }
+        let mut names: Vec<Box<str>> = names.collect();
+        names.sort_unstable();
+        names.dedup();
+        Reserved { numbers, names }
+    }
+
+    /// Ranges in order, without overlap.
+    pub fn numbers(&self) -> &[RangeInclusive<i32>] {
+        &self.numbers
+    }
+
+    /// In order.
+    pub fn names(&self) -> &[Box<str>] {
+        &self.names
+    }
+
+    /// Whether all of `range` is reserved.
+    pub fn has_numbers(&self, range: &RangeInclusive<i32>) -> bool {
+        let place = self.numbers.partition_point(|kept| kept.end() < range.start());
+        let kept = self.numbers.get(place);
+        kept.is_some_and(|kept| kept.start() <= range.start() && range.end() <= kept.end())
+    }
+
+    /// Whether `name` is reserved.
+    pub fn has_name(&self, name: &str) -> bool {
+        self.names.binary_search_by(|kept| (**kept).cmp(name)).is_ok()
     }
 }
 
@@ -221,6 +292,9 @@ pub struct Field {
     pub packed: bool,
     /// Whether a string must be UTF-8 on the wire.
     pub utf8: bool,
+    /// The default that the file gives (proto2 and editions), as descriptors write it: numbers in
+    /// decimal, enums by name, bytes escaped as in C.
+    pub default: Option<Box<str>>,
     pub extension: bool,
     /// `google.api.field_behavior = OUTPUT_ONLY` and the like are not kept here.
     pub deprecated: bool,
@@ -293,6 +367,11 @@ pub struct Enumeration {
     pub values: Vec<(Box<str>, i32)>,
     /// Numbers outside the list are no values of it (proto2, `features.enum_type = CLOSED`).
     pub closed: bool,
+    /// Name of the file that declares it.
+    pub file: Arc<str>,
+    pub reserved: Reserved,
+    /// Whether the file promises a JSON form (`features.json_format = ALLOW`; proto2 does not).
+    pub json_format: bool,
     pub(crate) by_name: HashMap<Box<str>, i32>,
     pub(crate) by_number: HashMap<i32, u32>,
 }

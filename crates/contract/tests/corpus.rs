@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 #![expect(clippy::disallowed_methods, reason = "the corpus is in files")]
 
+#[path = "checks/descriptor_set.rs"]
+mod descriptor_set;
 #[path = "checks/path_norm.rs"]
 mod path_norm;
 
@@ -19,4 +21,9 @@ fn replay(target: &str, check: fn(&[u8])) {
 #[test]
 fn the_corpus_of_path_norm_passes() {
     replay("path_norm", path_norm::check);
+}
+
+#[test]
+fn the_corpus_of_descriptor_set_passes() {
+    replay("descriptor_set", descriptor_set::check);
 }

@@ -2,7 +2,8 @@
 //! defaults here.
 //!
 //! Only the tests of `gateway` and `tandem` use it. A helper that cannot do its work fails the
-//! test, so there are no errors to handle.
+//! test, so there are no errors to handle. The programs that conformance suites drive lie under
+//! `bin`; `./x conformance` builds and runs them.
 
 pub mod backend;
 pub mod client;
