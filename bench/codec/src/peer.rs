@@ -87,11 +87,11 @@ impl Peers {
         json: &[u8],
         wire: &[u8],
     ) -> Outcome<Vec<u8>> {
-        use Direction::{In, Out};
+        use Direction::{Canonical, In, Out};
         let pool = || Arc::clone(&self.pool);
         Ok(match (peer, direction) {
             (Peer::Tandem, In) => self.codec.convert(In, json)?,
-            (Peer::Tandem, Out) => self.codec.convert(Out, wire)?,
+            (Peer::Tandem, Out | Canonical) => self.codec.convert(direction, wire)?,
             (Peer::BuffaReflection, In) => {
                 let text = std::str::from_utf8(json)?;
                 DynamicMessage::from_json(pool(), self.order, text)?.encode_to_vec()
@@ -99,16 +99,23 @@ impl Peers {
             (Peer::BuffaReflection, Out) => {
                 DynamicMessage::decode(pool(), self.order, wire)?.to_json()?.into_bytes()
             }
+            (Peer::BuffaReflection, Canonical) => {
+                DynamicMessage::decode(pool(), self.order, wire)?.encode_to_vec()
+            }
             (Peer::BuffaGenerated, In) => {
                 serde_json::from_slice::<generated::buffa::Order>(json)?.encode_to_vec()
             }
             (Peer::BuffaGenerated, Out) => {
                 serde_json::to_vec(&generated::buffa::Order::decode_from_slice(wire)?)?
             }
+            (Peer::BuffaGenerated, Canonical) => {
+                generated::buffa::Order::decode_from_slice(wire)?.encode_to_vec()
+            }
             (Peer::Pbjson, In) => {
                 serde_json::from_slice::<generated::pbjson::Order>(json)?.encode_to_vec()
             }
             (Peer::Pbjson, Out) => serde_json::to_vec(&generated::pbjson::Order::decode(wire)?)?,
+            (Peer::Pbjson, Canonical) => generated::pbjson::Order::decode(wire)?.encode_to_vec(),
             (Peer::SerdeJsonParse, _) => {
                 // The tree is dropped inside the measure, as the peers' messages are.
                 black_box(serde_json::from_slice::<serde_json::Value>(json)?);
@@ -135,7 +142,7 @@ impl Peers {
         let meant = generated::pbjson::Order::decode(wire)?;
         let output = self.convert(peer, direction, json, wire)?;
         let given: generated::pbjson::Order = match direction {
-            Direction::In => generated::pbjson::Order::decode(&output[..])?,
+            Direction::In | Direction::Canonical => generated::pbjson::Order::decode(&output[..])?,
             Direction::Out => serde_json::from_slice(&output)?,
         };
         if given != meant {

@@ -48,7 +48,7 @@ pub(crate) fn run(short: bool) -> Outcome<()> {
                 while let Some(attack) = attacks.get(next.fetch_add(1, Ordering::Relaxed)) {
                     if let Err(fault) = withstand(attack, short) {
                         println!("FAILED {}: {fault}", attack.name);
-                        faults.lock().expect("no worker panics").push(attack.name);
+                        faults.lock().expect("no worker panics").push(attack.name.clone());
                     }
                 }
             });
@@ -67,11 +67,11 @@ fn withstand(attack: &Attack, short: bool) -> Outcome<()> {
     for doubling in (0..=doublings).rev() {
         let size = largest >> doubling;
         let (count, ending) =
-            counter::attack(attack.name, size).map_err(|fault| format!("at {size}: {fault}"))?;
+            counter::attack(&attack.name, size).map_err(|fault| format!("at {size}: {fault}"))?;
         let peak =
-            counter::peak(attack.name, size).map_err(|fault| format!("at {size}: {fault}"))?;
+            counter::peak(&attack.name, size).map_err(|fault| format!("at {size}: {fault}"))?;
         let sample = Sample { size, count, ending, peak };
-        println!("{}", line(attack.name, sample, before));
+        println!("{}", line(&attack.name, sample, before));
         judge(attack.answered, sample, before)?;
         before = Some(sample);
     }

@@ -6,6 +6,11 @@
 
 use std::path::{Path, PathBuf};
 
+use prost::Message as _;
+
+/// Of `google.protobuf.FieldDescriptorProto.Type`.
+const TYPE_GROUP: i32 = 10;
+
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 const PACKAGE: &str = ".tandem.bench.v1";
@@ -50,7 +55,14 @@ fn compile(proto: &Path, files: &[&str]) -> Outcome<Vec<u8>> {
     let mut compiler = protox::Compiler::new([proto])?;
     compiler.include_imports(true);
     compiler.open_files(files)?;
-    Ok(compiler.encode_file_descriptor_set())
+    let mut set = compiler.file_descriptor_set();
+    let messages = set.file.iter_mut().flat_map(|file| &mut file.message_type);
+    for field in messages.flat_map(|message| &mut message.field) {
+        if field.name() == "delimited" {
+            field.r#type = Some(TYPE_GROUP);
+        }
+    }
+    Ok(set.encode_to_vec())
 }
 
 /// The folder `path` with nothing in it.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use tandem_contract::{Contract, MessageId};
-use tandem_transcode::{Fault, JsonOptions, Limits, Plans, json_from_wire, wire_from_json};
+use tandem_transcode::{
+    Fault, JsonOptions, Limits, Plans, json_from_wire, wire_from_json, wire_from_wire,
+};
 
 use crate::DESCRIPTORS;
 
@@ -14,6 +16,8 @@ pub enum Direction {
     In,
     /// Protobuf bytes → JSON text.
     Out,
+    /// Protobuf bytes → the same message in canonical form.
+    Canonical,
 }
 
 /// A message of the contract, ready to be converted.
@@ -41,6 +45,7 @@ impl Codec {
         match direction {
             Direction::In => wire_from_json(plans, *message, input, options, limits),
             Direction::Out => json_from_wire(plans, *message, input, options, limits),
+            Direction::Canonical => wire_from_wire(plans, *message, input, limits),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::call::Direction;
 
 pub struct Attack {
     /// `any-type-last-in`.
-    pub name: &'static str,
+    pub name: String,
     pub direction: Direction,
     /// The largest size of a full run; a run also takes a half and a quarter of it.
     pub size: usize,
@@ -36,20 +36,27 @@ impl Attack {
     }
 }
 
-/// All attacks, in the order in which they are printed.
+/// All attacks, in the order in which they are printed. What is hostile on the wire is so to both
+/// of its readers: the writer of JSON and the writer of the canonical form.
 pub fn all() -> Vec<Attack> {
-    from_json::all().into_iter().chain(from_wire::all()).collect()
+    let canonical = from_wire::all().into_iter().map(|attack| Attack {
+        name: attack.name.replace("-out", "-canonical"),
+        direction: Direction::Canonical,
+        ..attack
+    });
+    from_json::all().into_iter().chain(from_wire::all()).chain(canonical).collect()
 }
 
 /// An attack under the default limits that is to be converted.
 fn attack(
-    name: &'static str,
+    name: &str,
     direction: Direction,
     size: usize,
     size_short: usize,
     make: fn(usize) -> Vec<u8>,
 ) -> Attack {
     let (options, limits) = (JsonOptions::default(), Limits::default());
+    let name = name.to_owned();
     Attack { name, direction, size, size_short, options, limits, answered: true, make }
 }
 

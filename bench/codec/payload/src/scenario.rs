@@ -19,7 +19,7 @@ impl Scenario {
     pub fn input(&self) -> &[u8] {
         match self.direction {
             Direction::In => &self.json,
-            Direction::Out => &self.wire,
+            Direction::Out | Direction::Canonical => &self.wire,
         }
     }
 }

@@ -17,6 +17,7 @@ const KINDS: u32 = 9;
 const NUMBERS: u32 = 10;
 const VALUE: u32 = 14;
 const NODES: u32 = 15;
+const DELIMITED: u32 = 16;
 /// No field.
 const UNKNOWN: u32 = 1000;
 
@@ -28,6 +29,7 @@ pub(super) fn all() -> Vec<Attack> {
         attack("deep-values-out", Out, 100_000, 50_000, deep_values).refused(),
         attack("any-levels-out", Out, 28, 28, any_levels),
         attack("group-levels-out", Out, 40, 40, group_levels),
+        attack("group-spine-out", Out, 96, 96, group_spine),
         attack("length-bombs-out", Out, 1_000_000, 200_000, length_bombs).refused(),
         attack("regroup-levels-out", Out, 40, 40, regroup_levels),
         attack("regroup-levels-wide-out", Out, 400_000, 40_000, regroup_levels_wide),
@@ -106,6 +108,19 @@ fn group_levels(levels: usize) -> Vec<u8> {
     for _ in 0..levels {
         // The group's field 1 is a node.
         out.before(&filler(200)).wrap(1).before(&begin).after(&end);
+    }
+    out.into_bytes()
+}
+
+/// Groups directly inside groups: who reads to the end of each reads what is inside once a level.
+fn group_spine(levels: usize) -> Vec<u8> {
+    let mut begin = Vec::new();
+    put_tag(DELIMITED, 3, &mut begin);
+    let mut end = Vec::new();
+    put_tag(DELIMITED, 4, &mut end);
+    let mut out = Inward::default();
+    for _ in 0..levels {
+        out.before(&filler(200)).before(&begin).after(&end);
     }
     out.into_bytes()
 }
