@@ -110,7 +110,7 @@ impl Pair<'_> {
         self.idempotency(report);
         if !before.deprecated && now.deprecated {
             let what = "it is deprecated now".to_owned();
-            report.compatible(at, "RPC_DEPRECATED", what, "nothing yet");
+            report.compatible(at, "RPC_DEPRECATED", what, "nothing");
         }
         for rule in &before.rules {
             self.rule(rule, query, report);
