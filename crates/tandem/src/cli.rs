@@ -5,6 +5,7 @@
 
 mod call;
 mod check;
+mod contract;
 mod help;
 mod run;
 mod status;
@@ -69,6 +70,9 @@ enum Command {
     Check(check::Arguments),
     /// Calls a method through a gateway, or a service directly, by reflection.
     Call(call::Arguments),
+    /// Compares what services promise.
+    #[command(subcommand)]
+    Contract(contract::Contracts),
     /// Shows what a running gateway does.
     Status(status::Arguments),
     /// Shows the way of a call as a tree.
@@ -112,6 +116,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Call(arguments) => on_a_loop(call::call(arguments, form, common.timeout())),
         Command::Status(arguments) => on_a_loop(status::status(arguments, form, common.timeout())),
         Command::Trace(arguments) => on_a_loop(trace::trace(arguments, form, common.timeout())),
+        Command::Contract(contracts) => contract::contract(contracts, form, common.timeout()),
         Command::CompileProtos { workplace } => return compile::child(workplace.as_deref()),
         Command::Version => version::version(form),
         Command::Help(arguments) => help::help(&arguments),
