@@ -21,6 +21,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use tandem_config::CompileFault;
 use tandem_contract::source::text::is_edition;
@@ -92,21 +93,20 @@ fn run(mut command: Command, input: Vec<u8>, time: Duration) -> std::io::Result<
         // A child that went away early says so by its status.
         let _ = stdin.write_all(&input);
     });
+    let group = Pid::from_raw(child.id().cast_signed());
     let (send, receive) = mpsc::channel();
     let reader = std::thread::spawn(move || {
         let mut answer = Vec::new();
         // One byte more than may be tells that there is more.
         let read = stdout.take(ANSWER_MOST as u64 + 1).read_to_end(&mut answer);
-        let _ = send.send(read.map(|_bytes| answer));
+        // To its end, and not yet away: its number stays its own, so that the group can be killed.
+        let ended = waitid(Id::Pid(group), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+        let _ = send.send(read.and(ended.map_err(Into::into)).map(|_status| answer));
     });
     let answer = receive.recv_timeout(time);
-    // Also after an answer: nothing that it started may stay. The group is there until `wait`.
-    let group = Pid::from_raw(child.id().cast_signed());
-    if answer.is_err() {
-        let _ = killpg(group, Signal::SIGKILL);
-    }
-    let status = child.wait()?;
+    // Also after an answer: nothing that it started may stay.
     let _ = killpg(group, Signal::SIGKILL);
+    let status = child.wait()?;
     for thread in [writer, reader] {
         let _ = thread.join();
     }

@@ -447,8 +447,8 @@ impl Builder {
                 let (rules, faults) =
                     http_rule::of_options(&options.encode_to_vec(), &self.messages, input, output);
                 for (column, what, fix) in faults {
-                    self.faults
-                        .add(ContractFault { column, ..fault(file, &full_name, what, &fix) });
+                    let fix = if fix.is_empty() { "correct the rule" } else { &fix };
+                    self.faults.add(ContractFault { column, ..fault(file, &full_name, what, fix) });
                 }
                 rules
             }
