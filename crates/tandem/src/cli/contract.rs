@@ -109,11 +109,12 @@ fn of_texts(path: &Path, name: &str) -> Result<Contract, Failure> {
         let failure = Failure::new(Exit::Failed, format!("`{name}` does not compile"));
         match fault {
             CompileFault::Texts(faults) => {
-                let lines: Vec<String> = faults.iter().map(line).collect();
-                failure
-                    .coded("TND0201")
-                    .because(lines.join("\n          "))
-                    .fix("name the folder that imports start from")
+                let import = faults.iter().any(|fault| fault.what.contains("import"));
+                let fix = match import {
+                    true => "name the folder that imports start from",
+                    false => "correct the file; `protoc` says the same of it",
+                };
+                failure.coded("TND0201").because(lines(faults.iter().map(line))).fix(fix)
             }
             CompileFault::NoEditionCompiler(file) => failure
                 .coded("TND0202")
@@ -127,12 +128,17 @@ fn of_texts(path: &Path, name: &str) -> Result<Contract, Failure> {
     usable(Contract::from_descriptor_set(&set), name)
 }
 
+/// Below each other, as far in as the word `why` reaches.
+fn lines(all: impl Iterator<Item = String>) -> String {
+    all.collect::<Vec<_>>().join("\n          ")
+}
+
 fn line(fault: &TextFault) -> String {
     let TextFault { file, place, what } = fault;
-    match place {
+    plain(&match place {
         Some((line, column)) => format!("{file}:{line}:{column}: {what}"),
         None => format!("{file}: {what}"),
-    }
+    })
 }
 
 fn usable(
@@ -142,7 +148,7 @@ fn usable(
     read.map_err(|faults| {
         Failure::new(Exit::Failed, format!("`{name}` is no contract"))
             .coded("TND0201")
-            .because(faults.to_string())
+            .because(lines(faults.0.iter().map(|fault| plain(&fault.to_string()))))
     })
 }
 
