@@ -15,6 +15,7 @@
 mod budget;
 mod build;
 mod field;
+mod service;
 mod shape;
 pub mod text;
 
