@@ -9,35 +9,69 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 use std::sync::Arc;
 
 use tandem_contract::directory::{Directory, DirectoryMethod, NamespaceEntry};
-use tandem_contract::{Contract, Template, TemplateSegment};
+use tandem_contract::{Contract, ProtoText, Template, TemplateSegment};
 
+use crate::compile::{self, Compile};
 use crate::document::{
     Address, Auth, ContractSource, Deadline, Grants, MethodRules, Namespace, PathPattern,
     PatternSegment, Platform, UpstreamPattern, VerbPattern,
 };
-use crate::load::{Loaded, descriptor_set};
+use crate::load::{Loaded, descriptor_set, proto_texts};
 use crate::problem::{Problem, Severity, Tnd, sort};
 use crate::source::{Source, Step, cut};
 use crate::suggest;
 
-/// The contract of a namespace that names a descriptor set; `None` where it comes by reflection.
-#[expect(clippy::result_large_err, reason = "a problem is made once, and shown")]
-pub fn contract_of(loaded: &Loaded, namespace: &str) -> Option<Result<Contract, Problem>> {
+/// The contract of a namespace that names files; `None` where it comes by reflection. .proto files
+/// are compiled by `compile`.
+///
+/// # Errors
+/// Files that cannot be read, do not compile, or are no descriptors.
+pub fn contract_of(
+    loaded: &Loaded,
+    namespace: &str,
+    compile: Compile<'_>,
+) -> Option<Result<Contract, Vec<Problem>>> {
     let index =
         loaded.namespaces.iter().position(|(document, _)| document.namespace == namespace)?;
-    let read = descriptor_set(loaded, namespace)?;
-    Some(read.and_then(|bytes| {
+    let source = &loaded.sources[index];
+    let (set, key) = if let Some(set) = descriptor_set(loaded, namespace) {
+        (set.map_err(|problem| vec![problem]), "descriptors")
+    } else {
+        let texts = proto_texts(loaded, namespace)?;
+        let set = texts.map_err(|problem| vec![problem]).and_then(|texts| {
+            compile(&texts).map_err(|fault| {
+                let folder = protos_folder(loaded, index, &texts);
+                compile::problems(fault, &texts, &folder, source)
+            })
+        });
+        (set, "protos")
+    };
+    Some(set.and_then(|bytes| {
         Contract::from_descriptor_set(&bytes).map_err(|faults| {
-            let what = format!("the descriptor set of `{namespace}` cannot be used");
-            Problem::error(Tnd::ContractUnusable, what)
+            let what = format!("the contract of `{namespace}` cannot be used");
+            let problem = Problem::error(Tnd::ContractUnusable, what)
                 .here(cut(&faults.to_string()))
                 .fix("build it with `protoc --include_imports --descriptor_set_out=FILE …`")
-                .at(&loaded.sources[index], &[Step::Key("contract"), Step::Key("descriptors")])
+                .at(source, &[Step::Key("contract"), Step::Key(key)]);
+            vec![problem]
         })
     }))
+}
+
+/// Where the .proto files are that a document names, as people name it: `teams/proto`.
+fn protos_folder(loaded: &Loaded, index: usize, texts: &[ProtoText]) -> String {
+    let ContractSource::Protos(relative) = &loaded.namespaces[index].0.contract else {
+        return String::new();
+    };
+    // A single file is named by itself, a folder is not.
+    let single = matches!(texts, [text] if relative.ends_with(&text.name));
+    let folder = if single { relative.parent() } else { Some(relative.as_path()) };
+    let beside = Path::new(&loaded.sources[index].name).parent().unwrap_or(Path::new(""));
+    beside.join(folder.unwrap_or(Path::new(""))).to_string_lossy().into_owned()
 }
 
 /// Everything that is wrong with documents that are well formed each for itself. `contracts` are
@@ -418,6 +452,7 @@ impl Claims<'_> {
         let (severity, key) = match namespace.contract {
             ContractSource::Reflection(_) => (Severity::Warning, "reflection"),
             ContractSource::Descriptors(_) => (Severity::Error, "descriptors"),
+            ContractSource::Protos(_) => (Severity::Error, "protos"),
         };
         for fault in contract.faults() {
             let service = fault.symbol.rsplit_once(['/', '.']).map_or("", |(service, _)| service);

@@ -10,6 +10,12 @@ use std::path::{Path, PathBuf};
 
 /// Entries of a folder that are looked at.
 const ENTRIES_MAX: usize = 10_000;
+/// Bytes of one .proto file.
+const PROTO_BYTES_MAX: u64 = 1024 * 1024;
+/// Bytes of all .proto files of a contract.
+const PROTOS_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Folders in folders of .proto files.
+const FOLDERS_DEPTH_MAX: usize = 16;
 
 /// What a read can come to beside its content.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +24,12 @@ pub(crate) enum FileFault {
     Io(#[from] io::Error),
     #[error("larger than {0} bytes")]
     TooLarge(u64),
+    #[error("`{0}` is larger than {1} bytes")]
+    FileTooLarge(String, u64),
+    #[error("folders nest deeper than {0}")]
+    TooDeep(usize),
+    #[error("there is no .proto file")]
+    NoProto,
     #[error("not UTF-8 from byte {0}")]
     NotUtf8(usize),
 }
@@ -53,14 +65,71 @@ pub(crate) fn read_below(
     relative: &Path,
     bytes_max: u64,
 ) -> Result<Vec<u8>, FileFault> {
+    read(&inside(folder, relative)?, bytes_max)
+}
+
+/// Where `relative` leads, which must be below `folder`.
+fn inside(folder: &Path, relative: &Path) -> Result<PathBuf, FileFault> {
     let folder = folder.canonicalize()?;
     let path = folder.join(relative).canonicalize()?;
-    if !path.starts_with(&folder) {
-        let error =
-            io::Error::new(io::ErrorKind::PermissionDenied, "a link leads out of the folder");
-        return Err(error.into());
+    if path.starts_with(&folder) {
+        return Ok(path);
     }
-    read(&path, bytes_max)
+    let error = io::Error::new(io::ErrorKind::PermissionDenied, "a link leads out of the folder");
+    Err(error.into())
+}
+
+/// The .proto files at `relative`, which must lie below `folder` when all links are followed: that
+/// file, or all in that folder and the folders in it, hidden ones left out. Each with its name
+/// from there, as imports name it, and its bytes.
+pub(crate) fn protos(folder: &Path, relative: &Path) -> Result<Vec<(String, Vec<u8>)>, FileFault> {
+    let start = folder.join(relative);
+    let mut found: Vec<(String, PathBuf)> = Vec::new();
+    if std::fs::metadata(&start)?.is_dir() {
+        let mut todo = vec![(String::new(), relative.to_owned(), 0)];
+        let mut entries = 0;
+        while let Some((prefix, path, depth)) = todo.pop() {
+            for entry in std::fs::read_dir(inside(folder, &path)?)? {
+                entries += 1;
+                if entries > ENTRIES_MAX {
+                    return Err(FileFault::TooLarge(ENTRIES_MAX as u64));
+                }
+                let name = entry?.file_name();
+                let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else {
+                    continue;
+                };
+                let (full_name, path) = (format!("{prefix}{name}"), path.join(name));
+                if std::fs::metadata(folder.join(&path))?.is_dir() {
+                    if depth == FOLDERS_DEPTH_MAX {
+                        return Err(FileFault::TooDeep(FOLDERS_DEPTH_MAX));
+                    }
+                    todo.push((full_name + "/", path, depth + 1));
+                } else if name.ends_with(".proto") {
+                    found.push((full_name, path));
+                }
+            }
+        }
+    } else if let Some(name) = relative.file_name().and_then(|name| name.to_str()) {
+        found.push((name.to_owned(), relative.to_owned()));
+    }
+    found.sort();
+    if found.is_empty() {
+        return Err(FileFault::NoProto);
+    }
+    let mut left = PROTOS_BYTES_MAX;
+    let mut files = Vec::with_capacity(found.len());
+    for (name, path) in found {
+        let bytes = match read_below(folder, &path, left.min(PROTO_BYTES_MAX)) {
+            Err(FileFault::TooLarge(PROTO_BYTES_MAX)) => {
+                return Err(FileFault::FileTooLarge(name, PROTO_BYTES_MAX));
+            }
+            Err(FileFault::TooLarge(_)) => return Err(FileFault::TooLarge(PROTOS_BYTES_MAX)),
+            read => read?,
+        };
+        left -= bytes.len() as u64;
+        files.push((name, bytes));
+    }
+    Ok(files)
 }
 
 /// The documents of a folder by name: `*.yaml`, `*.yml` and `*.json`, hidden files left out.

@@ -8,6 +8,7 @@
 //! Not here: carrying calls by what is written (`tandem-gateway`).
 
 pub mod check;
+mod compile;
 pub mod document;
 mod files;
 pub mod load;
@@ -18,6 +19,7 @@ mod suggest;
 mod yaml;
 
 pub use self::check::{check, contract_of};
+pub use self::compile::{Compile, CompileFault};
 pub use self::document::{Namespace, Platform};
 pub use self::load::{Loaded, load};
 pub use self::problem::{Paint, Problem, Severity, Tnd, help_page, render};

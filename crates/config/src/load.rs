@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tandem_contract::ProtoText;
+
 use crate::document::{ContractSource, Namespace, Platform};
 use crate::files::{self, FileFault};
 use crate::problem::{Problem, Tnd, sort};
@@ -82,25 +84,73 @@ pub fn descriptor_set(loaded: &Loaded, namespace: &str) -> Option<Result<Vec<u8>
         loaded.namespaces.iter().position(|(document, _)| document.namespace == namespace)?;
     let (document, path) = &loaded.namespaces[index];
     let ContractSource::Descriptors(relative) = &document.contract else { return None };
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
-    let read = files::read_below(folder, relative, DESCRIPTOR_SET_BYTES_MAX);
+    let read = files::read_below(folder_of(path), relative, DESCRIPTOR_SET_BYTES_MAX);
     Some(read.map_err(|fault| {
         let what = format!("the descriptor set of `{namespace}` cannot be read");
-        let code = match fault {
-            FileFault::TooLarge(_) => Tnd::OverLimit,
-            FileFault::Io(_) | FileFault::NotUtf8(_) => Tnd::FileUnreadable,
-        };
-        Problem::error(code, what)
-            .here(fault.to_string())
+        no_contract(&fault, what)
             .fix(
                 "write it with `protoc --include_imports --descriptor_set_out=FILE …`, \
                  beside this document",
             )
             .at(&loaded.sources[index], &[Step::Key("contract"), Step::Key("descriptors")])
     }))
+}
+
+/// The .proto files of a namespace, in the order of their names; `None` where the contract comes
+/// otherwise. At most 1 MiB a file and 8 MiB together.
+///
+/// # Errors
+/// A file that is missing, too large, no text, or linked to from outside the team's folder.
+pub fn proto_texts(loaded: &Loaded, namespace: &str) -> Option<Result<Vec<ProtoText>, Problem>> {
+    let index =
+        loaded.namespaces.iter().position(|(document, _)| document.namespace == namespace)?;
+    let (document, path) = &loaded.namespaces[index];
+    let ContractSource::Protos(relative) = &document.contract else { return None };
+    let texts = texts_of(folder_of(path), relative);
+    Some(texts.map_err(|fault| {
+        let what = format!("the .proto files of `{namespace}` cannot be read");
+        no_contract(&fault, what)
+            .fix("put the files, or a folder of them, beside this document")
+            .at(&loaded.sources[index], &[Step::Key("contract"), Step::Key("protos")])
+    }))
+}
+
+/// The .proto files at `path`: that file, or all in that folder, each with its name from there.
+///
+/// # Errors
+/// As [`proto_texts`], in words.
+pub fn proto_texts_at(path: &Path) -> Result<Vec<ProtoText>, String> {
+    let (folder, relative) = match path.file_name() {
+        Some(name) if !path.is_dir() => (folder_of(path), Path::new(name)),
+        _ => (path, Path::new("")),
+    };
+    texts_of(folder, relative).map_err(|fault| fault.to_string())
+}
+
+fn texts_of(folder: &Path, relative: &Path) -> Result<Vec<ProtoText>, FileFault> {
+    let text = |(name, bytes): (String, Vec<u8>)| {
+        let text = String::from_utf8(bytes)
+            .map_err(|error| FileFault::NotUtf8(error.utf8_error().valid_up_to()))?;
+        Ok(ProtoText { name, text })
+    };
+    files::protos(folder, relative)?.into_iter().map(text).collect()
+}
+
+fn folder_of(document: &Path) -> &Path {
+    match document.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn no_contract(fault: &FileFault, what: String) -> Problem {
+    let code = match fault {
+        FileFault::TooLarge(_) | FileFault::FileTooLarge(..) | FileFault::TooDeep(_) => {
+            Tnd::OverLimit
+        }
+        FileFault::Io(_) | FileFault::NotUtf8(_) | FileFault::NoProto => Tnd::FileUnreadable,
+    };
+    Problem::error(code, what).here(fault.to_string())
 }
 
 struct Text {

@@ -29,14 +29,12 @@ pub(crate) enum Known {
     Now(&'static str),
     /// A key of the format that this build cannot serve: TND0004, never accepted in silence.
     Later(&'static str),
-    /// As [`Known::Later`], with what to do meanwhile.
-    Instead(&'static str, &'static str),
 }
 
 impl Known {
     fn name(&self) -> &'static str {
         match self {
-            Known::Now(name) | Known::Later(name) | Known::Instead(name, _) => name,
+            Known::Now(name) | Known::Later(name) => name,
         }
     }
 }
@@ -180,7 +178,6 @@ impl Reading {
             match known.iter().find(|known| known.name() == entry.name()) {
                 Some(Known::Now(_)) => found.push(entry),
                 Some(Known::Later(_)) => self.later(&entry, ""),
-                Some(Known::Instead(_, instead)) => self.later(&entry, instead),
                 None => self.unknown(&entry, known),
             }
         }

@@ -5,9 +5,10 @@
 //! services, methods, HTTP rules and query fields, which buf does not look at. Everything else that
 //! changed is named too, as compatible.
 //!
-//! Two deliberate differences: a field that editions make required counts as required in every
-//! rule (buf looks at the label alone), and both contracts are compared as they are served, so what
-//! was left out for a fault is not there.
+//! Three deliberate differences: a field that editions make required counts as required in every
+//! rule (buf looks at the label alone); both contracts are compared as they are served, so what
+//! was left out for a fault is not there; and types of `google.protobuf` are not compared, for they
+//! come with each side's compiler.
 //!
 //! The comparison is linear in both contracts but for query fields, whose walk has a budget;
 //! the list it makes is bounded.

@@ -18,6 +18,7 @@ pub mod source;
 pub mod types;
 
 pub use self::http_rule::{BodyBinding, HttpMethod, HttpRule, Template, TemplateSegment, Variable};
+pub use self::source::text::{ProtoText, TextFault};
 pub use self::source::{ContractFault, ContractFaults, DESCRIPTOR_SET_BYTES_MOST};
 pub use self::types::{
     Cardinality, Contract, EnumId, Enumeration, Field, FieldPath, Idempotency, Kind, Message,

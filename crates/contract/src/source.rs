@@ -10,12 +10,14 @@
 //! those of options whose files are absent are no concern. A message set is a message with
 //! [`Message::message_set`](crate::Message::message_set).
 //!
-//! Not here: .proto text, which is compiled in a child process by the binary (protocols X-1).
+//! Not here: .proto text (`text`), which the binary compiles in a child process (protocols X-1).
 
 mod budget;
 mod build;
 mod field;
+mod service;
 mod shape;
+pub mod text;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -679,6 +679,15 @@ fn protocols_x_5_compatible_changes_are_named_as_such() {
 }
 
 #[test]
+fn types_that_come_with_a_compiler_are_not_compared() {
+    let text = |field: &str| {
+        format!("syntax = \"proto3\"; package google.protobuf; message FileOptions {{ {field} }}")
+    };
+    let (old, new) = (texts::contract(&text("int32 a = 1;")), texts::contract(&text("")));
+    assert_eq!(changes(&old, &new), []);
+}
+
+#[test]
 fn security_t_5_a_list_of_changes_is_bounded() {
     let text = |name: &str| {
         let fields: String = (1..=7_000).map(|n| format!("int32 {name}{n} = {n};")).collect();
@@ -766,7 +775,8 @@ fn protocols_x_7_unlike_services_are_named_and_those_of_one_side_are_not() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
-    /// Any two of the table's files: no change from a contract to itself, and each verdict ends.
+    /// Any two of the table's files: no change from a contract to itself, and what breaks is listed
+    /// first.
     #[test]
     fn a_contract_never_differs_from_itself(one in 0_usize..85, other in 0_usize..85) {
         let cases = cases(false);
@@ -776,6 +786,7 @@ proptest! {
         };
         let (one, other) = (texts::contract(&text(one)), texts::contract(&text(other)));
         prop_assert_eq!(changes(&one, &one), []);
-        prop_assert_eq!(changes(&one, &other).is_empty(), changes(&other, &one).is_empty());
+        let found = changes(&one, &other);
+        prop_assert!(found.is_sorted_by_key(|change| !change.breaks()), "{:?}", found);
     }
 }

@@ -5,6 +5,7 @@
 
 mod call;
 mod check;
+mod contract;
 mod help;
 mod run;
 mod status;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::client::Admin;
+use crate::compile;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Form};
 
@@ -68,12 +70,21 @@ enum Command {
     Check(check::Arguments),
     /// Calls a method through a gateway, or a service directly, by reflection.
     Call(call::Arguments),
+    /// Compares what services promise.
+    #[command(subcommand)]
+    Contract(contract::Contracts),
     /// Shows what a running gateway does.
     Status(status::Arguments),
     /// Shows the way of a call as a tree.
     Trace(trace::Arguments),
     /// Says what this binary is.
     Version,
+    /// Compiles .proto text from stdin under limits; started by this program only.
+    #[command(name = compile::COMMAND, hide = true)]
+    CompileProtos {
+        /// The folder of the files, for programs that read files.
+        workplace: Option<PathBuf>,
+    },
     /// Explains a topic or a code: `tandem help exit-codes`, `tandem help TND0101`.
     Help(help::Arguments),
 }
@@ -105,6 +116,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Call(arguments) => on_a_loop(call::call(arguments, form, common.timeout())),
         Command::Status(arguments) => on_a_loop(status::status(arguments, form, common.timeout())),
         Command::Trace(arguments) => on_a_loop(trace::trace(arguments, form, common.timeout())),
+        Command::Contract(contracts) => contract::contract(contracts, form, common.timeout()),
+        Command::CompileProtos { workplace } => return compile::child(workplace.as_deref()),
         Command::Version => version::version(form),
         Command::Help(arguments) => help::help(&arguments),
     };
@@ -122,10 +135,7 @@ pub(crate) fn main() -> ExitCode {
 }
 
 /// Runs a command that talks to somebody.
-fn on_a_loop<F>(command: F) -> Result<Exit, Failure>
-where
-    F: Future<Output = Result<Exit, Failure>>,
-{
+fn on_a_loop<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
             Failure::new(Exit::Failed, "no loop can be made").because(error.to_string())

@@ -11,6 +11,7 @@ pub(crate) enum Exit {
     Fine = 0,
     Failed = 1,
     Usage = 2,
+    Different = 3,
     Unreachable = 6,
     Refused = 7,
     Interrupted = 130,

@@ -8,6 +8,7 @@
 mod admin;
 mod cli;
 mod client;
+mod compile;
 mod failure;
 mod output;
 mod token;

@@ -36,6 +36,9 @@ pub enum ContractSource {
     /// A serialized `google.protobuf.FileDescriptorSet`; relative to the team's file, below its
     /// folder. [`crate::load::descriptor_set`] reads it.
     Descriptors(PathBuf),
+    /// A .proto file, or a folder of them; relative to the team's file, below its folder.
+    /// [`crate::load::proto_texts`] reads them.
+    Protos(PathBuf),
 }
 
 /// One implementation, in clear text (h2c).

@@ -58,6 +58,7 @@ codes! {
     NoAuthPolicy "0115" "no auth policy"
     EqualRules "0120" "equal rules"
     ContractUnusable "0201" "descriptor unusable"
+    NoEditionCompiler "0202" "editions source without `buf` or `protoc`"
     TemplateError "0203" "template error"
     NoReflection "0205" "no reflection"
     Unreachable "0301" "unreachable"

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use super::Known::{Instead, Later, Now};
+use super::Known::{Later, Now};
 use super::platform::hosts;
 use super::{At, Known, Reading};
 use crate::document::units;
@@ -41,8 +41,8 @@ pub(crate) fn namespace(reading: &mut Reading, root: &Node, file_stem: &str) -> 
     let contract = match fields.get("contract") {
         Some(at) => contract(reading, at),
         None => {
-            let fix = "write `contract: { reflection: UPSTREAM }` or \
-                       `contract: { descriptors: FILE }`";
+            let fix = "write `contract: { reflection: UPSTREAM }`, `{ descriptors: FILE }` or \
+                       `{ protos: FOLDER }`";
             reading.missing(&at, "contract", fix);
             None
         }
@@ -87,45 +87,49 @@ fn own_name(reading: &mut Reading, at: &At<'_>, file_stem: &str) -> Option<Strin
 }
 
 fn contract(reading: &mut Reading, at: &At<'_>) -> Option<ContractSource> {
-    let compile = "compile the files, `protoc --include_imports \
-                   --descriptor_set_out=FILE …`, and write `descriptors: FILE`";
-    let fields = reading.fields(
-        at,
-        &[Now("reflection"), Now("descriptors"), Instead("protos", compile), Later("follow")],
-    );
-    match (fields.get("reflection"), fields.get("descriptors")) {
-        (Some(at), None) => Some(ContractSource::Reflection(reading.text(at).map(str::to_owned)?)),
-        (None, Some(at)) => descriptors(reading, at).map(ContractSource::Descriptors),
-        (Some(_), Some(at)) => {
-            let problem = Problem::error(Tnd::WrongType, "`contract` has two sources")
-                .here("`reflection` is written as well")
-                .fix("keep one of `reflection` and `descriptors`");
-            reading.problem(at, problem);
-            None
+    let known = ["reflection", "descriptors", "protos"];
+    let fields = reading
+        .fields(at, &[Now("reflection"), Now("descriptors"), Now("protos"), Later("follow")]);
+    let mut given = known.iter().filter_map(|name| Some((*name, fields.get(name)?)));
+    let Some((first, source)) = given.next() else {
+        if reading.problems.is_empty() {
+            let fix = "write `reflection: UPSTREAM`, `descriptors: FILE` or `protos: FOLDER`";
+            reading.missing(at, "reflection", fix);
         }
-        (None, None) => {
-            if reading.problems.is_empty() {
-                let fix = "write `reflection: UPSTREAM` or `descriptors: FILE`";
-                reading.missing(at, "reflection", fix);
-            }
-            None
+        return None;
+    };
+    if let Some((_, second)) = given.next() {
+        let problem = Problem::error(Tnd::WrongType, "`contract` has two sources")
+            .here(format!("`{first}` is written as well"))
+            .fix("keep one of `reflection`, `descriptors` and `protos`");
+        reading.problem(second, problem);
+        return None;
+    }
+    match first {
+        "reflection" => Some(ContractSource::Reflection(reading.text(source)?.to_owned())),
+        "descriptors" => {
+            below(reading, source, "a descriptor set").map(ContractSource::Descriptors)
         }
+        _ => below(reading, source, ".proto text").map(ContractSource::Protos),
     }
 }
 
 /// A path below the folder of the team's file: a team does not read the gateway's files.
-fn descriptors(reading: &mut Reading, at: &At<'_>) -> Option<PathBuf> {
+fn below(reading: &mut Reading, at: &At<'_>, what: &str) -> Option<PathBuf> {
     let path = Path::new(reading.text(at)?);
+    // `./proto` is as good as `proto`.
+    let path: PathBuf =
+        path.components().filter(|part| !matches!(part, Component::CurDir)).collect();
     let below = path.components().all(|part| matches!(part, Component::Normal(_)));
     if !below || path.as_os_str().is_empty() {
-        let problem = Problem::error(Tnd::OutsideGrant, "a descriptor set outside the folder")
+        let problem = Problem::error(Tnd::OutsideGrant, format!("{what} outside the folder"))
             .here("only files below the folder of this document are read")
             .why("a team must not read the gateway's files")
             .fix("put the file beside this document and write its name");
         reading.problem(at, problem);
         return None;
     }
-    Some(path.to_owned())
+    Some(path)
 }
 
 fn upstreams(reading: &mut Reading, at: &At<'_>) -> BTreeMap<String, Upstream> {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::query::Query;
 use super::{At, Report};
 use crate::http_rule::{BodyBinding, HttpMethod, HttpRule, TemplateSegment};
-use crate::types::{Contract, FieldPath, Idempotency, Method};
+use crate::types::{Contract, FieldPath, Idempotency, Method, Service};
 
 /// Field numbers from the message to a field.
 pub(super) type Numbers = Vec<u32>;
@@ -31,12 +31,10 @@ pub(super) fn compare(old: &Contract, new: &Contract, report: &mut Report) {
             );
             continue;
         };
-        for id in &before.methods {
-            let old_method = old.method(*id);
-            let full_name = old_method.full_name();
-            let at = At { file: &now.file, symbol: full_name };
-            let mut methods = now.methods.iter().map(|id| new.method(*id));
-            match methods.find(|method| method.name == old_method.name) {
+        let (old_methods, methods) = (by_method(old, before), by_method(new, now));
+        for (name, old_method) in &old_methods {
+            let at = At { file: &now.file, symbol: old_method.full_name() };
+            match methods.get(name) {
                 Some(method) => {
                     let pair = Pair { old, new, before: old_method, now: method, at };
                     pair.compare(&mut query, report);
@@ -49,9 +47,8 @@ pub(super) fn compare(old: &Contract, new: &Contract, report: &mut Report) {
                 ),
             }
         }
-        for id in &now.methods {
-            let method = new.method(*id);
-            if !before.methods.iter().any(|id| old.method(*id).name == method.name) {
+        for (name, method) in &methods {
+            if !old_methods.contains_key(name) {
                 let at = At { file: &now.file, symbol: method.full_name() };
                 report.compatible(at, "RPC_ADDED", "the method is new".into(), "nothing");
             }
@@ -63,6 +60,11 @@ pub(super) fn compare(old: &Contract, new: &Contract, report: &mut Report) {
             report.compatible(at, "SERVICE_ADDED", "the service is new".into(), "nothing");
         }
     }
+}
+
+fn by_method<'a>(contract: &'a Contract, service: &Service) -> BTreeMap<&'a str, &'a Method> {
+    let methods = service.methods.iter().map(|id| contract.method(*id));
+    methods.map(|method| (&*method.name, method)).collect()
 }
 
 struct Pair<'a> {
@@ -110,7 +112,7 @@ impl Pair<'_> {
         self.idempotency(report);
         if !before.deprecated && now.deprecated {
             let what = "it is deprecated now".to_owned();
-            report.compatible(at, "RPC_DEPRECATED", what, "nothing yet");
+            report.compatible(at, "RPC_DEPRECATED", what, "nothing");
         }
         for rule in &before.rules {
             self.rule(rule, query, report);

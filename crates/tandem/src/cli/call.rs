@@ -47,7 +47,7 @@ pub(super) async fn call(
         })?,
         None => data.into_bytes(),
     };
-    let plans = Plans::new(Arc::new(contract_of(server, timeout).await?));
+    let plans = Plans::new(Arc::new(contract_at(&server.to_string(), timeout).await?));
     let method = find(plans.contract(), &method)?;
     if method.kind != MethodKind::Unary {
         return Err(Failure::new(Exit::Usage, format!("{} is a stream", method.full_name()))
@@ -104,14 +104,24 @@ fn headers_of(given: &[String]) -> Result<HeaderMap, Failure> {
     Ok(headers)
 }
 
-async fn contract_of(server: SocketAddr, timeout: Duration) -> Result<Contract, Failure> {
+/// The contract of the server at `HOST:PORT`, by reflection.
+pub(super) async fn contract_at(server: &str, timeout: Duration) -> Result<Contract, Failure> {
+    let usage =
+        || Failure::new(Exit::Usage, format!("`{server}` is no address")).fix("write `HOST:PORT`");
+    let address = match server.parse() {
+        Ok(address) => UpstreamAddress::Fixed(address),
+        Err(_) => {
+            let (host, port) = server.rsplit_once(':').ok_or_else(usage)?;
+            UpstreamAddress::Name { host: host.into(), port: port.parse().map_err(|_| usage())? }
+        }
+    };
     let upstream = Upstream {
         key: "call".into(),
         name: "server".into(),
-        addresses: vec![UpstreamAddress::Fixed(server)],
+        addresses: vec![address],
         connect: timeout,
         message_bytes_max: u32::MAX,
-        authority: server.to_string().parse().expect("an address is an authority"),
+        authority: server.parse().map_err(|_| usage())?,
     };
     let reflected = reflection::fetch(&upstream).await.map_err(|error| match &error {
         ReflectionError::Unreachable { .. } => {

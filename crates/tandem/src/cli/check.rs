@@ -8,6 +8,7 @@ use clap::Args;
 use tandem_config::{Loaded, Paint, Problem, Severity};
 use tandem_contract::Contract;
 
+use crate::compile::compile;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Form};
 
@@ -46,12 +47,12 @@ pub(super) fn problems_of(config: &std::path::Path) -> (Vec<Problem>, Option<(Lo
     let mut contracts = Contracts::new();
     for (namespace, _) in &loaded.namespaces {
         let name = &namespace.namespace;
-        match tandem_config::contract_of(&loaded, name) {
+        match tandem_config::contract_of(&loaded, name, &compile) {
             None => {} // comes by reflection
             Some(Ok(contract)) => {
                 contracts.insert(name.clone(), Arc::new(contract));
             }
-            Some(Err(problem)) => problems.push(problem),
+            Some(Err(found)) => problems.extend(found),
         }
     }
     problems.extend(tandem_config::check(&loaded, &contracts));

@@ -16,6 +16,7 @@ const EXIT_CODES: &str = "\
 0    fine
 1    failed, for example faults found by `check`
 2    wrong command line
+3    a difference was found, for example one that breaks callers
 6    a gateway or a service cannot be reached
 7    refused: no right, no credential
 130  interrupted

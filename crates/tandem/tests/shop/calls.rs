@@ -215,3 +215,24 @@ fn security_o_2_a_drain_finishes_calls_under_way_and_ends_with_0() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(ended.success(), "{ended}");
 }
+
+#[test]
+fn protocols_x_3_the_rust_and_the_go_catalogue_keep_one_contract_and_so_does_the_text() {
+    if !runs() {
+        return;
+    }
+    let (rust, go) = (Shop::start("rust"), Shop::start("go"));
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let text = root.join("cases/catalogue/contract.proto").display().to_string();
+    let [rust, go] = [rust, go].each_ref().map(|shop| shop.catalogue.address.to_string());
+    for (old, new) in [(&rust, &go), (&go, &rust), (&go, &text), (&text, &rust)] {
+        let output = Command::new(env!("CARGO_BIN_EXE_tandem"))
+            .args(["contract", "diff", old, new])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(said.contains("0 breaking"), "{said}");
+    }
+}
