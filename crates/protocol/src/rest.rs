@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn protocols_i_5_a_body_is_json_in_utf_8_or_415() {
+    fn protocols_i_5_and_i_9_a_body_is_json_in_utf_8_or_415() {
         for (media, fine) in [
             ("application/json", true),
             ("application/json; charset=utf-8", true),
@@ -240,6 +240,9 @@ mod tests {
             ("application/json; charset=latin1", false),
             ("text/plain", false),
             ("application/jsonx", false),
+            ("application/x-www-form-urlencoded", false),
+            ("multipart/form-data; boundary=x", false),
+            ("application/octet-stream", false),
         ] {
             let headers = with(header::CONTENT_TYPE, media);
             assert_eq!(body_is_json(&headers).is_ok(), fine, "{media}");

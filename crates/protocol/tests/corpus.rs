@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 #![expect(clippy::disallowed_methods, reason = "the corpus is in files")]
 
+#[path = "checks/body_coding.rs"]
+mod body_coding;
 #[path = "checks/grpc_frame.rs"]
 mod grpc_frame;
 #[path = "checks/metadata.rs"]
@@ -16,6 +18,11 @@ fn replay(target: &str, check: fn(&[u8])) {
         inputs += 1;
     }
     assert!(inputs >= 5, "the corpus of {target} is there");
+}
+
+#[test]
+fn the_corpus_of_body_coding_passes() {
+    replay("body_coding", body_coding::check);
 }
 
 #[test]

@@ -96,7 +96,7 @@ async fn carry_unbounded(
         values: &binding.values,
         query,
         body: &body,
-        content_type: rest::content_type(headers)?,
+        content_type: if rule.takes_raw() { rest::content_type(headers)? } else { None },
         http_method,
     };
     let mut message = Vec::with_capacity(envelope::HEAD + body.len() + 64);

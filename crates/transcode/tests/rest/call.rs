@@ -171,9 +171,14 @@ impl Types {
 
     /// Bytes as JSON, by the other library.
     pub(crate) fn json(&self, message: &str, wire: &[u8]) -> Value {
+        self.try_json(message, wire).expect("it can be said in JSON")
+    }
+
+    /// The same; `None` for masks that the wire can hold and JSON cannot.
+    pub(crate) fn try_json(&self, message: &str, wire: &[u8]) -> Option<Value> {
         let index = self.pool.message_index(message).unwrap();
         let message = DynamicMessage::decode(Arc::clone(&self.pool), index, wire).unwrap();
-        serde_json::from_str(&message.to_json().unwrap()).unwrap()
+        Some(serde_json::from_str(&message.to_json().ok()?).unwrap())
     }
 }
 

@@ -13,4 +13,5 @@ mod binding;
 mod bodies;
 mod call;
 mod patch;
+mod property;
 mod query;
