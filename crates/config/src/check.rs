@@ -12,6 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use tandem_contract::directory::{Directory, DirectoryMethod, NamespaceEntry};
+use tandem_contract::http_rule::path::PathSwitches;
 use tandem_contract::{Contract, Template, TemplateSegment};
 
 use crate::document::{
@@ -544,6 +545,7 @@ fn together(
                     contract: Arc::clone(contract),
                     method: id,
                     internal: rules.internal,
+                    paths: PathSwitches::default(),
                 }
             })
             .collect();
@@ -601,8 +603,11 @@ fn equal_to_rpc_paths(
             if !services.iter().any(|name| *name == *method.service) {
                 continue;
             }
-            for rule in method.rules.iter().filter(|rule| paths.contains(rule.template.text())) {
+            for rule in &method.rules {
                 let text = rule.template.text();
+                if !rule.template.only_path().is_some_and(|path| paths.contains(&path)) {
+                    continue;
+                }
                 let what = format!("a REST rule of `{}` is an RPC path", method.full_name());
                 let key = key_of(namespace, method.full_name(), &method.service);
                 let problem = Problem::error(Tnd::EqualRules, what)

@@ -16,7 +16,10 @@ pub mod http_rule;
 pub mod source;
 pub mod types;
 
-pub use self::http_rule::{BodyBinding, HttpMethod, HttpRule, Template, TemplateSegment, Variable};
+pub use self::http_rule::{
+    BodyBinding, ConfiguredFault, HttpMethod, HttpRule, RuleFault, RulePart, RuleText, Template,
+    TemplateSegment, Variable,
+};
 pub use self::source::{ContractFault, ContractFaults};
 pub use self::types::{
     Cardinality, Contract, EnumId, Enumeration, Field, FieldPath, Idempotency, Kind, Message,

@@ -87,6 +87,7 @@ fn entry(name: &str, contract: Contract, hosts: &[&str], internal: &[&str]) -> N
             contract: Arc::clone(&contract),
             method: id,
             internal: internal.contains(&&*method.name),
+            paths: Default::default(),
         })
         .collect();
     let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();

@@ -15,6 +15,7 @@ use tandem_config::document::Address;
 use tandem_config::document::Bounds;
 use tandem_config::document::PlatformLimits;
 use tandem_contract::directory::{Directory, DirectoryFault, DirectoryMethod, NamespaceEntry};
+use tandem_contract::http_rule::path::PathSwitches;
 use tandem_contract::{Contract, HttpRule, MethodId, MethodKind};
 use tandem_transcode::Plans;
 
@@ -98,6 +99,7 @@ impl Snapshot {
                     contract: Arc::clone(contract),
                     method: id,
                     internal: resolved.internal,
+                    paths: PathSwitches::default(),
                 });
                 let rule_names = method
                     .rules
