@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use tandem_config::Namespace;
-use tandem_config::document::Address;
-use tandem_config::document::Bounds;
-use tandem_config::document::PlatformLimits;
+use tandem_config::document::{
+    Address, Bounds, JsonDefaults, JsonEnums, JsonInt64, JsonNames, JsonSwitches, PlatformLimits,
+    RestSwitches, Unknown,
+};
 use tandem_contract::directory::{Directory, DirectoryFault, DirectoryMethod, NamespaceEntry};
-use tandem_contract::http_rule::path::PathSwitches;
-use tandem_contract::{Contract, HttpRule, MethodId, MethodKind};
-use tandem_transcode::Plans;
+use tandem_contract::{ConfiguredFault, Contract, HttpRule, MethodId, MethodKind, RuleFault};
+use tandem_transcode::{JsonOptions, Plans};
 
 use crate::observe::{MethodCounters, Metrics};
 use crate::upstream::{Upstream, UpstreamAddress};
@@ -44,6 +44,8 @@ pub(crate) struct MethodPlan {
     pub(crate) public: bool,
     pub(crate) deadline: Option<Bounds>,
     pub(crate) message_bytes_max: usize,
+    pub(crate) rest: RestSwitches,
+    pub(crate) json: JsonSwitches,
     pub(crate) counters: Arc<MethodCounters>,
     /// `/package.Service/Method`.
     pub(crate) rpc_name: Arc<str>,
@@ -58,6 +60,18 @@ impl MethodPlan {
 
     pub(crate) fn rule(&self, number: usize) -> &HttpRule {
         &self.contract().method(self.method).rules[number]
+    }
+
+    /// How bodies are read and written.
+    pub(crate) fn json_options(&self) -> JsonOptions {
+        let JsonSwitches { defaults, enums, names, int64 } = self.json;
+        JsonOptions {
+            ignore_unknown: self.rest.unknown_json_field == Unknown::Ignore,
+            emit_defaults: defaults == JsonDefaults::Emit,
+            enum_numbers: enums == JsonEnums::Number,
+            proto_names: names == JsonNames::Proto,
+            int64_numbers: int64 == JsonInt64::Number,
+        }
     }
 }
 
@@ -85,6 +99,7 @@ impl Snapshot {
                 waiting.insert(namespace.namespace.clone());
                 continue;
             };
+            let compiled = &with_configured_rules(namespace, compiled);
             let contract = compiled.contract();
             let upstreams = upstreams_of(namespace);
             let named = namespace.services();
@@ -99,7 +114,7 @@ impl Snapshot {
                     contract: Arc::clone(contract),
                     method: id,
                     internal: resolved.internal,
-                    paths: PathSwitches::default(),
+                    paths: resolved.rest.paths,
                 });
                 let rule_names = method
                     .rules
@@ -117,6 +132,8 @@ impl Snapshot {
                     deadline: resolved.deadline,
                     message_bytes_max: usize::try_from(resolved.message_bytes_max)
                         .unwrap_or(usize::MAX),
+                    rest: resolved.rest,
+                    json: resolved.json,
                     counters: metrics.method(&namespace.namespace, method.full_name()),
                     rpc_name: Arc::from(&*method.path),
                     rule_names,
@@ -132,6 +149,22 @@ impl Snapshot {
         let directory = Directory::build(entries)?;
         Ok(Snapshot { directory, methods: method_plans, waiting })
     }
+}
+
+/// The plans of the contract as the namespace serves it. The documents were checked, so faults
+/// come from a contract that was not at hand then.
+fn with_configured_rules(namespace: &Namespace, plans: &Arc<Plans>) -> Arc<Plans> {
+    let (contract, faults) = namespace.served(plans.contract());
+    if Arc::ptr_eq(&contract, plans.contract()) {
+        return Arc::clone(plans);
+    }
+    for ConfiguredFault { method, rule, fault } in faults {
+        let RuleFault { part: _, column, what, fix } = fault;
+        let method = contract.method(method).full_name();
+        let namespace = &namespace.namespace;
+        tracing::warn!(%namespace, %method, rule, column, fix, "left out of the rules: {what}");
+    }
+    Arc::new(Plans::new(contract))
 }
 
 /// The upstreams of a namespace by name.

@@ -15,9 +15,7 @@ use tandem_protocol::metadata::{self, Metadata};
 use tandem_protocol::refusal::{Reason, Refusal};
 use tandem_protocol::status::{self, Code, Status};
 use tandem_protocol::{CallerProtocol, cardinality, rest};
-use tandem_transcode::{
-    JsonOptions, Limits as JsonLimits, RestRequest, request_from_rest, response_to_rest,
-};
+use tandem_transcode::{Limits as JsonLimits, RestRequest, request_from_rest, response_to_rest};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Call, TRACESTATE, Unrecorded, deadline_exceeded, gave_up_for_time, refusal_of};
@@ -75,7 +73,7 @@ async fn carry_unbounded(
         json_nodes: call.thread.limits.json_nodes,
         ..JsonLimits::default()
     };
-    let options = JsonOptions::default();
+    let options = plan.json_options();
     let method = plan.contract().method(plan.method);
     let rest_request = RestRequest {
         rule,

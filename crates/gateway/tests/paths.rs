@@ -1,0 +1,116 @@
+//! What a path means to a caller, with the switches and the rules of a team's configuration.
+
+use tandem_testkit::backend::{Backend, Script};
+use tandem_testkit::client::rest;
+use tandem_testkit::gateway;
+
+/// The status, the value of a header (empty where it is not there) and the body.
+struct Told {
+    status: u16,
+    header: String,
+    body: String,
+}
+
+async fn told(gateway: &tandem_testkit::TestGateway, request: &str, header: &str) -> Told {
+    let (method, target) = request.split_once(' ').expect("a method and a target");
+    let answer = rest(gateway.public, method, target, "").await;
+    let line = answer.head.lines().find_map(|line| line.strip_prefix(&format!("{header}: ")));
+    Told { status: answer.status, header: line.unwrap_or("").to_owned(), body: answer.body }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn protocols_p_5_an_encoded_slash_is_data_where_the_team_says_so() {
+    let backend = Backend::start(vec![Script::Echo]);
+    let strict = gateway(backend.address).start().await;
+    let open = gateway(backend.address).rules("rest: { encoded_slash: decode }").start().await;
+    for (target, refused, body) in [
+        ("/v1/notes/a%2Fb", 400, r#"{"text":"a/b"}"#),
+        ("/v1/notes/a%5Cb", 400, r#"{"text":"a\\b"}"#),
+        ("/v1/notes/a%252Fb", 200, r#"{"text":"a%2Fb"}"#),
+    ] {
+        let request = format!("GET {target}");
+        assert_eq!(told(&strict, &request, "").await.status, refused, "{target}");
+        let answer = told(&open, &request, "").await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, body), "{target}");
+    }
+    for target in ["/v1/notes/..%2Fb", "/v1/notes/%00", "/v1//notes", "/v1/nothing%2Fhere"] {
+        assert_eq!(told(&open, &format!("GET {target}"), "").await.status, 400, "{target}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn protocols_p_9_the_methods_of_a_path_are_told() {
+    let backend = Backend::start(vec![Script::Echo]);
+    let gateway = gateway(backend.address).start().await;
+    for (request, status, allow) in [
+        ("PUT /v1/notes/a", 405, "get, head, options"),
+        ("GET /v1/notes", 405, "options, post"),
+        ("OPTIONS /v1/notes/a", 204, "get, head, options"),
+        ("OPTIONS /v1/nothing", 404, ""),
+        ("HEAD /v1/notes/a", 200, ""),
+    ] {
+        let answer = told(&gateway, request, "allow").await;
+        assert_eq!((answer.status, answer.header.as_str()), (status, allow), "{request}");
+        let silent = request.starts_with("HEAD") || status == 204;
+        assert_eq!(answer.body.is_empty(), silent, "{request}: {}", answer.body);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn protocols_p_10_a_slash_too_many_is_unknown_or_sent_on() {
+    let backend = Backend::start(vec![Script::Echo]);
+    let strict = gateway(backend.address).start().await;
+    let kind = gateway(backend.address).rules("rest: { trailing_slash: redirect }").start().await;
+    for (request, status, location) in [
+        ("GET /v1/notes/a/", 308, "/v1/notes/a"),
+        ("GET /v1/notes/a/?number=7", 308, "/v1/notes/a?number=7"),
+        ("HEAD /v1/notes/%2e%2e%2e/", 308, "/v1/notes/%2e%2e%2e"),
+        ("POST /v1/notes/", 308, "/v1/notes"),
+        ("PUT /v1/notes/a/", 404, ""),
+        ("GET /v1/nothing/", 404, ""),
+        ("GET /", 404, ""),
+        // Nothing that another host could be read from.
+        ("GET //other.example/", 400, ""),
+        ("GET /v1/notes/a%2F/", 400, ""),
+    ] {
+        let answer = told(&kind, request, "location").await;
+        assert_eq!((answer.status, answer.header.as_str()), (status, location), "{request}");
+        assert!(status != 308 || answer.body.is_empty(), "{request}");
+        let answer = told(&strict, request, "location").await;
+        let plain = if status == 308 { 404 } else { status };
+        assert_eq!((answer.status, answer.header.as_str()), (plain, ""), "{request}");
+    }
+    assert_eq!(backend.reached().len(), 0, "none of them is a call");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn protocols_p_14_configured_rules_are_served_instead_of_annotations() {
+    let backend = Backend::start(vec![Script::Echo]);
+    let rules = "http: [{ get: \"/v2/{text=notes/*}\" }, { custom: { kind: SEND, path: /v2/notes }, body: \"*\" }]";
+    let gateway = gateway(backend.address).method("Get", rules).start().await;
+    for (request, status, body) in [
+        ("GET /v2/notes/a", 200, r#"{"text":"notes/a"}"#),
+        ("SEND /v2/notes", 200, "{}"),
+        ("GET /v2/notes", 405, ""),
+        ("GET /v1/notes/a", 404, ""),
+        ("POST /v1/notes", 404, ""),
+    ] {
+        let answer = told(&gateway, request, "").await;
+        assert_eq!(answer.status, status, "{request}: {}", answer.body);
+        assert!(body.is_empty() || answer.body == body, "{request}: {}", answer.body);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn protocols_j_17_answers_are_written_as_the_team_chose() {
+    let backend = Backend::start(vec![Script::Echo]);
+    for (choice, body) in [
+        ("{}", r#"{"text":"a","number":"7"}"#),
+        ("{ int64: number }", r#"{"text":"a","number":7}"#),
+        ("{ defaults: emit }", r#"{"text":"a","number":"7","more":[]}"#),
+    ] {
+        let setup = gateway(backend.address).rules(&format!("json: {choice}"));
+        let answer = told(&setup.start().await, "GET /v1/notes/a?number=7", "").await;
+        assert_eq!(answer.body, body, "{choice}");
+    }
+}
