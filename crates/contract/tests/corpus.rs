@@ -5,6 +5,8 @@
 
 #[path = "checks/path_norm.rs"]
 mod path_norm;
+#[path = "checks/path_template.rs"]
+mod path_template;
 
 fn replay(target: &str, check: fn(&[u8])) {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
@@ -19,4 +21,9 @@ fn replay(target: &str, check: fn(&[u8])) {
 #[test]
 fn the_corpus_of_path_norm_passes() {
     replay("path_norm", path_norm::check);
+}
+
+#[test]
+fn the_corpus_of_path_template_passes() {
+    replay("path_template", path_template::check);
 }

@@ -260,3 +260,44 @@ pub fn values(variables: &[Variable], path: &Path<'_>, verb: bool) -> Vec<String
     let reading = path.split_at_verb().filter(|_| verb).unwrap_or_else(|| path.whole());
     variables.iter().map(|variable| reading.capture(variable.first, variable.end)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::RuleText;
+    use super::*;
+    use crate::types::MessageId;
+
+    /// All templates of `depth` segments that are `a` or `*`, each with an end of its own: a path
+    /// of `a`s comes to every node.
+    fn every_way(depth: u32) -> Trie<u32> {
+        let mut trie = Trie::default();
+        for bits in 0..1_u32 << depth {
+            let segments: Vec<_> =
+                (0..depth).map(|place| if bits >> place & 1 == 1 { "*" } else { "a" }).collect();
+            let rule = RuleText {
+                http_method: HttpMethod::Get,
+                template: format!("/{}/end{bits}", segments.join("/")),
+                body: String::new(),
+                response_body: String::new(),
+            };
+            let rule = rule.compile(&[], MessageId(0), MessageId(0)).unwrap();
+            trie.insert(&rule.http_method, &rule.template, bits).unwrap();
+        }
+        trie
+    }
+
+    #[test]
+    fn a_walk_has_a_budget_that_no_ordinary_set_comes_near() {
+        // 2^13 − 1 nodes and one end are within it, 2^14 − 1 are not.
+        for (depth, found) in [(12, true), (13, false)] {
+            let trie = every_way(depth);
+            let segments = vec!["a"; depth as usize].join("/");
+            let find = |end: u32| {
+                let path = format!("/{segments}/end{end}");
+                matches!(trie.find("GET", &Path::of(&path).unwrap()), Match::Found { .. })
+            };
+            assert!(find(0), "the first way is the shortest");
+            assert_eq!(find((1 << depth) - 1), found, "the last way, {depth} deep");
+        }
+    }
+}
