@@ -88,6 +88,8 @@ pub struct Path<'a> {
     colon: Option<usize>,
     trailing_slash: bool,
     held: Option<PathFault>,
+    /// It holds a `%`.
+    escaped: bool,
 }
 
 impl<'a> Path<'a> {
@@ -98,16 +100,21 @@ impl<'a> Path<'a> {
     /// [`PathFault::Backslash`] for `%5C`.
     pub fn of(raw: &'a str) -> Result<Path<'a>, PathFault> {
         let all = raw.strip_prefix('/').ok_or(PathFault::NoSlash)?;
-        if all.is_empty() {
-            return Ok(Path { text: all, colon: None, trailing_slash: false, held: None });
-        }
         let text = all.strip_suffix('/').unwrap_or(all);
-        let mut held = None;
-        for segment in text.split('/') {
-            held = held.or(judge(segment)?);
+        let mut path = Path {
+            text,
+            colon: verb_colon(text),
+            trailing_slash: text.len() < all.len(),
+            held: None,
+            escaped: text.as_bytes().contains(&b'%'),
+        };
+        let mut rest = (!all.is_empty()).then_some(text);
+        while let Some(text) = rest {
+            let (segment, behind) = next_segment(text);
+            path.held = path.held.or(judge(segment)?);
+            rest = behind;
         }
-        let trailing_slash = text.len() < all.len();
-        Ok(Path { text, colon: verb_colon(text), trailing_slash, held })
+        Ok(path)
     }
 
     /// Whether a `/` stands at the end (protocols P-10). It is no part of the segments.
@@ -122,18 +129,20 @@ impl<'a> Path<'a> {
 
     /// The decoded segments, the last one with what may be a verb.
     pub fn segments(&self) -> impl Iterator<Item = Cow<'a, str>> {
-        self.whole().segments().map(decoded)
+        // Of an empty text `split` would make one empty segment.
+        let none = self.text.is_empty();
+        self.text.split('/').skip(usize::from(none)).map(decoded)
     }
 
     /// The path read without a verb.
     pub(crate) fn whole(&self) -> Reading<'a> {
-        Reading { text: self.text, verb: Cow::Borrowed("") }
+        Reading { text: self.text, verb: Cow::Borrowed(""), escaped: self.escaped }
     }
 
     /// The path read with what stands behind its last colon as the verb (protocols P-7).
     pub(crate) fn split_at_verb(&self) -> Option<Reading<'a>> {
-        let colon = self.colon?;
-        Some(Reading { text: &self.text[..colon], verb: decoded(&self.text[colon + 1..]) })
+        let (text, verb) = self.text.split_at(self.colon?);
+        Some(Reading { text, verb: decoded(&verb[1..]), escaped: self.escaped })
     }
 }
 
@@ -141,44 +150,54 @@ impl<'a> Path<'a> {
 #[derive(Debug)]
 pub(crate) struct Reading<'a> {
     /// Empty for no segment at all; no segment in it is empty.
-    pub(crate) text: &'a str,
+    text: &'a str,
     /// Decoded; empty for none.
     pub(crate) verb: Cow<'a, str>,
+    escaped: bool,
 }
 
 impl<'a> Reading<'a> {
-    fn segments(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        // Of an empty text `split` would make one empty segment.
-        let none = self.text.is_empty();
-        self.text.split('/').skip(usize::from(none))
+    /// The raw segments; `None` for none.
+    pub(crate) fn raw(&self) -> Option<&'a str> {
+        (!self.text.is_empty()).then_some(self.text)
+    }
+
+    /// The first segment of a part of the raw text, decoded, and what is behind it.
+    pub(crate) fn next<'b>(&self, raw: &'b str) -> (Cow<'b, str>, Option<&'b str>) {
+        let (segment, rest) = next_segment(raw);
+        (if self.escaped { decoded(segment) } else { Cow::Borrowed(segment) }, rest)
     }
 
     /// The text from the segment `first` up to and without `end`, decoded. A `None` captures to
     /// the path's end.
     pub(crate) fn capture(&self, first: usize, end: Option<usize>) -> String {
-        let keep_slashes = end.is_none_or(|end| end - first > 1);
-        let mut captured = String::new();
-        let count = end.map_or(usize::MAX, |end| end - first);
-        for (number, segment) in self.segments().skip(first).take(count).enumerate() {
-            if number > 0 {
-                captured.push('/');
-            }
-            if !segment.contains('%') {
-                captured.push_str(segment);
-            } else if keep_slashes {
-                decode_all_but_slashes(segment, &mut captured);
-            } else {
-                captured.push_str(&decoded(segment));
-            }
+        let begin = place_of(self.text, first);
+        let captured = match end.map(|end| place_of(self.text, end)) {
+            // In front of the next segment stands a slash.
+            Some(end) if end < self.text.len() => &self.text[begin..end - 1],
+            Some(_) | None => &self.text[begin..],
+        };
+        match end {
+            _ if !self.escaped => captured.to_owned(),
+            Some(end) if end - first == 1 => decoded(captured).into_owned(),
+            Some(_) | None => decoded_but_slashes(captured),
         }
-        captured
     }
 }
 
-/// The next raw segment of a reading, and what is behind it.
-pub(crate) fn next_segment(text: &str) -> (&str, Option<&str>) {
-    match text.split_once('/') {
-        Some((segment, rest)) => (segment, Some(rest)),
+/// Where the segment `number` begins; the end of the text where there is none.
+fn place_of(text: &str, number: usize) -> usize {
+    let Some(slashes_before) = number.checked_sub(1) else { return 0 };
+    let slashes = text.bytes().enumerate().filter(|(_, byte)| *byte == b'/');
+    let mut places = slashes.map(|(place, _)| place + 1);
+    places.nth(slashes_before).unwrap_or(text.len())
+}
+
+/// The first raw segment of a text, and what is behind it. A loop over bytes: segments are short,
+/// and the searcher of `str` costs more to set up than to run.
+fn next_segment(text: &str) -> (&str, Option<&str>) {
+    match text.bytes().position(|byte| byte == b'/') {
+        Some(slash) => (&text[..slash], Some(&text[slash + 1..])),
         None => (text, None),
     }
 }
@@ -202,15 +221,15 @@ pub(crate) fn decoded(segment: &str) -> Cow<'_, str> {
     String::from_utf8(bytes).map_or_else(|_error| Cow::Borrowed(segment), Cow::Owned)
 }
 
-/// Decodes all escapes but `%2F`, which stays as it was written.
-fn decode_all_but_slashes(segment: &str, out: &mut String) {
-    let mut bytes = Vec::with_capacity(segment.len());
-    each_byte(segment, |byte, written| match byte {
+/// The text without its escapes but `%2F`, which stays as it was written.
+fn decoded_but_slashes(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    each_byte(text, |byte, written| match byte {
         b'/' => bytes.extend_from_slice(written),
         byte => bytes.push(byte),
     });
-    // Slashes do not stand inside another character, so what was UTF-8 still is.
-    out.push_str(&String::from_utf8_lossy(&bytes));
+    // A slash is no part of another character, so what was UTF-8 still is.
+    String::from_utf8(bytes).unwrap_or_else(|_error| text.to_owned())
 }
 
 /// Each decoded byte and what was written for it.
@@ -288,9 +307,12 @@ fn hex(digit: u8) -> Option<u8> {
 /// The last colon of the last segment, if what is around it can be a segment and a verb. A colon
 /// that is written as `%3A` is none.
 fn verb_colon(text: &str) -> Option<usize> {
-    let last = text.rfind('/').map_or(0, |slash| slash + 1);
-    let colon = last + text[last..].rfind(':')?;
-    let (before, verb) = (&text[last..colon], &text[colon + 1..]);
+    let colon = text.bytes().rposition(|byte| matches!(byte, b':' | b'/'))?;
+    let (path, verb) = (&text[..colon], &text[colon + 1..]);
+    if text.as_bytes()[colon] == b'/' {
+        return None;
+    }
+    let before = path.rsplit_once('/').map_or(path, |(_, before)| before);
     // `/:verb` is the root with a verb; elsewhere nothing before the colon is no segment.
     let root = colon == 0;
     if verb.is_empty() || before.is_empty() && !root {

@@ -14,7 +14,7 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use super::path::{Path, Reading, decoded, next_segment};
+use super::path::{Path, Reading};
 use super::{HttpMethod, Segment, Template, Variable};
 
 /// Nodes of one walk; ordinary sets need a handful.
@@ -188,15 +188,14 @@ impl<T> Trie<T> {
         reading: &Reading<'_>,
         mut take: impl FnMut(&'a Leaf<T>) -> ControlFlow<R>,
     ) -> Option<R> {
-        let mut walk = Walk { trie: self, verb: &reading.verb, steps: STEPS_MOST, take: &mut take };
-        let text = (!reading.text.is_empty()).then_some(reading.text);
-        walk.from(0, text).break_value()
+        let mut walk = Walk { trie: self, reading, steps: STEPS_MOST, take: &mut take };
+        walk.from(0, reading.raw()).break_value()
     }
 }
 
 struct Walk<'a, 'b, T, F> {
     trie: &'a Trie<T>,
-    verb: &'b str,
+    reading: &'b Reading<'b>,
     steps: u32,
     take: &'b mut F,
 }
@@ -215,8 +214,8 @@ impl<'a, T, F> Walk<'a, '_, T, F> {
             self.leaf(&node.ends)?;
             return self.leaf(&node.rests);
         };
-        let (segment, rest) = next_segment(text);
-        if let Some(next) = node.below(&decoded(segment)) {
+        let (segment, rest) = self.reading.next(text);
+        if let Some(next) = node.below(&segment) {
             self.from(next, rest)?;
         }
         if let Some(next) = node.one {
@@ -229,7 +228,7 @@ impl<'a, T, F> Walk<'a, '_, T, F> {
     where
         F: FnMut(&'a Leaf<T>) -> ControlFlow<R>,
     {
-        match leaves.iter().find(|leaf| *leaf.verb == *self.verb) {
+        match leaves.iter().find(|leaf| *leaf.verb == *self.reading.verb) {
             Some(leaf) => (self.take)(leaf),
             None => ControlFlow::Continue(()),
         }
