@@ -134,6 +134,13 @@ impl Directory {
     /// # Errors
     /// All pairs of equal claims that one caller could mean both by.
     pub fn build(namespaces: Vec<NamespaceEntry>) -> Result<Directory, Vec<DirectoryFault>> {
+        let (directory, faults) = Directory::of_what_stands(namespaces);
+        if faults.is_empty() { Ok(directory) } else { Err(faults) }
+    }
+
+    /// Builds the tables of the claims that stand: of two equal ones the first. The others are
+    /// left out and given back, each once.
+    pub fn of_what_stands(namespaces: Vec<NamespaceEntry>) -> (Directory, Vec<DirectoryFault>) {
         let mut directory = Directory::default();
         let mut faults = Vec::new();
         // Index ranges of the methods of each namespace.
@@ -196,7 +203,14 @@ impl Directory {
             let table = fill(&all(numbers), true, &mut lawful);
             directory.internal_hosts.insert((*host).into(), table);
         }
-        if faults.is_empty() { Ok(directory) } else { Err(faults) }
+        // A namespace of many hosts claims everything once for each.
+        let mut told: Vec<DirectoryFault> = Vec::new();
+        faults.retain(|fault| {
+            let new = !told.contains(fault);
+            told.extend(new.then(|| fault.clone()));
+            new
+        });
+        (directory, faults)
     }
 
     /// The method at `index`.

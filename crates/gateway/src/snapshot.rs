@@ -16,7 +16,7 @@ use tandem_config::document::{
     RestSwitches, Unknown,
 };
 use tandem_contract::directory::{Directory, DirectoryFault, DirectoryMethod, NamespaceEntry};
-use tandem_contract::{ConfiguredFault, Contract, HttpRule, MethodId, MethodKind, RuleFault};
+use tandem_contract::{Contract, HttpRule, MethodId, MethodKind};
 use tandem_transcode::{JsonOptions, Plans};
 
 use crate::observe::{MethodCounters, Metrics};
@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub(crate) methods: Vec<MethodPlan>,
     /// Namespaces that have no contract yet: what is not found may be theirs.
     pub(crate) waiting: BTreeSet<String>,
+    /// Rules that a namespace has twice; the first of each serves (protocols P-15).
+    pub(crate) left_out: Vec<DirectoryFault>,
 }
 
 /// What holds for one method.
@@ -78,7 +80,12 @@ impl MethodPlan {
 impl Snapshot {
     /// Nothing is served.
     pub(crate) fn empty() -> Snapshot {
-        Snapshot { directory: Directory::empty(), methods: Vec::new(), waiting: BTreeSet::new() }
+        Snapshot {
+            directory: Directory::empty(),
+            methods: Vec::new(),
+            waiting: BTreeSet::new(),
+            left_out: Vec::new(),
+        }
     }
 
     /// Builds the tables of all namespaces that have a contract.
@@ -99,7 +106,6 @@ impl Snapshot {
                 waiting.insert(namespace.namespace.clone());
                 continue;
             };
-            let compiled = &with_configured_rules(namespace, compiled);
             let contract = compiled.contract();
             let upstreams = upstreams_of(namespace);
             let named = namespace.services();
@@ -146,25 +152,14 @@ impl Snapshot {
                 rpc_paths: namespace.rpc_paths(),
             });
         }
-        let directory = Directory::build(entries)?;
-        Ok(Snapshot { directory, methods: method_plans, waiting })
+        let (directory, faults) = Directory::of_what_stands(entries);
+        let (left_out, refused): (Vec<_>, Vec<_>) =
+            faults.into_iter().partition(|fault| fault.first.0 == fault.second.0);
+        if !refused.is_empty() {
+            return Err(refused);
+        }
+        Ok(Snapshot { directory, methods: method_plans, waiting, left_out })
     }
-}
-
-/// The plans of the contract as the namespace serves it. The documents were checked, so faults
-/// come from a contract that was not at hand then.
-fn with_configured_rules(namespace: &Namespace, plans: &Arc<Plans>) -> Arc<Plans> {
-    let (contract, faults) = namespace.served(plans.contract());
-    if Arc::ptr_eq(&contract, plans.contract()) {
-        return Arc::clone(plans);
-    }
-    for ConfiguredFault { method, rule, fault } in faults {
-        let RuleFault { part: _, column, what, fix } = fault;
-        let method = contract.method(method).full_name();
-        let namespace = &namespace.namespace;
-        tracing::warn!(%namespace, %method, rule, column, fix, "left out of the rules: {what}");
-    }
-    Arc::new(Plans::new(contract))
 }
 
 /// The upstreams of a namespace by name.

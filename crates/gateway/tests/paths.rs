@@ -114,3 +114,27 @@ async fn protocols_j_17_answers_are_written_as_the_team_chose() {
         assert_eq!(answer.body, body, "{choice}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn protocols_p_15_what_cannot_be_served_is_left_out_and_shown() {
+    let backend = Backend::start(vec![Script::Echo]);
+    // As of a contract that was not at hand when the documents were checked.
+    let gateway = gateway(backend.address)
+        .method("Get", "http: [{ get: \"/v1/{nothing}\" }, { get: \"/v1/same/{text}\" }]")
+        .method("Many", "http: { get: \"/v1/same/{number}\" }")
+        .start()
+        .await;
+    let namespaces = gateway.view.namespaces();
+    assert_eq!(
+        namespaces[0].problems,
+        [
+            "test.v1.Notes/Get: http[0]: column 6: template `/v1/{nothing}`: `test.v1.Note` has no \
+             field `nothing`; name a field",
+            "GET /v1/same/{number} is claimed twice: by test.v1.Notes/Get in `notes` and by \
+             test.v1.Notes/Many in `notes`",
+        ]
+    );
+    let answer = told(&gateway, "GET /v1/same/a", "").await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"text":"a"}"#));
+    assert_eq!(told(&gateway, "GET /v1/a", "").await.status, 404);
+}

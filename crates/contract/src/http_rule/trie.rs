@@ -145,15 +145,13 @@ impl<T> Trie<T> {
     /// Looks up a path. A slash at its end is not looked at.
     pub fn find(&self, http_method: &str, path: &Path<'_>) -> Match<'_, T> {
         // A known verb decides, even where its rules refuse the method (P-7).
-        let by_verb = path.split_at_verb().map(|split| (self.find_as(http_method, &split), true));
-        let (found, verb) = match by_verb {
-            Some(found @ (Match::Found { .. } | Match::WrongMethod { .. }, _)) => found,
-            Some((Match::NotFound, _)) | None => (self.find_as(http_method, &path.whole()), false),
-        };
-        match found {
-            Match::Found { value, verb: _ } => Match::Found { value, verb },
-            other => other,
+        if let Some(split) = path.split_at_verb() {
+            let found = self.find_as(http_method, &split);
+            if !matches!(found, Match::NotFound) {
+                return found;
+            }
         }
+        self.find_as(http_method, &path.whole())
     }
 
     fn find_as(&self, http_method: &str, reading: &Reading<'_>) -> Match<'_, T> {
@@ -163,7 +161,7 @@ impl<T> Trie<T> {
             leaf.taking(http_method).map_or(ControlFlow::Continue(()), ControlFlow::Break)
         });
         match (found, best) {
-            (Some(value), _) => Match::Found { value, verb: false },
+            (Some(value), _) => Match::Found { value, verb: !reading.verb.is_empty() },
             (None, Some(best)) => Match::WrongMethod { best, allow: self.allow(reading) },
             (None, None) => Match::NotFound,
         }

@@ -4,18 +4,20 @@
 //! on every path and takes the best. Read as text, a line `GET /v1/{f0}` is a rule and a line
 //! `> GET /v1/a` a request.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, LazyLock};
+#[path = "served.rs"]
+mod served;
 
-use protox::file::{File, FileResolver};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use tandem_contract::directory::{
     Audience, Directory, DirectoryFault, DirectoryMethod, NamespaceEntry, RestMatch,
 };
 use tandem_contract::http_rule::path::{EncodedSlash, PathSwitches, TrailingSlash};
-use tandem_contract::{ConfiguredFault, Contract, HttpMethod, RuleText};
+use tandem_contract::{ConfiguredFault, Contract, HttpMethod};
 
-/// Rules of one check, at most; the contract has a method for each.
-const RULES_MOST: usize = 24;
+use self::served::RULES_MOST;
+pub(crate) use self::served::served;
 
 /// Fails when the directory disagrees.
 pub(crate) fn check(data: &[u8]) {
@@ -110,38 +112,6 @@ pub(crate) enum Meaning {
     NotFound,
     Redirect,
     Malformed,
-}
-
-/// A contract whose method `M<number>` has the rule of that number.
-pub(crate) fn served(rules: &[(HttpMethod, String)]) -> (Contract, Vec<ConfiguredFault>) {
-    static PLAIN: LazyLock<Contract> = LazyLock::new(|| {
-        let methods: String =
-            (0..RULES_MOST).map(|number| format!("rpc M{number}(In) returns (In);")).collect();
-        let fields: String = (0..6).map(|n| format!("string f{n} = {};", n + 1)).collect();
-        let text = format!(
-            "syntax = \"proto3\"; package t; message In {{ {fields} Sub sub = 7; }} \
-             message Sub {{ string f = 1; }} service S {{ {methods} }}"
-        );
-        let mut compiler = protox::Compiler::with_file_resolver(One(text));
-        compiler.open_file("one.proto").expect("the contract compiles");
-        let set = compiler.encode_file_descriptor_set();
-        Contract::from_descriptor_set(&set).expect("it is a contract")
-    });
-    let ids: Vec<_> = PLAIN.methods().map(|(id, _)| id).collect();
-    PLAIN.with_rules(rules.iter().zip(ids).map(|((http_method, template), id)| {
-        let (http_method, template) = (http_method.clone(), template.clone());
-        let rule =
-            RuleText { http_method, template, body: String::new(), response_body: String::new() };
-        (id, vec![rule])
-    }))
-}
-
-struct One(String);
-
-impl FileResolver for One {
-    fn open_file(&self, name: &str) -> Result<File, protox::Error> {
-        File::from_source(name, &self.0)
-    }
 }
 
 /// The directory of one namespace that serves a contract.
