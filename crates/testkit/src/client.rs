@@ -110,7 +110,8 @@ impl GrpcCall {
 
     /// Sends one message.
     pub fn message(&mut self, message: &[u8]) {
-        self.send.send_data(envelope::frame(message), false).expect("it is sent");
+        // A gateway that has refused already takes no more.
+        let _ = self.send.send_data(envelope::frame(message), false);
     }
 
     /// Whether a head comes within `limit`; the call is given up afterwards.
