@@ -9,7 +9,7 @@
 
 mod configured;
 mod grammar;
-pub(crate) mod option;
+mod option;
 pub mod path;
 mod template;
 pub mod trie;
@@ -175,6 +175,27 @@ impl RuleFault {
         let column = text.char_indices().take_while(|(at, _)| *at < place).count() + 1;
         RuleFault { part, column: Some(column), what: what.into(), fix: fix.into() }
     }
+}
+
+/// The rules that a serialized `google.protobuf.MethodOptions` annotates, and all that was left
+/// out: its column, what is wrong, what to do.
+pub(crate) fn of_options(
+    options: &[u8],
+    messages: &[Message],
+    input: MessageId,
+    output: MessageId,
+) -> (Vec<HttpRule>, Vec<(Option<usize>, String, String)>) {
+    let (texts, mut faults) = option::rules_of(options);
+    let mut rules = Vec::new();
+    for text in texts {
+        match text.compile(messages, input, output) {
+            Ok(rule) => rules.push(rule),
+            Err(more) => faults.extend(more),
+        }
+    }
+    let faults =
+        faults.into_iter().map(|RuleFault { part: _, column, what, fix }| (column, what, fix));
+    (rules, faults.collect())
 }
 
 impl RuleText {

@@ -22,7 +22,7 @@ use buffa_descriptor::generated::descriptor::{
     MethodDescriptorProto,
 };
 
-use crate::http_rule::{RuleFault, option};
+use crate::http_rule;
 use crate::types::{
     Cardinality, Contract, EnumId, Enumeration, Field, Idempotency, Kind, Message, MessageId,
     Method, MethodId, MethodKind, Presence, Service, WellKnown,
@@ -41,7 +41,7 @@ pub struct ContractFault {
     pub file: String,
     /// Full name of the method, message or field; may be empty.
     pub symbol: String,
-    /// Place in the text at fault, in characters from 1.
+    /// Place in a template, counted from 1.
     pub column: Option<usize>,
     pub what: String,
     /// What to do about it.
@@ -506,20 +506,19 @@ impl Builder {
             Some(IdempotencyLevel::IDEMPOTENT) => Idempotency::Idempotent,
             Some(IdempotencyLevel::IDEMPOTENCY_UNKNOWN) | None => Idempotency::Unknown,
         };
-        let mut rules = Vec::new();
-        if let Some(options) = options {
-            // The library keeps extensions that it does not know as bytes (protocols X-2).
-            let (texts, mut faults) = option::rules_of(&options.encode_to_vec());
-            for text in texts {
-                match text.compile(&self.messages, input, output) {
-                    Ok(rule) => rules.push(rule),
-                    Err(more) => faults.extend(more),
+        let rules = match options {
+            Some(options) => {
+                // The library keeps extensions that it does not know as bytes (protocols X-2).
+                let (rules, faults) =
+                    http_rule::of_options(&options.encode_to_vec(), &self.messages, input, output);
+                for (column, what, fix) in faults {
+                    self.faults
+                        .push(ContractFault { column, ..fault(file, &full_name, what, &fix) });
                 }
+                rules
             }
-            for RuleFault { part: _, column, what, fix } in faults {
-                self.faults.push(ContractFault { column, ..fault(file, &full_name, what, &fix) });
-            }
-        }
+            None => Vec::new(),
+        };
         Some(Method {
             name: name.into(),
             service: service.into(),

@@ -138,3 +138,21 @@ async fn protocols_p_15_what_cannot_be_served_is_left_out_and_shown() {
     assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"text":"a"}"#));
     assert_eq!(told(&gateway, "GET /v1/a", "").await.status, 404);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn protocols_p_12_a_value_that_does_not_parse_is_400_with_its_field() {
+    let backend = Backend::start(vec![Script::Echo]);
+    let gateway =
+        gateway(backend.address).method("Get", "http: { get: \"/v1/n/{number}\" }").start().await;
+    for (value, status, said) in [
+        ("9223372036854775807", 200, r#"{"number":"9223372036854775807"}"#),
+        ("-9223372036854775808", 200, r#"{"number":"-9223372036854775808"}"#),
+        ("9223372036854775808", 400, "\"field\":\"number\""),
+        ("abc", 400, "\"field\":\"number\""),
+        ("%31", 200, r#"{"number":"1"}"#),
+    ] {
+        let answer = told(&gateway, &format!("GET /v1/n/{value}"), "").await;
+        assert_eq!(answer.status, status, "{value}: {}", answer.body);
+        assert!(answer.body.contains(said), "{value}: {}", answer.body);
+    }
+}

@@ -17,7 +17,7 @@ const ADDITIONAL_BINDINGS: u32 = 11;
 const BINDINGS_MOST: usize = 100;
 
 /// The rules in a serialized `google.protobuf.MethodOptions`, and what cannot be read of them.
-pub(crate) fn rules_of(options: &[u8]) -> (Vec<RuleText>, Vec<RuleFault>) {
+pub(super) fn rules_of(options: &[u8]) -> (Vec<RuleText>, Vec<RuleFault>) {
     let mut rules = Vec::new();
     let mut faults = Vec::new();
     // Of an option given twice the last one counts.
