@@ -177,14 +177,17 @@ impl RuleFault {
     }
 }
 
+/// Column, what is wrong, what to do.
+type LeftOut = (Option<usize>, String, String);
+
 /// The rules that a serialized `google.protobuf.MethodOptions` annotates, and all that was left
-/// out: its column, what is wrong, what to do.
+/// out of them.
 pub(crate) fn of_options(
     options: &[u8],
     messages: &[Message],
     input: MessageId,
     output: MessageId,
-) -> (Vec<HttpRule>, Vec<(Option<usize>, String, String)>) {
+) -> (Vec<HttpRule>, Vec<LeftOut>) {
     let (texts, mut faults) = option::rules_of(options);
     let mut rules = Vec::new();
     for text in texts {
