@@ -7,13 +7,15 @@
 //!
 //! Not here: reading (`load`), serving (`tandem-gateway`).
 
+mod rules;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::sync::Arc;
 
 use tandem_contract::directory::{Directory, DirectoryMethod, NamespaceEntry};
-use tandem_contract::{Contract, ProtoText, Template, TemplateSegment};
+use tandem_contract::{ConfiguredFault, Contract, ProtoText, Template, TemplateSegment};
 
 use crate::compile::{self, Compile};
 use crate::document::{
@@ -78,7 +80,13 @@ fn protos_folder(loaded: &Loaded, index: usize, texts: &[ProtoText]) -> String {
 /// those at hand, by namespace.
 pub fn check(loaded: &Loaded, contracts: &BTreeMap<String, Arc<Contract>>) -> Vec<Problem> {
     let mut problems = Vec::new();
+    let mut served = BTreeMap::new();
     for ((namespace, _), source) in loaded.namespaces.iter().zip(&loaded.sources) {
+        let name = &namespace.namespace;
+        let (contract, faults) = match contracts.get(name).map(|one| namespace.served(one)) {
+            Some((contract, faults)) => (Some(contract), faults),
+            None => (None, Vec::new()),
+        };
         let grants = loaded.platform.namespaces.get(&namespace.namespace);
         let claims = Claims {
             namespace,
@@ -87,9 +95,10 @@ pub fn check(loaded: &Loaded, contracts: &BTreeMap<String, Arc<Contract>>) -> Ve
             platform: &loaded.platform,
             problems: &mut problems,
         };
-        claims.check(contracts.get(&namespace.namespace).map(Arc::as_ref));
+        claims.check(contract.as_deref(), &faults);
+        served.extend(contract.map(|contract| (name.clone(), contract)));
     }
-    together(loaded, contracts, &mut problems);
+    together(loaded, &served, &mut problems);
     sort(&mut problems);
     problems
 }
@@ -103,7 +112,7 @@ struct Claims<'a> {
 }
 
 impl Claims<'_> {
-    fn check(mut self, contract: Option<&Contract>) {
+    fn check(mut self, contract: Option<&Contract>, configured: &[ConfiguredFault]) {
         if !self.platform.namespaces.contains_key(&self.namespace.namespace) {
             let name = &self.namespace.namespace;
             let what = format!("the platform knows no namespace `{name}`");
@@ -124,6 +133,7 @@ impl Claims<'_> {
             self.paths(contract);
             self.routes(contract);
             self.faults(contract);
+            self.configured(contract, configured);
         }
     }
 
@@ -579,6 +589,7 @@ fn together(
                     contract: Arc::clone(contract),
                     method: id,
                     internal: rules.internal,
+                    paths: rules.rest.paths,
                 }
             })
             .collect();
@@ -605,7 +616,7 @@ fn together(
         let problem = if fault.first.0 == fault.second.0 {
             Problem::error(Tnd::EqualRules, format!("{} is claimed twice", fault.what))
                 .here(format!("by {} and by {}", fault.first.1, fault.second.1))
-                .fix("change one of the two templates in the contract")
+                .fix("change one of the two templates, in the contract or under `http`")
         } else {
             claimed_by_another(&fault.what)
         };
@@ -636,13 +647,16 @@ fn equal_to_rpc_paths(
             if !services.iter().any(|name| *name == *method.service) {
                 continue;
             }
-            for rule in method.rules.iter().filter(|rule| paths.contains(rule.template.text())) {
+            for rule in &method.rules {
                 let text = rule.template.text();
+                if !rule.template.only_path().is_some_and(|path| paths.contains(&path)) {
+                    continue;
+                }
                 let what = format!("a REST rule of `{}` is an RPC path", method.full_name());
                 let key = key_of(namespace, method.full_name(), &method.service);
                 let problem = Problem::error(Tnd::EqualRules, what)
                     .here(format!("`{text}` is how the method of that name is called"))
-                    .fix("choose another template in the contract");
+                    .fix("choose another template, in the contract or under `http`");
                 problems.push(problem.at(source, &[Step::Key("methods"), Step::Key(&key)]));
             }
         }

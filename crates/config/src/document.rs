@@ -9,6 +9,7 @@
 
 mod namespace;
 mod platform;
+mod rest;
 pub mod units;
 
 pub use self::namespace::{
@@ -18,5 +19,9 @@ pub use self::platform::{
     AccessLog, AccessLogTarget, Grants, HostPattern, Listen, Members, NamespaceGrant, Network,
     Observe, Offer, PathPattern, PatternSegment, Platform, PlatformLimits, Quota, ServicePattern,
     UpstreamPattern, VerbPattern,
+};
+pub use self::rest::{
+    EncodedSlash, JsonDefaults, JsonEnums, JsonInt64, JsonNames, JsonSwitches, PatchMask,
+    PathSwitches, RestSwitches, TrailingSlash, UnaskedBody, Unknown,
 };
 pub use self::units::{Address, Share};

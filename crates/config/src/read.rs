@@ -7,6 +7,7 @@
 
 mod namespace;
 mod platform;
+mod rest;
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -29,14 +30,26 @@ pub(crate) enum Known {
     Now(&'static str),
     /// A key of the format that this build cannot serve: TND0004, never accepted in silence.
     Later(&'static str),
+    /// As [`Known::Later`], with what to do meanwhile.
+    Instead(&'static str, &'static str),
 }
 
 impl Known {
     fn name(&self) -> &'static str {
         match self {
-            Known::Now(name) | Known::Later(name) => name,
+            Known::Now(name) | Known::Later(name) | Known::Instead(name, _) => name,
         }
     }
+}
+
+/// Which layer of the precedence is read (experience UX-25).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layer {
+    Defaults,
+    /// `package.Service/*`.
+    Service,
+    /// `package.Service/Method`.
+    Method,
 }
 
 /// A file being read.
@@ -178,6 +191,7 @@ impl Reading {
             match known.iter().find(|known| known.name() == entry.name()) {
                 Some(Known::Now(_)) => found.push(entry),
                 Some(Known::Later(_)) => self.later(&entry, ""),
+                Some(Known::Instead(_, instead)) => self.later(&entry, instead),
                 None => self.unknown(&entry, known),
             }
         }
@@ -242,6 +256,25 @@ impl Reading {
                 None
             }
         }
+    }
+
+    /// One of a few words, each with what it means. A word of digits may stand without quotes.
+    pub(crate) fn word<T: Copy>(&mut self, at: &At<'_>, words: &[(&str, T)]) -> Option<T> {
+        let written = match &at.node.value {
+            Value::Integer(number) => number.to_string(),
+            _ => self.text(at)?.to_owned(),
+        };
+        let found = words.iter().find(|(word, _)| *word == written);
+        if found.is_none() {
+            let names = || words.iter().map(|(word, _)| *word);
+            let all: Vec<String> = names().map(|word| format!("`{word}`")).collect();
+            let what = format!("`{}` is {}", shown(at), all.join(" or "));
+            let problem = Problem::error(Tnd::WrongType, what)
+                .here(suggest::or_nothing(&written, names()).unwrap_or_default())
+                .fix(format!("write {}", all.join(" or ")));
+            self.problem(at, problem);
+        }
+        found.map(|(_, meaning)| *meaning)
     }
 
     pub(crate) fn boolean(&mut self, at: &At<'_>) -> Option<bool> {

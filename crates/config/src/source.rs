@@ -48,6 +48,35 @@ impl Source {
         place
     }
 
+    /// Whether a list stands there.
+    pub(crate) fn is_list(&self, trail: &[Step<'_>]) -> bool {
+        let mut node = self.root.as_ref();
+        for step in trail {
+            node = match (step, node.map(|node| &node.value)) {
+                (Step::Key(name), Some(Value::Map(entries))) => {
+                    entries.iter().find(|(key, _)| key.text == *name).map(|(_, value)| value)
+                }
+                (Step::Index(index), Some(Value::List(items))) => items.get(*index),
+                _ => None,
+            };
+        }
+        matches!(node.map(|node| &node.value), Some(Value::List(_)))
+    }
+
+    /// The place of the scalar `text`, narrowed to what begins at its character `column` (from 1).
+    /// The whole scalar where it is not written letter by letter.
+    pub(crate) fn within(&self, place: Place, text: &str, column: usize) -> Place {
+        let written = self.text.get(place.span.clone()).unwrap_or_default();
+        let quote = usize::from(written.starts_with(['"', '\'']));
+        let skipped: usize = text.chars().take(column - 1).map(char::len_utf8).sum();
+        let begin = place.span.start + quote + skipped;
+        let end = place.span.start + quote + text.len();
+        match written.get(quote..).is_some_and(|written| written.starts_with(text)) && begin < end {
+            true => Place { span: begin..end, ..place },
+            false => place,
+        }
+    }
+
     /// Line and column of a byte, both from 1; columns count characters.
     pub(crate) fn line_and_column(&self, byte: usize) -> (usize, usize) {
         let before = self.text.get(..byte).unwrap_or(&self.text);

@@ -199,3 +199,15 @@ fn outside_the_grant() {
         .replace("127.0.0.1:50051", "10.0.0.1:50051");
     golden("outside_the_grant", &checked(PLATFORM, &[("teams/shop.yaml", &shop)]));
 }
+
+#[test]
+fn rules_that_the_contract_cannot_serve() {
+    let rules = "    http:\n      - get: /v1/{name=items/*}/{nme}\n      - post: \"/v1/items:\"\n        body: item\n";
+    let shop = format!("{SHOP}  shop.v1.Catalogue/GetProduct:\n{rules}")
+        .replace("{}", "{ auth: { public: true } }");
+    let platform = PLATFORM.replace("loopback", "public_methods: true, loopback");
+    golden(
+        "rules_that_the_contract_cannot_serve",
+        &checked(&platform, &[("teams/shop.yaml", &shop)]),
+    );
+}

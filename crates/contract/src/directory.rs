@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use crate::http_rule::path::{PathFault, Segments};
+use crate::http_rule::path::{EncodedSlash, Path, PathFault, PathSwitches, TrailingSlash};
 use crate::http_rule::trie::{self, Match, Trie};
 use crate::types::{Contract, MethodId};
 
@@ -26,6 +26,7 @@ pub struct DirectoryMethod {
     pub method: MethodId,
     /// Found on the internal listener only (protocols D-5).
     pub internal: bool,
+    pub paths: PathSwitches,
 }
 
 /// A namespace as the directory needs it.
@@ -48,6 +49,7 @@ pub struct IndexedMethod {
     pub contract: Arc<Contract>,
     pub method: MethodId,
     pub internal: bool,
+    pub paths: PathSwitches,
 }
 
 /// Who asks.
@@ -77,6 +79,8 @@ pub enum RestMatch {
         allow: Vec<String>,
     },
     NotFound,
+    /// The path without the `/` at its end is known, and its method sends callers there.
+    Redirect,
     /// 400, before anything else.
     Malformed(PathFault),
 }
@@ -130,6 +134,13 @@ impl Directory {
     /// # Errors
     /// All pairs of equal claims that one caller could mean both by.
     pub fn build(namespaces: Vec<NamespaceEntry>) -> Result<Directory, Vec<DirectoryFault>> {
+        let (directory, faults) = Directory::of_what_stands(namespaces);
+        if faults.is_empty() { Ok(directory) } else { Err(faults) }
+    }
+
+    /// Builds the tables of the claims that stand: of two equal ones the first. The others are
+    /// left out and given back, each once.
+    pub fn of_what_stands(namespaces: Vec<NamespaceEntry>) -> (Directory, Vec<DirectoryFault>) {
         let mut directory = Directory::default();
         let mut faults = Vec::new();
         // Index ranges of the methods of each namespace.
@@ -137,13 +148,14 @@ impl Directory {
         for (number, namespace) in namespaces.iter().enumerate() {
             let first = directory.methods.len();
             let name: Arc<str> = namespace.name.as_str().into();
-            for DirectoryMethod { contract, method, internal } in &namespace.methods {
+            for DirectoryMethod { contract, method, internal, paths } in &namespace.methods {
                 directory.methods.push(IndexedMethod {
                     namespace: number as u32,
                     namespace_name: Arc::clone(&name),
                     contract: Arc::clone(contract),
                     method: *method,
                     internal: *internal,
+                    paths: *paths,
                 });
             }
             ranges.push(first..directory.methods.len());
@@ -191,7 +203,14 @@ impl Directory {
             let table = fill(&all(numbers), true, &mut lawful);
             directory.internal_hosts.insert((*host).into(), table);
         }
-        if faults.is_empty() { Ok(directory) } else { Err(faults) }
+        // A namespace of many hosts claims everything once for each.
+        let mut told: Vec<DirectoryFault> = Vec::new();
+        faults.retain(|fault| {
+            let new = !told.contains(fault);
+            told.extend(new.then(|| fault.clone()));
+            new
+        });
+        (directory, faults)
     }
 
     /// The method at `index`.
@@ -213,28 +232,48 @@ impl Directory {
     }
 
     /// The rule that a REST request means. `raw_path` is the target without its query.
+    ///
+    /// What a path with `%2F` or with a slash at its end means is looked up all the same, and the
+    /// method that it means decides whether it may be said so (protocols P-5, P-10).
     pub fn find_rest(
         &self,
         audience: Audience<'_>,
         http_method: &str,
         raw_path: &str,
     ) -> RestMatch {
-        let path = match Segments::of(raw_path) {
+        let path = match Path::of(raw_path) {
             Ok(path) => path,
             Err(fault) => return RestMatch::Malformed(fault),
         };
-        let Some(table) = self.table(audience) else { return RestMatch::NotFound };
-        match table.rest.find(http_method, &path) {
-            (Match::Found(&(method, rule)), split) => {
+        let found = match self.table(audience) {
+            Some(table) => table.rest.find(http_method, &path),
+            None => Match::NotFound,
+        };
+        let meant = match found {
+            Match::Found { value: (method, _), .. }
+            | Match::WrongMethod { best: (method, _), .. } => Some(self.method(*method)),
+            Match::NotFound => None,
+        };
+        let switches = meant.map_or_else(PathSwitches::default, |indexed| indexed.paths);
+        if let Some(fault) = path.held()
+            && switches.encoded_slash == EncodedSlash::Refuse
+        {
+            return RestMatch::Malformed(fault);
+        }
+        match found {
+            Match::Found { .. } if path.trailing_slash() => match switches.trailing_slash {
+                TrailingSlash::NotFound => RestMatch::NotFound,
+                TrailingSlash::Redirect => RestMatch::Redirect,
+            },
+            Match::Found { value: &(method, rule), verb } => {
                 let indexed = self.method(method);
                 let variables = &indexed.contract.method(indexed.method).rules[rule].variables;
-                let values = trie::values(variables, &path, split);
-                RestMatch::Found { method, rule, values }
+                RestMatch::Found { method, rule, values: trie::values(variables, &path, verb) }
             }
-            (Match::WrongMethod(allow), _) => {
+            Match::WrongMethod { allow, .. } if !path.trailing_slash() => {
                 RestMatch::WrongMethod { allow: allow.into_iter().map(str::to_owned).collect() }
             }
-            (Match::NotFound, _) => RestMatch::NotFound,
+            Match::WrongMethod { .. } | Match::NotFound => RestMatch::NotFound,
         }
     }
 

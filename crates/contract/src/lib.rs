@@ -17,7 +17,10 @@ pub mod http_rule;
 pub mod source;
 pub mod types;
 
-pub use self::http_rule::{BodyBinding, HttpMethod, HttpRule, Template, TemplateSegment, Variable};
+pub use self::http_rule::{
+    BodyBinding, ConfiguredFault, HttpMethod, HttpRule, RuleFault, RulePart, RuleText, Template,
+    TemplateSegment, Variable,
+};
 pub use self::source::text::{ProtoText, TextFault};
 pub use self::source::{ContractFault, ContractFaults, DESCRIPTOR_SET_BYTES_MOST};
 pub use self::types::{

@@ -25,7 +25,7 @@ pub struct EnumId(pub u32);
 pub struct MethodId(pub u32);
 
 /// All that a set of services promises. Immutable; shared by pointer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Contract {
     pub(crate) messages: Vec<Message>,
     pub(crate) enums: Vec<Enumeration>,
@@ -119,7 +119,7 @@ impl Contract {
 }
 
 /// One service.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Service {
     /// `package.Service`.
     pub full_name: Box<str>,
@@ -130,7 +130,7 @@ pub struct Service {
 }
 
 /// One method.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Method {
     pub name: Box<str>,
     /// Full name of its service.
@@ -183,7 +183,7 @@ pub enum Idempotency {
 }
 
 /// One message type.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Message {
     /// `package.Message`.
     pub full_name: Box<str>,
@@ -221,7 +221,7 @@ impl Message {
 }
 
 /// Numbers and names that must not be used again.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Reserved {
     /// In order, without overlap.
     numbers: Vec<RangeInclusive<i32>>,
@@ -276,7 +276,7 @@ impl Reserved {
 }
 
 /// One field of a message.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Field {
     /// As in the file; of an extension `[package.name]`.
     pub name: Box<str>,
@@ -358,7 +358,7 @@ pub enum Presence {
 }
 
 /// One enum type.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Enumeration {
     /// `package.Enum`.
     pub full_name: Box<str>,
@@ -447,38 +447,52 @@ pub struct FieldPath {
 impl FieldPath {
     /// The field at the end of the path.
     pub fn last<'a>(&self, contract: &'a Contract) -> &'a Field {
-        let (message, index) = *self.steps.last().expect("a path has at least one step");
+        let (message, index) = self.last_step();
         &contract.message(message).fields[index]
+    }
+
+    pub(crate) fn last_step(&self) -> (MessageId, usize) {
+        *self.steps.last().expect("a path has at least one step")
     }
 }
 
 /// Levels of a dotted path, at most.
 pub(crate) const PATH_STEPS_MOST: usize = 32;
 
+/// Why a dotted path leads nowhere.
+pub(crate) struct Unknown {
+    pub(crate) what: String,
+    /// The byte of the path that cannot be followed.
+    pub(crate) place: usize,
+}
+
 /// Follows `text` from `root`; parents must be singular messages.
 pub(crate) fn follow(
     messages: &[Message],
     root: MessageId,
     text: &str,
-) -> Result<FieldPath, String> {
+) -> Result<FieldPath, Unknown> {
     let mut steps = Vec::new();
     let mut at = Some(root);
+    let mut place = 0;
     for name in text.split('.') {
+        let unknown = |what| Err(Unknown { what, place });
         let Some(message) = at else {
-            return Err(format!("`{text}`: only a singular message has fields of its own"));
+            return unknown(format!("`{text}`: only a singular message has fields of its own"));
         };
         if steps.len() == PATH_STEPS_MOST {
-            return Err(format!("`{text}` has more than {PATH_STEPS_MOST} parts"));
+            return unknown(format!("`{text}` has more than {PATH_STEPS_MOST} parts"));
         }
         let descriptor = &messages[message.0 as usize];
         let Some((index, field)) = descriptor.field_named(name) else {
-            return Err(format!("`{}` has no field `{name}`", descriptor.full_name));
+            return unknown(format!("`{}` has no field `{name}`", descriptor.full_name));
         };
         steps.push((message, index));
         at = match field.cardinality {
             Cardinality::Singular => field.kind.message(),
             Cardinality::Repeated | Cardinality::Map => None,
         };
+        place += name.len() + 1;
     }
     Ok(FieldPath { text: text.into(), steps })
 }

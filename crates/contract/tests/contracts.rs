@@ -1,11 +1,12 @@
-//! Contracts compiled from .proto text: rules, refusals, precedence (protocols P, D, X).
+//! Contracts compiled from .proto text: what is read, who may see it (protocols D, J, X).
+//!
+//! Not here: rules (`templates.rs`), what paths mean (`paths.rs`).
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use proptest::prelude::*;
 use protox::file::{
     ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver,
 };
@@ -87,6 +88,7 @@ fn entry(name: &str, contract: Contract, hosts: &[&str], internal: &[&str]) -> N
             contract: Arc::clone(&contract),
             method: id,
             internal: internal.contains(&&*method.name),
+            paths: Default::default(),
         })
         .collect();
     let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
@@ -94,24 +96,6 @@ fn entry(name: &str, contract: Contract, hosts: &[&str], internal: &[&str]) -> N
 }
 
 const OUTSIDE: Audience<'_> = Audience { internal: false, authority: "any", listener_hosts: &[] };
-
-/// The method that a path means and what it binds.
-fn meant(directory: &Directory, path: &str) -> Option<(String, Vec<String>)> {
-    match directory.find_rest(OUTSIDE, "GET", path) {
-        RestMatch::Found { method, values, .. } => {
-            let indexed = directory.method(method);
-            Some((indexed.contract.method(indexed.method).name.to_string(), values))
-        }
-        _ => None,
-    }
-}
-
-fn check(directory: &Directory, path: &str, expected: Option<(&str, &[&str])>) {
-    let expected = expected.map(|(method, values)| {
-        (method.to_owned(), values.iter().map(|value| (*value).to_owned()).collect())
-    });
-    assert_eq!(meant(directory, path), expected, "{path}");
-}
 
 #[test]
 fn the_catalogue_is_read_whole() {
@@ -136,121 +120,6 @@ fn the_catalogue_is_read_whole() {
     assert_eq!(field("stock").kind, Kind::Int64);
     let Kind::Message(time) = field("create_time").kind else { panic!("a message") };
     assert_eq!(contract.message(time).well_known, WellKnown::Timestamp);
-}
-
-#[test]
-fn protocols_p_1_and_p_2_one_star_is_one_segment_and_two_are_any_number() {
-    let directory = directory(templates(&["/v1/{name}", "/v2/{name=**}", "/v3/*/x"]), &[], &[]);
-    check(&directory, "/v1/a", Some(("M0", &["a"])));
-    check(&directory, "/v1", None);
-    check(&directory, "/v1/a/b", None);
-    check(&directory, "/v2", Some(("M1", &[""])));
-    check(&directory, "/v2/a/b", Some(("M1", &["a/b"])));
-    check(&directory, "/v3/a/x", Some(("M2", &[])));
-    check(&directory, "/v3/x", None);
-}
-
-#[test]
-fn protocols_p_3_a_capture_is_the_matched_text() {
-    let directory = directory(
-        templates(&["/v1/{name=shelves/*/books/*}", "/v1/{sub.name}/{other=*}"]),
-        &[],
-        &[],
-    );
-    check(&directory, "/v1/shelves/1/books/2", Some(("M0", &["shelves/1/books/2"])));
-    check(&directory, "/v1/shelves/1", Some(("M1", &["shelves", "1"])));
-    check(&directory, "/v1/shelves/1/books", None);
-    check(&directory, "/v1/a%20b/c%2Bd", Some(("M1", &["a b", "c+d"])));
-}
-
-#[test]
-fn protocols_p_7_a_verb_is_one_only_where_a_rule_has_it() {
-    let directory = directory(
-        templates(&[
-            "/v1/{name=p/*}",
-            "/v1/{name=p/*}:go",
-            "/v1/all:list",
-            "/v1/{name=deep/**}:history",
-        ]),
-        &[],
-        &[],
-    );
-    check(&directory, "/v1/p/a:go", Some(("M1", &["p/a"])));
-    check(&directory, "/v1/p/a:other", Some(("M0", &["p/a:other"])));
-    check(&directory, "/v1/p/a%3Ago", Some(("M0", &["p/a:go"])));
-    check(&directory, "/v1/p/a:b:go", Some(("M1", &["p/a:b"])));
-    check(&directory, "/v1/all:list", Some(("M2", &[])));
-    check(&directory, "/v1/all", None);
-    check(&directory, "/v1/deep/a/b:history", Some(("M3", &["deep/a/b"])));
-}
-
-#[test]
-fn protocols_p_8_the_more_exact_rule_wins_in_any_order() {
-    let mut all = ["/v1/{name}", "/v1/exact", "/v1/{name=**}", "/v1/exact/{name}"];
-    for _ in 0..all.len() {
-        all.rotate_left(1);
-        let directory = directory(templates(&all), &[], &[]);
-        let method = |template: &str| {
-            format!("M{}", all.iter().position(|other| *other == template).unwrap())
-        };
-        for (path, template) in [
-            ("/v1/exact", "/v1/exact"),
-            ("/v1/other", "/v1/{name}"),
-            ("/v1/other/deeper", "/v1/{name=**}"),
-            ("/v1/exact/one", "/v1/exact/{name}"),
-            ("/v1/exact/one/two", "/v1/{name=**}"),
-        ] {
-            assert_eq!(meant(&directory, path).unwrap().0, method(template), "{path} {all:?}");
-        }
-    }
-}
-
-#[test]
-fn protocols_p_9_a_wrong_method_names_the_right_ones() {
-    let directory = directory(catalogue(), &[], &[]);
-    let allow = |method: &str, path: &str| match directory.find_rest(OUTSIDE, method, path) {
-        RestMatch::WrongMethod { allow } => allow.join(" "),
-        other => format!("{other:?}"),
-    };
-    assert_eq!(allow("PUT", "/v1/products"), "GET HEAD OPTIONS POST");
-    assert_eq!(allow("POST", "/v1/products/p-1"), "DELETE GET HEAD OPTIONS PATCH");
-    assert!(matches!(
-        directory.find_rest(OUTSIDE, "HEAD", "/v1/products"),
-        RestMatch::Found { .. }
-    ));
-}
-
-#[test]
-fn protocols_p_10_a_trailing_slash_is_never_a_silent_match() {
-    let directory = directory(templates(&["/v1/{name=**}", "/v1/a"]), &[], &[]);
-    check(&directory, "/v1/a/", None);
-    check(&directory, "/v1/", None);
-}
-
-#[test]
-fn protocols_p_11_and_p_15_a_bad_rule_is_left_out_alone_and_named() {
-    let contract = templates(&[
-        "/v1/{many}",
-        "/v1/{map}",
-        "/v1/{sub}",
-        "/v1/{nothing}",
-        "/v1/{name=**}/x",
-        "/v1/{name}/{name}",
-        "no slash",
-        "/v1/{name",
-        "/v1/fine/{sub.number}",
-    ]);
-    assert_eq!(contract.faults().len(), 8, "{:#?}", contract.faults());
-    for (number, fault) in contract.faults().iter().enumerate() {
-        assert_eq!(fault.symbol, format!("t.S/M{number}"));
-        assert_eq!(fault.file, "test.proto");
-        assert!(!fault.what.is_empty() && !fault.fix.is_empty(), "{fault}");
-    }
-    // The columns count from 1 and stand at the variable.
-    assert_eq!(contract.faults()[0].column, Some(6));
-    let directory = directory(contract, &[], &[]);
-    check(&directory, "/v1/fine/7", Some(("M8", &["7"])));
-    assert!(directory.find_rpc(OUTSIDE, "/t.S/M3").is_some(), "its gRPC path stays");
 }
 
 #[test]
@@ -349,67 +218,4 @@ fn a_missing_import_leaves_out_what_needs_it_and_serves_the_rest() {
     assert_eq!(contract.faults().len(), 2, "{:?}", contract.faults());
     let names: Vec<&str> = contract.methods().map(|(_, method)| &*method.name).collect();
     assert_eq!(names, ["M"]);
-}
-
-/// A naive matcher: all rules, all splits, the best by precedence.
-fn naive(templates: &[Vec<&str>], path: &[&str]) -> Option<usize> {
-    fn matches(template: &[&str], path: &[&str]) -> bool {
-        match (template, path) {
-            (["**"], _) => true,
-            ([], []) => true,
-            (["*", rest @ ..], [_, path @ ..]) => matches(rest, path),
-            ([literal, rest @ ..], [segment, path @ ..]) => {
-                literal == segment && matches(rest, path)
-            }
-            _ => false,
-        }
-    }
-    let rank = |template: &Vec<&str>| -> Vec<u8> {
-        let mut rank: Vec<u8> = template
-            .iter()
-            .map(|segment| match *segment {
-                "*" => 1,
-                "**" => 2,
-                _ => 0,
-            })
-            .collect();
-        // A template that ends before a `**` is the more exact one.
-        rank.resize(path.len().max(rank.len()), 0);
-        rank
-    };
-    (0..templates.len())
-        .filter(|number| matches(&templates[*number], path))
-        .min_by_key(|number| rank(&templates[*number]))
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
-    #[test]
-    fn the_trie_agrees_with_a_naive_matcher(
-        templates_given in prop::collection::btree_set(
-            (prop::collection::vec(prop::sample::select(vec!["a", "b", "*"]), 1..4), any::<bool>()),
-            1..6,
-        ),
-        paths in prop::collection::vec(
-            prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..5), 1..12),
-    ) {
-        let lists: Vec<Vec<&str>> = templates_given
-            .iter()
-            .map(|(segments, rest)| {
-                let mut segments = segments.clone();
-                if *rest {
-                    segments.push("**");
-                }
-                segments
-            })
-            .collect();
-        let texts: Vec<String> = lists.iter().map(|list| format!("/{}", list.join("/"))).collect();
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let directory = directory(templates(&texts), &[], &[]);
-        for path in paths {
-            let expected = naive(&lists, &path).map(|number| format!("M{number}"));
-            let found = meant(&directory, &format!("/{}", path.join("/"))).map(|(name, _)| name);
-            prop_assert_eq!(found, expected, "{:?} in {:?}", path, texts);
-        }
-    }
 }

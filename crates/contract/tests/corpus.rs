@@ -7,6 +7,8 @@
 mod descriptor_set;
 #[path = "checks/path_norm.rs"]
 mod path_norm;
+#[path = "checks/path_template.rs"]
+mod path_template;
 
 fn replay(target: &str, check: fn(&[u8])) {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
@@ -26,4 +28,9 @@ fn the_corpus_of_path_norm_passes() {
 #[test]
 fn the_corpus_of_descriptor_set_passes() {
     replay("descriptor_set", descriptor_set::check);
+}
+
+#[test]
+fn the_corpus_of_path_template_passes() {
+    replay("path_template", path_template::check);
 }

@@ -189,15 +189,20 @@ impl View {
 
     /// The namespaces in the order of their names.
     pub fn namespaces(&self) -> Vec<NamespaceStatus> {
+        let current = self.reconciler.current();
+        let twice = |name: &str| -> Vec<String> {
+            let faults = current.left_out.iter().filter(|fault| fault.second.0 == name);
+            faults.map(ToString::to_string).collect()
+        };
         self.reconciler
             .states()
             .into_iter()
             .map(|(name, state)| match state {
-                ContractState::Known { plans, how } => NamespaceStatus {
+                ContractState::Known { plans, how, left_out } => NamespaceStatus {
+                    problems: left_out.into_iter().chain(twice(&name)).collect(),
                     name,
                     contract: Some(how),
                     digest: Some(tandem_protocol::identity::hex(plans.contract().digest())),
-                    problems: plans.contract().faults().iter().map(ToString::to_string).collect(),
                 },
                 ContractState::Waiting { why } => {
                     NamespaceStatus { name, contract: None, digest: None, problems: vec![why] }

@@ -206,6 +206,7 @@ async fn carry_call(call: Call, incoming: Incoming) -> Answer {
     let head = detect::Head {
         http_method: incoming.method.as_str(),
         path: canonical.path,
+        query: canonical.query,
         content_type: incoming
             .headers
             .get(header::CONTENT_TYPE)

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use tandem_config::Namespace;
 use tandem_config::document::ContractSource;
 use tandem_config::document::PlatformLimits;
-use tandem_contract::Contract;
+use tandem_contract::{ConfiguredFault, Contract, RuleFault};
 use tandem_transcode::Plans;
 
 use crate::observe::Metrics;
@@ -29,8 +29,9 @@ const ASK_AGAIN_MOST: Duration = Duration::from_secs(2);
 /// What is known of a namespace's contract.
 #[derive(Debug, Clone)]
 pub(crate) enum ContractState {
-    /// With how it came: `reflection v1`, `descriptors`.
-    Known { plans: Arc<Plans>, how: String },
+    /// As the namespace serves it, with how it came (`reflection v1`, `descriptors`) and what
+    /// cannot be served of it (protocols P-15).
+    Known { plans: Arc<Plans>, how: String, left_out: Vec<String> },
     /// With the last reason.
     Waiting { why: String },
 }
@@ -57,16 +58,18 @@ impl Reconciler {
             .map(|namespace| {
                 let name = &namespace.namespace;
                 let state = match contracts.get(name) {
-                    Some(contract) => ContractState::Known {
-                        plans: Arc::new(Plans::new(Arc::clone(contract))),
-                        how: "descriptors".into(),
-                    },
+                    Some(contract) => known(namespace, contract, "descriptors".into()),
                     None => ContractState::Waiting { why: "not asked yet".into() },
                 };
                 (name.clone(), state)
             })
             .collect();
         Arc::new(Reconciler { limits, namespaces, states: Mutex::new(states), metrics, current })
+    }
+
+    /// What serves at this moment.
+    pub(crate) fn current(&self) -> Arc<Snapshot> {
+        self.current.load_full()
     }
 
     pub(crate) fn states(&self) -> BTreeMap<String, ContractState> {
@@ -88,6 +91,10 @@ impl Reconciler {
             .collect();
         match Snapshot::build(&self.limits, &self.namespaces, &plans, &self.metrics) {
             Ok(snapshot) => {
+                let before = self.current.load();
+                for fault in snapshot.left_out.iter().filter(|one| !before.left_out.contains(one)) {
+                    tracing::warn!("left out: {fault}");
+                }
                 self.current.store(Arc::new(snapshot));
                 Ok(())
             }
@@ -127,7 +134,7 @@ impl Reconciler {
             let why = match upstreams_of(namespace).get(upstream) {
                 None => format!("no upstream `{upstream}`"),
                 Some(upstream) => match self.ask(upstream).await {
-                    Ok((contract, how)) => match self.accept(name, contract, how) {
+                    Ok((contract, how)) => match self.accept(namespace, &contract, how) {
                         Ok(()) => return,
                         Err(why) => why,
                     },
@@ -155,25 +162,45 @@ impl Reconciler {
         let reflected = reflection::fetch(upstream).await.map_err(|error| error.to_string())?;
         let contract = Contract::from_file_descriptors(&reflected.files)
             .map_err(|faults| faults.to_string())?;
-        for fault in contract.faults() {
-            tracing::warn!(upstream = %upstream.name, "left out of the contract: {fault}");
-        }
         Ok((Arc::new(contract), format!("reflection {}", reflected.version)))
     }
 
-    fn accept(&self, name: &str, contract: Arc<Contract>, how: String) -> Result<(), String> {
-        let plans = Arc::new(Plans::new(contract));
+    fn accept(
+        &self,
+        namespace: &Namespace,
+        contract: &Arc<Contract>,
+        how: String,
+    ) -> Result<(), String> {
+        let name = &namespace.namespace;
+        let state = known(namespace, contract, how);
         let before = {
             let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-            states.insert(name.to_owned(), ContractState::Known { plans, how })
+            states.insert(name.clone(), state)
         };
         let published = self.publish();
         if published.is_err()
             && let Some(before) = before
         {
             let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-            states.insert(name.to_owned(), before);
+            states.insert(name.clone(), before);
         }
         published
     }
+}
+
+/// The contract as the namespace serves it: its rules under `http` in the place of annotations
+/// (protocols P-14).
+fn known(namespace: &Namespace, contract: &Arc<Contract>, how: String) -> ContractState {
+    let (contract, faults) = namespace.served(contract);
+    let mut left_out: Vec<String> = contract.faults().iter().map(ToString::to_string).collect();
+    left_out.extend(faults.into_iter().map(|ConfiguredFault { method, rule, fault }| {
+        let RuleFault { part: _, column, what, fix } = fault;
+        let method = contract.method(method).full_name();
+        let column = column.map(|column| format!("column {column}: ")).unwrap_or_default();
+        format!("{method}: http[{rule}]: {column}{what}; {fix}")
+    }));
+    for fault in &left_out {
+        tracing::warn!(namespace = %namespace.namespace, "left out of the contract: {fault}");
+    }
+    ContractState::Known { plans: Arc::new(Plans::new(contract)), how, left_out }
 }

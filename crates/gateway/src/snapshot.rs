@@ -11,12 +11,14 @@ use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use tandem_config::Namespace;
-use tandem_config::document::Address;
-use tandem_config::document::Bounds;
-use tandem_config::document::PlatformLimits;
+use tandem_config::document::PatchMask;
+use tandem_config::document::{
+    Address, Bounds, JsonDefaults, JsonEnums, JsonInt64, JsonNames, JsonSwitches, PlatformLimits,
+    RestSwitches, UnaskedBody, Unknown,
+};
 use tandem_contract::MethodKind;
 use tandem_contract::directory::{Directory, DirectoryFault, DirectoryMethod, NamespaceEntry};
-use tandem_transcode::{Plans, RulePlan};
+use tandem_transcode::{BindOptions, JsonOptions, Plans, RulePlan};
 
 use crate::observe::{MethodCounters, Metrics};
 use crate::upstream::{Upstream, UpstreamAddress};
@@ -28,6 +30,8 @@ pub struct Snapshot {
     pub(crate) methods: Vec<MethodPlan>,
     /// Namespaces that have no contract yet: what is not found may be theirs.
     pub(crate) waiting: BTreeSet<String>,
+    /// Rules that a namespace has twice; the first of each serves (protocols P-15).
+    pub(crate) left_out: Vec<DirectoryFault>,
 }
 
 /// What holds for one method.
@@ -42,6 +46,8 @@ pub(crate) struct MethodPlan {
     pub(crate) public: bool,
     pub(crate) deadline: Option<Bounds>,
     pub(crate) message_bytes_max: usize,
+    pub(crate) rest: RestSwitches,
+    pub(crate) json: JsonSwitches,
     pub(crate) counters: Arc<MethodCounters>,
     /// `/package.Service/Method`.
     pub(crate) rpc_name: Arc<str>,
@@ -51,10 +57,50 @@ pub(crate) struct MethodPlan {
     pub(crate) rules: Vec<RulePlan>,
 }
 
+impl MethodPlan {
+    /// How requests are bound and messages read and written.
+    pub(crate) fn bind_options(&self) -> BindOptions {
+        let RestSwitches {
+            paths: _, // judged where the path is
+            unknown_query,
+            unknown_json_field,
+            body_without_rule,
+            patch_mask,
+        } = self.rest;
+        let JsonSwitches { defaults, enums, names, int64 } = self.json;
+        BindOptions {
+            json: JsonOptions {
+                ignore_unknown: unknown_json_field == Unknown::Ignore,
+                emit_defaults: defaults == JsonDefaults::Emit,
+                enum_numbers: enums == JsonEnums::Number,
+                proto_names: names == JsonNames::Proto,
+                int64_numbers: int64 == JsonInt64::Number,
+            },
+            unknown_query: match unknown_query {
+                Unknown::Refuse => tandem_transcode::Unknown::Refuse,
+                Unknown::Ignore => tandem_transcode::Unknown::Ignore,
+            },
+            body_without_rule: match body_without_rule {
+                UnaskedBody::Refuse => tandem_transcode::UnaskedBody::Refuse,
+                UnaskedBody::Ignore => tandem_transcode::UnaskedBody::Ignore,
+            },
+            patch_mask: match patch_mask {
+                PatchMask::Fill => tandem_transcode::PatchMask::Fill,
+                PatchMask::Leave => tandem_transcode::PatchMask::Leave,
+            },
+        }
+    }
+}
+
 impl Snapshot {
     /// Nothing is served.
     pub(crate) fn empty() -> Snapshot {
-        Snapshot { directory: Directory::empty(), methods: Vec::new(), waiting: BTreeSet::new() }
+        Snapshot {
+            directory: Directory::empty(),
+            methods: Vec::new(),
+            waiting: BTreeSet::new(),
+            left_out: Vec::new(),
+        }
     }
 
     /// Builds the tables of all namespaces that have a contract.
@@ -89,6 +135,7 @@ impl Snapshot {
                     contract: Arc::clone(contract),
                     method: id,
                     internal: resolved.internal,
+                    paths: resolved.rest.paths,
                 });
                 let rule_names = method
                     .rules
@@ -110,6 +157,8 @@ impl Snapshot {
                     deadline: resolved.deadline,
                     message_bytes_max: usize::try_from(resolved.message_bytes_max)
                         .unwrap_or(usize::MAX),
+                    rest: resolved.rest,
+                    json: resolved.json,
                     counters: metrics.method(&namespace.namespace, method.full_name()),
                     rpc_name: Arc::from(&*method.path),
                     rule_names,
@@ -123,8 +172,13 @@ impl Snapshot {
                 rpc_paths: namespace.rpc_paths(),
             });
         }
-        let directory = Directory::build(entries)?;
-        Ok(Snapshot { directory, methods: method_plans, waiting })
+        let (directory, faults) = Directory::of_what_stands(entries);
+        let (left_out, refused): (Vec<_>, Vec<_>) =
+            faults.into_iter().partition(|fault| fault.first.0 == fault.second.0);
+        if !refused.is_empty() {
+            return Err(refused);
+        }
+        Ok(Snapshot { directory, methods: method_plans, waiting, left_out })
     }
 }
 

@@ -9,7 +9,7 @@
 use tandem_contract::directory::{Audience, Directory, MethodIndex, RestMatch};
 
 use crate::CallerProtocol;
-use crate::refusal::{Reason, Refusal, Shape, Violation};
+use crate::refusal::{Instead, Reason, Refusal, Shape, Violation};
 
 /// What detection looks at. `strict` has passed it.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +17,8 @@ pub struct Head<'a> {
     pub http_method: &'a str,
     /// Raw, without the query.
     pub path: &'a str,
+    /// Raw, without the `?`.
+    pub query: Option<&'a str>,
     pub content_type: Option<&'a str>,
     pub http2: bool,
 }
@@ -92,10 +94,15 @@ pub fn detect(
             binding: Some(Binding { rule, values }),
         }),
         RestMatch::WrongMethod { allow } if head.http_method == "OPTIONS" => {
-            refused(Refusal { allow, ..Refusal::new(Reason::Options, "") })
+            let instead = Instead::Methods(allow);
+            refused(Refusal { instead, ..Refusal::new(Reason::Options, "") })
         }
         RestMatch::WrongMethod { allow } => refused(wrong_method(allow)),
         RestMatch::NotFound => refused(Refusal::new(Reason::NotFound, "no such path")),
+        RestMatch::Redirect => refused(Refusal {
+            instead: Instead::Location(without_slash(head).into()),
+            ..Refusal::new(Reason::Redirect, "")
+        }),
         RestMatch::Malformed(fault) => refused(Refusal {
             violations: vec![Violation { field: String::new(), description: fault.to_string() }],
             ..Refusal::new(Reason::Malformed, fault.to_string())
@@ -103,7 +110,18 @@ pub fn detect(
     }
 }
 
+/// The same target without the slash at the path's end. It begins with one slash, so it stays at
+/// the host that was asked.
+fn without_slash(head: &Head<'_>) -> String {
+    let path = head.path.strip_suffix('/').unwrap_or(head.path);
+    match head.query {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    }
+}
+
 fn wrong_method(allow: Vec<String>) -> Refusal {
     let message = "the path is known, this HTTP method is not";
-    Refusal { allow, ..Refusal::new(Reason::WrongMethod, message) }
+    let instead = Instead::Methods(allow);
+    Refusal { instead, ..Refusal::new(Reason::WrongMethod, message) }
 }

@@ -23,6 +23,8 @@ pub enum Reason {
     WrongMethod,
     /// An OPTIONS request that no rule takes: 204 with `Allow` (P-9).
     Options,
+    /// A slash too many at the path's end: 308 with `Location` (P-10).
+    Redirect,
     MediaType,
     NotAcceptable,
     ContentCoding,
@@ -71,6 +73,7 @@ impl Reason {
             Reason::NotFound => (404, C::NotFound, (404, "unimplemented"), false),
             Reason::WrongMethod => (405, C::Unimplemented, (405, "unknown"), true),
             Reason::Options => (204, C::Ok, (204, "unknown"), true),
+            Reason::Redirect => (308, C::Ok, (308, "unknown"), true),
             Reason::MediaType => (415, C::InvalidArgument, (415, "unknown"), true),
             Reason::NotAcceptable => (406, C::InvalidArgument, (406, "unknown"), true),
             Reason::ContentCoding => (415, C::Unimplemented, (501, "unimplemented"), false),
@@ -140,8 +143,17 @@ pub struct Refusal {
     pub violations: Vec<Violation>,
     /// How long to wait before trying again.
     pub retry_after: Option<Duration>,
-    /// For the header `Allow`.
-    pub allow: Vec<String>,
+    pub instead: Instead,
+}
+
+/// What the caller may do instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Instead {
+    Nothing,
+    /// Use one of these HTTP methods: the header `Allow`.
+    Methods(Vec<String>),
+    /// Go there: the header `Location`.
+    Location(Box<str>),
 }
 
 impl Refusal {
@@ -154,7 +166,7 @@ impl Refusal {
             message,
             violations: Vec::new(),
             retry_after: None,
-            allow: Vec::new(),
+            instead: Instead::Nothing,
         }
     }
 
@@ -225,7 +237,7 @@ impl Refusal {
         self.put_headers(shape, &mut headers);
         let code = self.reason.code(shape);
         let http = |number| StatusCode::from_u16(number).expect("the table holds valid numbers");
-        if self.reason == Reason::Options {
+        if matches!(self.reason, Reason::Options | Reason::Redirect) {
             return Rendered { status: http(row.http), headers, body: Bytes::new(), code };
         }
         match shape {
@@ -252,10 +264,15 @@ impl Refusal {
     }
 
     fn put_headers(&self, shape: Shape, headers: &mut HeaderMap) {
-        if !self.allow.is_empty()
-            && let Ok(value) = HeaderValue::from_str(&self.allow.join(", "))
+        let told = match &self.instead {
+            Instead::Nothing => None,
+            Instead::Methods(methods) => Some((header::ALLOW, methods.join(", "))),
+            Instead::Location(target) => Some((header::LOCATION, target.to_string())),
+        };
+        if let Some((name, text)) = told
+            && let Ok(value) = HeaderValue::from_str(&text)
         {
-            headers.insert(header::ALLOW, value);
+            headers.insert(name, value);
         }
         if let Some(after) = self.retry_after {
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
@@ -369,6 +386,33 @@ mod tests {
         let answer = refusal.render(Shape::Rest);
         assert_eq!(answer.headers["accept-encoding"], "gzip, deflate, zstd");
         assert_eq!(refusal.render(Shape::Grpc).headers["grpc-accept-encoding"], "identity");
+    }
+
+    #[test]
+    fn protocols_p_9_and_p_10_what_is_no_error_has_no_body() {
+        let allow = vec!["GET".to_owned(), "HEAD".to_owned(), "OPTIONS".to_owned()];
+        let allow = Instead::Methods(allow);
+        let location = Instead::Location("/v1/a?b=c".into());
+        for (refusal, status, header, value) in [
+            (
+                Refusal { instead: allow, ..Refusal::new(Reason::Options, "") },
+                204,
+                header::ALLOW,
+                "GET, HEAD, OPTIONS",
+            ),
+            (
+                Refusal { instead: location, ..Refusal::new(Reason::Redirect, "") },
+                308,
+                header::LOCATION,
+                "/v1/a?b=c",
+            ),
+        ] {
+            let answer = refusal.render(Shape::Rest);
+            assert_eq!(answer.status.as_u16(), status);
+            assert_eq!(answer.headers[header], value);
+            assert_eq!((answer.headers.len(), answer.body.len()), (1, 0));
+            assert_eq!(answer.code, Code::Ok);
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@
 
 use http::{HeaderMap, Method, Uri, header};
 
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::{Instead, Reason, Refusal};
 
 /// Bounds of a head.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +59,7 @@ pub fn check<'a>(
     let malformed = |what: &str| Refusal::new(Reason::Malformed, what);
     if matches!(*method, Method::CONNECT | Method::TRACE) {
         let mut refusal = Refusal::new(Reason::WrongMethod, "this HTTP method is never served");
-        refusal.allow = vec!["GET".into(), "POST".into()];
+        refusal.instead = Instead::Methods(vec!["GET".into(), "POST".into()]);
         return Err(refusal);
     }
     framing(headers).map_err(malformed)?;

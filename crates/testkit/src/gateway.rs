@@ -33,18 +33,14 @@ pub struct Setup {
     contract: String,
     limits: String,
     rules: String,
+    methods: String,
     offer: bool,
 }
 
 /// A gateway before `upstream`, with public methods; `Secret` is internal.
 pub fn gateway(upstream: SocketAddr) -> Setup {
-    Setup {
-        upstream,
-        contract: CONTRACT.to_owned(),
-        limits: String::new(),
-        rules: String::new(),
-        offer: false,
-    }
+    let (limits, rules, methods) = Default::default();
+    Setup { upstream, contract: CONTRACT.to_owned(), limits, rules, methods, offer: false }
 }
 
 impl Setup {
@@ -66,6 +62,13 @@ impl Setup {
     #[must_use]
     pub fn rules(mut self, rules: &str) -> Setup {
         self.rules = format!(", {rules}");
+        self
+    }
+
+    /// Says more of one method: `Get`, `http: { get: /v1/other }`.
+    #[must_use]
+    pub fn method(mut self, name: &str, rules: &str) -> Setup {
+        self.methods.push_str(&format!("  test.v1.Notes/{name}: {{ {rules} }}\n"));
         self
     }
 
@@ -91,8 +94,8 @@ impl Setup {
         let team = format!(
             "namespace: notes\ncontract: {{ reflection: it }}\nupstreams:\n  it: {{ address: \"{}\" }}\n\
              defaults: {{ auth: {{ public: true }}{} }}\nmethods:\n  test.v1.Notes/*: {{}}\n  \
-             test.v1.Notes/Secret: {{ internal: true }}\n",
-            self.upstream, self.rules
+             test.v1.Notes/Secret: {{ internal: true }}\n{}",
+            self.upstream, self.rules, self.methods
         );
         let loaded = tandem_config::load::from_texts(&platform, &[("notes", &team)])
             .unwrap_or_else(|problems| panic!("{problems:#?}"));

@@ -6,11 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tandem_contract::MethodKind;
+use tandem_contract::{ConfiguredFault, Contract, MethodKind, RuleText};
 
 use super::platform::PlatformLimits;
+use super::rest::{JsonSwitches, RestSwitches};
 use super::units::Address;
 
 /// `teams/<namespace>.yaml`.
@@ -67,6 +69,10 @@ pub struct MethodRules {
     pub message_bytes_max: Option<u64>,
     /// `rest.rpc_paths`; under `defaults` only.
     pub rpc_paths: Option<bool>,
+    pub rest: Option<RestSwitches>,
+    pub json: Option<JsonSwitches>,
+    /// In the place of the annotations; under `Service/Method` only.
+    pub http: Option<Vec<RuleText>>,
 }
 
 /// Who may call.
@@ -109,6 +115,8 @@ pub struct ResolvedMethod {
     pub deadline: Option<Bounds>,
     /// The largest message of the caller, bytes; never above the platform's.
     pub message_bytes_max: u64,
+    pub rest: RestSwitches,
+    pub json: JsonSwitches,
 }
 
 impl Namespace {
@@ -137,8 +145,17 @@ impl Namespace {
         let of_service = self.methods.get(&format!("{service}/*"));
         let layers = [own, of_service, Some(&self.defaults)];
         let rules = layers.into_iter().flatten().fold(MethodRules::default(), MethodRules::or_from);
-        let MethodRules { primary, internal, auth, deadline, message_bytes_max, rpc_paths: _ } =
-            rules;
+        let MethodRules {
+            primary,
+            internal,
+            auth,
+            deadline,
+            message_bytes_max,
+            rpc_paths: _,
+            rest,
+            json,
+            http: _, // in the contract that is served
+        } = rules;
         ResolvedMethod {
             primary: primary.or_else(|| self.only_upstream()),
             internal: internal.unwrap_or(false),
@@ -147,7 +164,27 @@ impl Namespace {
             message_bytes_max: message_bytes_max
                 .unwrap_or(limits.message_bytes)
                 .min(limits.message_bytes),
+            rest: rest.unwrap_or_default(),
+            json: json.unwrap_or_default(),
         }
+    }
+
+    /// The contract as the namespace serves it: with the rules under `http` in the place of the
+    /// annotations of their methods (protocols P-14). Rules that cannot be served are left out and
+    /// given back; what is named and unknown is left to [`crate::check()`].
+    pub fn served(&self, contract: &Arc<Contract>) -> (Arc<Contract>, Vec<ConfiguredFault>) {
+        let rules: Vec<_> = contract
+            .methods()
+            .filter_map(|(id, method)| {
+                let rules = self.methods.get(method.full_name())?.http.clone()?;
+                Some((id, rules))
+            })
+            .collect();
+        if rules.is_empty() {
+            return (Arc::clone(contract), Vec::new());
+        }
+        let (contract, faults) = contract.with_rules(rules);
+        (Arc::new(contract), faults)
     }
 
     fn only_upstream(&self) -> Option<String> {
@@ -161,7 +198,17 @@ impl Namespace {
 impl MethodRules {
     /// These rules, and `next` where these say nothing.
     fn or_from(self, next: &MethodRules) -> MethodRules {
-        let MethodRules { primary, internal, auth, deadline, message_bytes_max, rpc_paths } = next;
+        let MethodRules {
+            primary,
+            internal,
+            auth,
+            deadline,
+            message_bytes_max,
+            rpc_paths,
+            rest,
+            json,
+            http,
+        } = next;
         MethodRules {
             primary: self.primary.or_else(|| primary.clone()),
             internal: self.internal.or(*internal),
@@ -169,6 +216,9 @@ impl MethodRules {
             deadline: self.deadline.or(*deadline),
             message_bytes_max: self.message_bytes_max.or(*message_bytes_max),
             rpc_paths: self.rpc_paths.or(*rpc_paths),
+            rest: self.rest.or(*rest),
+            json: self.json.or(*json),
+            http: self.http.or_else(|| http.clone()),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::Known::{Later, Now};
 use super::platform::hosts;
-use super::{At, Known, Reading};
+use super::{At, Known, Layer, Reading, rest};
 use crate::document::units;
 use crate::document::{Address, Auth, ContractSource, Deadline, MethodRules, Namespace, Upstream};
 use crate::problem::{Problem, Tnd};
@@ -199,13 +199,6 @@ fn addresses(reading: &mut Reading, at: &At<'_>) -> Vec<Address> {
     }
 }
 
-/// Which layer of the precedence is read.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Layer {
-    Defaults,
-    Methods,
-}
-
 fn methods(reading: &mut Reading, at: &At<'_>) -> BTreeMap<String, MethodRules> {
     let mut methods = BTreeMap::new();
     for entry in reading.entries(at) {
@@ -222,7 +215,8 @@ fn methods(reading: &mut Reading, at: &At<'_>) -> BTreeMap<String, MethodRules> 
         // `Service/Method:` with nothing behind it names the method and changes nothing.
         let rules = match entry.node.value {
             Value::Null => MethodRules::default(),
-            _ => rules(reading, &entry, Layer::Methods),
+            _ if entry.name().ends_with("/*") => rules(reading, &entry, Layer::Service),
+            _ => rules(reading, &entry, Layer::Method),
         };
         methods.insert(entry.name().to_owned(), rules);
     }
@@ -244,21 +238,31 @@ fn rules(reading: &mut Reading, at: &At<'_>, layer: Layer) -> MethodRules {
             Now("deadline"),
             Now("auth"),
             Now("rest"),
-            Later("json"),
-            Later("http"),
+            Now("json"),
+            Now("http"),
             Later("status"),
             Later("validate"),
             Later("docs"),
         ],
     );
     let primary = fields.get("primary").and_then(|at| reading.text(at)).map(str::to_owned);
+    let (rpc_paths, rest) = match fields.get("rest") {
+        Some(at) => {
+            let (rpc_paths, switches) = rest::rest(reading, at, layer);
+            (rpc_paths, Some(switches))
+        }
+        None => (None, None),
+    };
     MethodRules {
         primary,
         internal: fields.get("internal").and_then(|at| reading.boolean(at)),
         auth: fields.get("auth").and_then(|at| auth(reading, at)),
         deadline: fields.get("deadline").and_then(|at| deadline(reading, at)),
         message_bytes_max: fields.get("limits").and_then(|at| limits(reading, at)),
-        rpc_paths: fields.get("rest").and_then(|at| rest(reading, at, layer)),
+        rpc_paths,
+        rest,
+        json: fields.get("json").map(|at| rest::json(reading, at)),
+        http: fields.get("http").and_then(|at| rest::http(reading, at, layer)),
     }
 }
 
@@ -320,46 +324,6 @@ fn limits(reading: &mut Reading, at: &At<'_>) -> Option<u64> {
     }
     let fields = reading.fields(at, &KEYS);
     fields.get("message").and_then(|at| reading.size(at, "1KiB", "256MiB"))
-}
-
-/// The switches of protocols §14 and what else stands under `rest`.
-const REST_LATER: [&str; 23] = [
-    "profile",
-    "error_shape",
-    "error_details",
-    "sse_id_field",
-    "head_hold",
-    "binding_conflict",
-    "unknown_json_field",
-    "unknown_query",
-    "body_without_rule",
-    "repeated_scalar_query",
-    "bool_words",
-    "plus_in_query",
-    "request_type_check",
-    "encoded_slash",
-    "trailing_slash",
-    "wrong_method",
-    "defaults",
-    "patch_mask",
-    "stream_framing",
-    "stream_envelope",
-    "metadata_prefix",
-    "request_metadata",
-    "status_headers",
-];
-
-fn rest(reading: &mut Reading, at: &At<'_>, layer: Layer) -> Option<bool> {
-    let last = [Later("rest_timeout_header"), Later("method_override"), Later("forms")];
-    let known: Vec<Known> =
-        [Now("rpc_paths")].into_iter().chain(REST_LATER.map(Later)).chain(last).collect();
-    let fields = reading.fields(at, &known);
-    let at = fields.get("rpc_paths")?;
-    if layer == Layer::Methods {
-        reading.later(at, "write it under `defaults`: it holds for the whole namespace");
-        return None;
-    }
-    reading.boolean(at)
 }
 
 /// `package.Name` or `Name`, of protobuf identifiers.

@@ -17,7 +17,7 @@ use tandem_protocol::refusal::{Reason, Refusal};
 use tandem_protocol::status::{self, Code, Status};
 use tandem_protocol::{CallerProtocol, cardinality, coding, rest};
 use tandem_transcode::{
-    BindOptions, Limits as JsonLimits, RestAnswer, RestRequest, request_from_rest, response_to_rest,
+    Limits as JsonLimits, RestAnswer, RestRequest, request_from_rest, response_to_rest,
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -90,7 +90,7 @@ async fn carry_unbounded(
         json_nodes: call.thread.limits.json_nodes,
         ..JsonLimits::default()
     };
-    let options = BindOptions::default();
+    let options = plan.bind_options();
     let rest_request = RestRequest {
         rule,
         values: &binding.values,

@@ -1,0 +1,88 @@
+//! What a team may choose about REST: the switches under `rest` and `json` (protocols J-17 and
+//! section 14).
+//!
+//! Each is a type of its own, and the first value of each is what holds where nothing is written.
+//!
+//! Not here: what the choices do (`tandem-contract` for paths, `tandem-transcode` for bodies).
+
+pub use tandem_contract::http_rule::path::{EncodedSlash, PathSwitches, TrailingSlash};
+
+/// `rest`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RestSwitches {
+    /// `encoded_slash` and `trailing_slash`.
+    pub paths: PathSwitches,
+    pub unknown_query: Unknown,
+    pub unknown_json_field: Unknown,
+    pub body_without_rule: UnaskedBody,
+    pub patch_mask: PatchMask,
+}
+
+/// A parameter or a key that names no field (protocols Q-7, I-4).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Unknown {
+    /// 400.
+    #[default]
+    Refuse,
+    /// Dropped, never forwarded.
+    Ignore,
+}
+
+/// A body where the rule takes none (protocols B-6).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum UnaskedBody {
+    /// 400.
+    #[default]
+    Refuse,
+    /// Dropped, never bound.
+    Ignore,
+}
+
+/// The unset field mask of a PATCH (protocols I-7).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PatchMask {
+    /// It is filled from the keys of the body.
+    #[default]
+    Fill,
+    Leave,
+}
+
+/// `json`: how answers are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct JsonSwitches {
+    pub defaults: JsonDefaults,
+    pub enums: JsonEnums,
+    pub names: JsonNames,
+    pub int64: JsonInt64,
+}
+
+/// Fields without presence that hold their default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum JsonDefaults {
+    #[default]
+    Omit,
+    Emit,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum JsonEnums {
+    #[default]
+    Name,
+    Number,
+}
+
+/// Names of fields: lowerCamelCase, or as in the .proto file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum JsonNames {
+    #[default]
+    Json,
+    Proto,
+}
+
+/// 64-bit integers; beyond ±(2^53−1) they are strings all the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum JsonInt64 {
+    #[default]
+    String,
+    Number,
+}
