@@ -217,6 +217,8 @@ fn protocols_p_11_a_path_binds_what_one_text_can_say_and_each_field_once() {
         ("/v1/{many.x}", &[(11, "only a singular message")]),
         ("/v1/{name}/{name}", &[(13, "bound twice")]),
         ("/v1/{sub.name}/{other}/{sub.name=a/*}", &[(25, "bound twice")]),
+        ("/v1/{at}/{at.seconds}", &[(11, "bound twice")]),
+        ("/v1/{at.seconds}/{at}", &[(19, "bound twice")]),
         ("/v1/{left}/{right}", &[(13, "members of one oneof")]),
         ("/v1/{left}/{inner.name}", &[(13, "members of one oneof")]),
         ("/v1/{inner.name}/{inner.sub.name}", &[]),

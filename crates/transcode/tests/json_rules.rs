@@ -120,18 +120,6 @@ impl Schema {
     }
 }
 
-/// Rows that today's codec fails and the next one must pass (issue #3). A row that passes has to
-/// leave this list.
-const NOT_YET: [&str; 7] = [
-    r#"{"took":"315576000000.999999999s"}"#,
-    r#"{"took":"-315576000000.999999999s"}"#,
-    r#"{"nulls":null}"#,
-    r#"{"values":null}"#,
-    "42 05 0a 01 61 10 07",
-    "42 07 0a 01 61 10 01 10 07",
-    "18 80 80 80 80 10",
-];
-
 enum Row {
     /// JSON in → JSON out.
     Text(&'static str, Option<&'static str>),
@@ -166,11 +154,7 @@ fn check_with(schema: Schema, options: &JsonOptions, rows: &[Row]) {
             (Ok(json), Some(expected)) => difference(&parsed(json), &parsed(expected)).is_none(),
             (outcome, expected) => outcome.is_err() && expected.is_none(),
         };
-        if NOT_YET.contains(&input) {
-            assert!(!passes, "{input} passes now; take it from NOT_YET");
-        } else {
-            assert!(passes, "{input}: {outcome:?} and not {expected:?}");
-        }
+        assert!(passes, "{input}: {outcome:?} and not {expected:?}");
     }
 }
 

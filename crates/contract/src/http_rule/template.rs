@@ -190,7 +190,11 @@ fn may_bind(
             "bind a scalar field",
         ));
     }
-    if bound.iter().any(|other| other.path.steps == path.steps) {
+    // A field, and a part of it, are one field twice.
+    let again = bound.iter().any(|other| {
+        other.path.steps.starts_with(&path.steps) || path.steps.starts_with(&other.path.steps)
+    });
+    if again {
         return Err((format!("`{name}` is bound twice"), "bind each field once"));
     }
     // Along two paths the first step that differs is where one oneof can be meant twice.

@@ -101,8 +101,6 @@ service S {
     additional_bindings { custom { kind: "*" path: "/any" } body: "book" }
   }; }
   rpc PatchTwo(Two) returns (Two) { option (google.api.http) = { patch: "/two" body: "book" }; }
-  rpc Clash(Request) returns (Request) { option (google.api.http) = { get: "/clash/{left}/{right}"
-    additional_bindings { get: "/part/{at}/{at.seconds}" } }; }
   rpc Raw(google.api.HttpBody) returns (google.api.HttpBody) { option (google.api.http) = { post: "/raw" body: "*"
     additional_bindings { post: "/raw/{content_type}" body: "*" } }; }
   rpc Answer(Request) returns (Request) { option (google.api.http) = { get: "/whole"
