@@ -221,10 +221,10 @@ fn protocols_x_3_the_rust_and_the_go_catalogue_keep_one_contract_and_so_does_the
     if !runs() {
         return;
     }
-    let (rust, go) = (Shop::start("rust"), Shop::start("go"));
+    let shops = [Shop::start("rust"), Shop::start("go")];
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let text = root.join("cases/catalogue/contract.proto").display().to_string();
-    let [rust, go] = [rust, go].each_ref().map(|shop| shop.catalogue.address.to_string());
+    let [rust, go] = shops.each_ref().map(|shop| shop.catalogue.address.to_string());
     for (old, new) in [(&rust, &go), (&go, &rust), (&go, &text), (&text, &rust)] {
         let output = Command::new(env!("CARGO_BIN_EXE_tandem"))
             .args(["contract", "diff", old, new])
