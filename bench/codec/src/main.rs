@@ -30,6 +30,7 @@ fn main() -> Outcome<()> {
         _ => return Err("usage: ./x bench codec [--quick]".into()),
     };
     let length = if quick { QUICK } else { FULL };
+    let surroundings = report::surroundings()?;
     let peers = Peers::new()?;
     let scenarios = scenario::all();
     for scenario in &scenarios {
@@ -47,5 +48,5 @@ fn main() -> Outcome<()> {
     report::print(&scenarios, &times);
     let ratios = report::ratios(&scenarios, &times);
     bar::print(&ratios);
-    report::write(quick, length, &scenarios, &times)
+    report::write(quick, length, surroundings, &scenarios, &times)
 }

@@ -1,13 +1,15 @@
 //! What a run prints, and the file that it leaves.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tandem_bench_payload::scenario::Scenario;
 
 use crate::peer::{Outcome, Peer};
 use crate::round::{self, Length, Median, Times};
+
+const INTERVAL: &str = "order statistics around the median of the rounds' ratios, at least 95 %";
 
 /// Our time ÷ a peer's on one scenario.
 pub(crate) struct Ratio {
@@ -62,14 +64,12 @@ pub(crate) fn print(scenarios: &[Scenario], times: &[Times]) {
     println!();
 }
 
-/// Writes `bench/results/codec.json`, a quick run's beside it under another name.
-pub(crate) fn write(
-    quick: bool,
-    length: Length,
-    scenarios: &[Scenario],
-    times: &[Times],
-) -> Outcome<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
+/// What a run took place on, as entries of its file.
+///
+/// Asked for before the first round, right behind the build: a run takes minutes, in which the
+/// tree can change.
+pub(crate) fn surroundings() -> Outcome<Map<String, Value>> {
+    let root = root()?;
     let said = |program: &str, words: &[&str]| -> String {
         let output = Command::new(program).args(words).current_dir(&root).output();
         output.map_or_else(
@@ -80,6 +80,36 @@ pub(crate) fn write(
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown");
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let changed = !said("git", &["status", "--porcelain", "--untracked-files=no"]).is_empty();
+    let entries = json!({
+        "commit": said("git", &["rev-parse", "HEAD"]),
+        "uncommitted_changes": changed,
+        "date": said("date", &["-u", "+%Y-%m-%dT%H:%M:%SZ"]),
+        "rustc": said("rustc", &["--version"]),
+        "kernel": said("uname", &["-sr"]),
+        "cpu": model.trim_start_matches([' ', '\t', ':']),
+        "load_average": load.trim(),
+        "versions": versions(&root)?,
+    });
+    match entries {
+        Value::Object(entries) => Ok(entries),
+        _ => Ok(Map::new()),
+    }
+}
+
+fn root() -> Outcome<PathBuf> {
+    Ok(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?)
+}
+
+/// Writes `bench/results/codec.json`; a quick run's goes to `target/`.
+pub(crate) fn write(
+    quick: bool,
+    length: Length,
+    surroundings: Map<String, Value>,
+    scenarios: &[Scenario],
+    times: &[Times],
+) -> Outcome<()> {
+    let root = root()?;
     let results: Vec<Value> = times
         .iter()
         .map(|times| {
@@ -108,24 +138,18 @@ pub(crate) fn write(
         })
         .collect();
     let command = if quick { "./x bench codec --quick" } else { "./x bench codec" };
-    let changed = !said("git", &["status", "--porcelain", "--untracked-files=no"]).is_empty();
-    let document = json!({
-        "command": command,
-        "commit": said("git", &["rev-parse", "HEAD"]),
-        "uncommitted_changes": changed,
-        "date": said("date", &["-u", "+%Y-%m-%dT%H:%M:%SZ"]),
-        "rustc": said("rustc", &["--version"]),
-        "kernel": said("uname", &["-sr"]),
-        "cpu": model.trim_start_matches([' ', '\t', ':']),
-        "load_average": load.trim(),
-        "versions": versions(&root)?,
-        "clock": "CPU time of the thread",
-        "rounds": length.rounds,
-        "slice_ms": length.slice.as_millis() as u64,
-        "interval": "order statistics around the median of the rounds' ratios, at least 95 %",
-        "ratios": ratios,
-        "results": results,
-    });
+    let mut document = surroundings;
+    for (key, value) in [
+        ("command", command.into()),
+        ("clock", "CPU time of the thread".into()),
+        ("rounds", length.rounds.into()),
+        ("slice_ms", (length.slice.as_millis() as u64).into()),
+        ("interval", INTERVAL.into()),
+        ("ratios", ratios.into()),
+        ("results", results.into()),
+    ] {
+        document.insert(key.into(), value);
+    }
     let folder = if quick { root.join("target") } else { root.join("bench/results") };
     std::fs::create_dir_all(&folder)?;
     let path = folder.join("codec.json");
@@ -137,7 +161,7 @@ pub(crate) fn write(
 /// The versions of the peers, from the lockfile that the program was built with.
 fn versions(root: &Path) -> Outcome<Value> {
     let lock = std::fs::read_to_string(root.join("bench/codec/Cargo.lock"))?;
-    let mut versions = serde_json::Map::new();
+    let mut versions = Map::new();
     for package in lock.split("[[package]]") {
         let value = |key: &str| {
             let line = package.lines().find_map(|line| line.strip_prefix(key))?;
@@ -154,11 +178,8 @@ fn versions(root: &Path) -> Outcome<Value> {
 }
 
 /// One entry of a list a line: short enough to read, and a change shows as the lines it changes.
-fn pretty(document: &Value) -> String {
-    let Value::Object(entries) = document else {
-        return document.to_string();
-    };
-    let lines: Vec<String> = entries
+fn pretty(document: &Map<String, Value>) -> String {
+    let lines: Vec<String> = document
         .iter()
         .map(|(key, value)| match value {
             Value::Array(values) => {
