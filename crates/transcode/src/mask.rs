@@ -35,8 +35,12 @@ fn to_snake(path: &str) -> Option<String> {
     Some(snake)
 }
 
-/// lowerCamel of a path in the words of the file; `None` when it would not come back the same.
+/// lowerCamel of a path in the words of the file; `None` when it would not come back the same: an
+/// empty one, or one with a comma, would come back as none or as two.
 pub(crate) fn to_camel(path: &str) -> Option<String> {
+    if path.is_empty() || path.contains(',') {
+        return None;
+    }
     let mut camel = String::with_capacity(path.len());
     let mut letters = path.chars();
     while let Some(letter) = letters.next() {
@@ -63,7 +67,7 @@ mod tests {
         assert_eq!(paths_of("foo_bar,fooBar", true).unwrap(), ["foo_bar", "foo_bar"]);
         assert_eq!(paths_of("", false).unwrap(), [""; 0]);
         assert_eq!(to_camel("foo_bar.x").as_deref(), Some("fooBar.x"));
-        for path in ["fooBar", "foo__bar", "foo_3", "foo_"] {
+        for path in ["fooBar", "foo__bar", "foo_3", "foo_", "", ",", "a,b"] {
             assert_eq!(to_camel(path), None, "{path}");
         }
     }

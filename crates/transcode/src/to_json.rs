@@ -5,7 +5,8 @@
 //! scalar overwritten, scattered elements, a second member of a oneof, a map key given twice)
 //! the pass is given up and made again with care: each message is then brought into groups
 //! before it is written (`regroup`), so that messages merge and the last value wins (protocols
-//! J-14). A text is begun at most twice, whatever the bytes are.
+//! J-14). So it is where something is at fault: it may be a part that a later one completes. A
+//! text is begun at most twice, whatever the bytes are.
 //!
 //! One counter of levels goes through messages, groups, map entries and the contents of `Any`;
 //! what lies deeper is an error, never an abort. The length of the text is bounded as it grows.
@@ -100,15 +101,19 @@ fn written<'p>(
 ) -> Result<(), Fault> {
     let base = out.len();
     let length_max = base.saturating_add(Limits::json_bytes_max(wire_bytes));
-    let mut printer = Printer { plans, options, limits, length_max, careful: false };
+    let copies_left = COPIES_MOST.saturating_mul(wire_bytes).saturating_add(COPIES_FREE_BYTES);
+    let mut printer = Printer { plans, options, limits, length_max, copies_left, careful: false };
     loop {
         match write(&mut printer, out) {
             Ok(()) => return Ok(()),
-            Err(Halt::Fault(stop)) => return Err(*stop),
+            Err(Halt::Fault(stop)) if printer.careful || stop.kind == FaultKind::TooLarge => {
+                return Err(*stop);
+            }
             Err(Halt::Disorder) if printer.careful => {
                 return Err(Fault::upstream("the bytes are no message"));
             }
-            Err(Halt::Disorder) => {
+            // A value that is at fault may be one that a later one replaces or completes.
+            Err(Halt::Disorder | Halt::Fault(_)) => {
                 printer.careful = true;
                 out.truncate(base);
             }
@@ -189,9 +194,17 @@ struct Printer<'p> {
     limits: &'p Limits,
     /// Of the output, with what stood in it before.
     length_max: usize,
+    /// Bytes that may still be copied to bring messages into groups.
+    copies_left: usize,
     /// Messages are grouped before they are written.
     careful: bool,
 }
+
+/// What is copied to bring messages into groups, in multiples of the whole: a message that is out
+/// of order in each of a hundred levels would else stand a hundred times in memory (security R-6).
+const COPIES_MOST: usize = 8;
+/// What may be copied of any message, however short.
+const COPIES_FREE_BYTES: usize = 1 << 20;
 
 impl<'p> Printer<'p> {
     #[inline]
@@ -221,58 +234,48 @@ impl<'p> Printer<'p> {
         level: Level,
         out: &mut Vec<u8>,
     ) -> Result<(), Halt> {
-        if self.careful && !is_grouped(self.plans, plan, wire, self.limits)? {
-            let wire = regrouped(self.plans, plan, wire, self.limits)?;
-            return self.grouped(plan, &wire, level, out);
-        }
-        self.grouped(plan, wire, level, out)
-    }
-
-    fn grouped(
-        &mut self,
-        plan: &'p MessagePlan,
-        wire: &[u8],
-        level: Level,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Halt> {
+        let wire = self.in_order(plan, wire)?;
         match plan.well_known {
             WellKnown::No | WellKnown::Empty | WellKnown::HttpBody => {
                 out.push(b'{');
-                self.members(plan, wire, level, out)
+                self.members(plan, &mut Cursor::new(&wire), None, level, out)
             }
-            _ => self.well_known(plan, wire, level, out),
+            _ => self.well_known(plan, &wire, level, out),
         }
     }
 
-    /// As [`Printer::message`], for an object that was begun with the type of an `Any`.
-    fn any_members(
-        &mut self,
-        plan: &'p MessagePlan,
-        wire: &[u8],
-        level: Level,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Halt> {
-        if self.careful && !is_grouped(self.plans, plan, wire, self.limits)? {
-            let wire = regrouped(self.plans, plan, wire, self.limits)?;
-            return self.members(plan, &wire, level, out);
+    /// The bytes of a message, grouped where that is asked for and they are not.
+    #[inline]
+    fn in_order<'w>(&mut self, plan: &MessagePlan, wire: &'w [u8]) -> Result<Cow<'w, [u8]>, Halt> {
+        if !self.careful || is_grouped(self.plans, plan, wire, self.limits)? {
+            return Ok(Cow::Borrowed(wire));
         }
-        self.members(plan, wire, level, out)
+        let Some(left) = self.copies_left.checked_sub(wire.len()) else {
+            return Err(Fault::upstream("too many of its messages are out of order").into());
+        };
+        self.copies_left = left;
+        Ok(Cow::Owned(regrouped(self.plans, plan, wire, self.limits)?))
     }
 
-    /// The members of an object, a comma behind each, and its end in place of the last comma.
+    /// The members of an object, a comma behind each, and its end in place of the last comma. A
+    /// group goes to its end tag, so that it need not be measured first; anything else to the end
+    /// of the bytes.
     fn members(
         &mut self,
         plan: &'p MessagePlan,
-        wire: &[u8],
+        cursor: &mut Cursor<'_>,
+        end: Option<u32>,
         level: Level,
         out: &mut Vec<u8>,
     ) -> Result<(), Halt> {
         let mut seen = Seen::default();
-        let mut cursor = Cursor::new(wire);
-        while !cursor.at_end() {
+        while !cursor.at_end() || end.is_some() {
             let tag = cursor.tag()?;
+            if Some(tag) == end {
+                break;
+            }
             // Unknown fields do not count: not even against those that come once (J-15).
-            let Some(field) = known(self.plans, plan, tag, cursor) else {
+            let Some(field) = known(self.plans, plan, tag, *cursor) else {
                 cursor.skip(tag, self.limits.wire_depth)?;
                 continue;
             };
@@ -287,9 +290,9 @@ impl<'p> Printer<'p> {
             let before = out.len();
             self.put_key(field, out);
             let is_written = match field.shape {
-                Shape::Singular => self.singular(field, &mut cursor, level, out),
-                Shape::Repeated => self.repeated(field, tag, &mut cursor, level, out),
-                Shape::Map { key, value } => self.map(field, (key, value), &mut cursor, level, out),
+                Shape::Singular => self.singular(field, cursor, level, out),
+                Shape::Repeated => self.repeated(field, tag, cursor, level, out),
+                Shape::Map { key, value } => self.map(field, (key, value), cursor, level, out),
             };
             match is_written {
                 Ok(Written::Value) => out.push(b','),
@@ -363,18 +366,12 @@ impl<'p> Printer<'p> {
         wire: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), Halt> {
-        let grouped;
-        let wire = if self.careful && !is_grouped(self.plans, plan, wire, self.limits)? {
-            grouped = regrouped(self.plans, plan, wire, self.limits)?;
-            &grouped
-        } else {
-            wire
-        };
+        let wire = self.in_order(plan, wire)?;
         let level = Level { wire: 1, any: 0 };
         let before = out.len();
         let mut other = false;
         let mut found = Written::Unknown;
-        let mut cursor = Cursor::new(wire);
+        let mut cursor = Cursor::new(&wire);
         while !cursor.at_end() {
             let tag = cursor.tag()?;
             let known = known(self.plans, plan, tag, cursor);
@@ -441,8 +438,17 @@ impl<'p> Printer<'p> {
         match field.kind {
             Kind::Message(id) => self.message(self.plans.message(id), cursor.bytes()?, level, out),
             Kind::Group(id) => {
+                let plan = self.plans.message(id);
+                let ordinary = matches!(
+                    plan.well_known,
+                    WellKnown::No | WellKnown::Empty | WellKnown::HttpBody
+                );
+                if ordinary && !self.careful {
+                    out.push(b'{');
+                    return self.members(plan, cursor, Some(field.number << 3 | 4), level, out);
+                }
                 let contents = cursor.group(field.number, self.limits.wire_depth)?;
-                self.message(self.plans.message(id), contents, level, out)
+                self.message(plan, contents, level, out)
             }
             _ => Ok(()),
         }

@@ -7,6 +7,8 @@
 //!
 //! Not on the path of a call between gRPC sides, whose messages pass unread.
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use tandem_contract::{Kind, MessageId};
@@ -31,7 +33,8 @@ pub fn wire_from_wire(
     limits: &Limits,
 ) -> Result<Vec<u8>, Fault> {
     let mut out = Vec::with_capacity(wire.len());
-    let rewriter = Rewriter { plans, limits };
+    let copies_left = Cell::new(wire.len().saturating_mul(8).saturating_add(1 << 20));
+    let rewriter = Rewriter { plans, limits, copies_left };
     rewriter.message(plans.message(message), wire, 1, &mut out)?;
     Ok(out)
 }
@@ -39,6 +42,9 @@ pub fn wire_from_wire(
 struct Rewriter<'p> {
     plans: &'p Plans,
     limits: &'p Limits,
+    /// Bytes that may still be copied to join the parts of messages: a message that is split at
+    /// each of a hundred levels would else stand a hundred times in memory (security R-6).
+    copies_left: Cell<usize>,
 }
 
 impl From<Broken> for Fault {
@@ -67,10 +73,7 @@ impl Rewriter<'_> {
             let field = &plan.fields[group[0].place as usize];
             match (field.shape, field.kind) {
                 (Shape::Singular, Kind::Message(_) | Kind::Group(_)) => {
-                    let mut contents = Vec::new();
-                    for found in group {
-                        contents.extend_from_slice(self.contents(field, found.value(wire))?);
-                    }
+                    let contents = self.merged(field, group, wire)?;
                     self.nested(field, &contents, level, out)?;
                 }
                 (Shape::Singular, _) => {
@@ -78,7 +81,7 @@ impl Rewriter<'_> {
                     let before = out.len();
                     field.put_tag(out);
                     let is_default = self.scalar(field, &mut Cursor::new(last), out)?;
-                    if is_default && field.implicit {
+                    if is_default && field.implicit && !plan.map_entry {
                         out.truncate(before);
                     }
                 }
@@ -106,6 +109,29 @@ impl Rewriter<'_> {
         }
     }
 
+    /// The contents of all occurrences, one behind the other. One is not copied.
+    fn merged<'w>(
+        &self,
+        field: &FieldPlan,
+        group: &[Occurrence],
+        wire: &'w [u8],
+    ) -> Result<Cow<'w, [u8]>, Fault> {
+        if let [one] = group {
+            return Ok(Cow::Borrowed(self.contents(field, one.value(wire))?));
+        }
+        let mut contents = Vec::new();
+        for found in group {
+            contents.extend_from_slice(self.contents(field, found.value(wire))?);
+        }
+        let left = self
+            .copies_left
+            .get()
+            .checked_sub(contents.len())
+            .ok_or_else(|| Fault::upstream("too many of its messages are split into parts"))?;
+        self.copies_left.set(left);
+        Ok(Cow::Owned(contents))
+    }
+
     fn nested(
         &self,
         field: &FieldPlan,
@@ -114,9 +140,15 @@ impl Rewriter<'_> {
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
         let Some(id) = field.kind.message() else { return Ok(()) };
-        let mut inner = Vec::with_capacity(contents.len());
-        self.message(self.plans.message(id), contents, level + 1, &mut inner)?;
-        wire::put_message(field.number, field.kind, &inner, out);
+        field.put_tag(out);
+        if let Kind::Group(_) = field.kind {
+            self.message(self.plans.message(id), contents, level + 1, out)?;
+            wire::put_tag(field.number, 4, out);
+            return Ok(());
+        }
+        let start = out.len();
+        self.message(self.plans.message(id), contents, level + 1, out)?;
+        put_length_before(start, out);
         Ok(())
     }
 
@@ -183,18 +215,17 @@ impl Rewriter<'_> {
                 wire::put_bytes(field.number, entry, unknown);
                 continue;
             }
-            let mut written = Vec::with_capacity(entry.len());
-            self.message(entry_plan, entry, level + 1, &mut written)?;
+            field.put_tag(out);
+            let start = out.len();
             // Key and value always stand in an entry, a default too.
-            let mut whole = Vec::with_capacity(written.len() + 4);
-            if !has(&written, key.tag, self.limits)? {
-                self.put_default(key, &mut whole);
+            if !has(entry, key.tag, self.limits)? {
+                self.put_default(key, out);
             }
-            whole.extend_from_slice(&written);
-            if !has(&written, value.tag, self.limits)? {
-                self.put_default(value, &mut whole);
+            self.message(entry_plan, entry, level + 1, out)?;
+            if !has(entry, value.tag, self.limits)? {
+                self.put_default(value, out);
             }
-            wire::put_bytes(field.number, &whole, out);
+            put_length_before(start, out);
         }
         Ok(())
     }
@@ -273,6 +304,15 @@ impl Rewriter<'_> {
         bits.put(out);
         Ok(bits.is_zero())
     }
+}
+
+/// Puts the length of what stands behind `start` before it.
+fn put_length_before(start: usize, out: &mut Vec<u8>) {
+    let length = out.len() - start;
+    let (encoded, width) = wire::varint_bytes(length as u64);
+    out.extend_from_slice(&encoded[..width]);
+    out.copy_within(start..start + length, start + width);
+    out[start..start + width].copy_from_slice(&encoded[..width]);
 }
 
 fn has(wire: &[u8], wanted: u32, limits: &Limits) -> Result<bool, Broken> {

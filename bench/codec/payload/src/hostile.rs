@@ -24,8 +24,8 @@ pub struct Attack {
     pub size_short: usize,
     pub options: JsonOptions,
     pub limits: Limits,
-    /// Whether it is to be converted; the others are to be refused.
-    pub answered: bool,
+    /// Whether it is to be converted; `None` where that turns on its size.
+    pub answered: Option<bool>,
     make: fn(usize) -> Vec<u8>,
 }
 
@@ -38,8 +38,12 @@ impl Attack {
 
 /// All attacks, in the order in which they are printed. What is hostile on the wire is so to both
 /// of its readers: the writer of JSON and the writer of the canonical form.
+///
+/// But for groups inside groups: the canonical form, which is on no call's path, measures a group
+/// once for each of the levels around it, and of those there are at most a hundred.
 pub fn all() -> Vec<Attack> {
-    let canonical = from_wire::all().into_iter().map(|attack| Attack {
+    let wire = from_wire::all().into_iter();
+    let canonical = wire.filter(|attack| attack.name != "group-spine-out").map(|attack| Attack {
         name: attack.name.replace("-out", "-canonical"),
         direction: Direction::Canonical,
         ..attack
@@ -57,12 +61,17 @@ fn attack(
 ) -> Attack {
     let (options, limits) = (JsonOptions::default(), Limits::default());
     let name = name.to_owned();
-    Attack { name, direction, size, size_short, options, limits, answered: true, make }
+    Attack { name, direction, size, size_short, options, limits, answered: Some(true), make }
 }
 
 impl Attack {
     fn refused(self) -> Attack {
-        Attack { answered: false, ..self }
+        Attack { answered: Some(false), ..self }
+    }
+
+    /// Answered while it is small; refused when putting it in order would take too much memory.
+    fn by_size(self) -> Attack {
+        Attack { answered: None, ..self }
     }
 
     /// Unknown keys are let pass, so that what is done about them is seen.
@@ -97,7 +106,7 @@ mod tests {
     /// An attack that fails for a slip of its own would prove nothing.
     #[test]
     fn small_ones_are_converted() {
-        for attack in all().into_iter().filter(|attack| attack.answered) {
+        for attack in all().into_iter().filter(|attack| attack.answered == Some(true)) {
             let codec = Codec::new(NODE, attack.options, attack.limits);
             let outcome = codec.convert(attack.direction, &attack.input(4));
             assert!(outcome.is_ok(), "{}: {}", attack.name, outcome.unwrap_err());

@@ -7,7 +7,7 @@ use tandem_contract::Kind;
 use super::scalars::put_text;
 use super::{Halt, Level, Printer, Written, next_is};
 use crate::plan::{FieldPlan, MessagePlan};
-use crate::regroup::{is_grouped, regrouped};
+use crate::regroup::is_grouped;
 use crate::scalar::integer;
 use crate::seen::{Keys, MapKey};
 use crate::wire::{Broken, Cursor};
@@ -103,13 +103,7 @@ impl<'p> Printer<'p> {
         if !self.careful && !is_grouped(self.plans, plan, wire, self.limits)? {
             return Err(Halt::Disorder);
         }
-        let grouped;
-        let wire = if self.careful && !is_grouped(self.plans, plan, wire, self.limits)? {
-            grouped = regrouped(self.plans, plan, wire, self.limits)?;
-            &grouped
-        } else {
-            wire
-        };
+        let wire = &*self.in_order(plan, wire)?;
         let before = out.len();
         let find = |field: &FieldPlan| -> Result<Option<Cursor<'_>>, Broken> {
             let mut cursor = Cursor::new(wire);

@@ -29,7 +29,7 @@ impl<'p> Printer<'p> {
             WellKnown::Value => self.value(plan, wire, level, out),
             WellKnown::No | WellKnown::Empty | WellKnown::HttpBody => {
                 out.push(b'{');
-                self.members(plan, wire, level, out)
+                self.members(plan, &mut Cursor::new(wire), None, level, out)
             }
         }
     }
@@ -200,7 +200,8 @@ impl<'p> Printer<'p> {
         match known {
             Some(plan) if matches!(plan.well_known, WellKnown::No | WellKnown::HttpBody) => {
                 // Its members follow the type in the same object.
-                self.any_members(plan, contents, level, out)?;
+                let contents = self.in_order(plan, contents)?;
+                self.members(plan, &mut Cursor::new(&contents), None, level, out)?;
             }
             Some(plan) => {
                 out.extend_from_slice(b"\"value\":");
