@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::process::{cargo, quiet, root, shown};
-use crate::{bench, crate_line, demo, npm, supply};
+use crate::{bench, conformance, crate_line, demo, npm, supply};
 
 pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
     let long = match arguments {
@@ -88,6 +88,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
             )
         });
     }
+    stages.run("conformance", || conformance::run(&["protojson"]));
     stages.run("demo", || demo::run(&["--once", "--dev"]));
     stages.run("demo, Rust alone", || demo::run(&["--once", "--dev", "--rust-only"]));
     stages.end()
