@@ -51,6 +51,7 @@ message M {
   map<uint64, string> by_u64 = 46; google.protobuf.Empty empty = 47;
   string renamed = 48 [json_name = "other-name"]; google.protobuf.NullValue nothing = 49;
   repeated google.protobuf.Int64Value wrappeds = 50; map<string, google.protobuf.Value> value_map = 51;
+  optional google.protobuf.NullValue maybe_no = 52;
 }
 enum E { option allow_alias = true; ZERO = 0; ONE = 1; UNO = 1; MINUS = -1; }
 "#;
@@ -336,6 +337,8 @@ fn protocols_j_5_enums_go_by_name_and_null_is_null() {
             Text(r#"{"nothing":"NULL_VALUE"}"#, Some("{}")),
             same!(r#"{"no":null}"#),
             Text(r#"{"no":"NULL_VALUE"}"#, Some(r#"{"no":null}"#)),
+            same!(r#"{"maybeNo":null}"#),
+            Wire("a0 03 00", Some(r#"{"maybeNo":null}"#)),
             same!(r#"{"nulls":[null,null]}"#),
             Text(r#"{"nulls":["NULL_VALUE",0]}"#, Some(r#"{"nulls":[null,null]}"#)),
             refused!(r#"{"no":null,"left":"a"}"#),
@@ -711,6 +714,12 @@ fn protocols_j_13_proto2_and_editions() {
             Wire("42 05 0a 01 61 10 07", Some("{}")),
             Wire("42 07 0a 01 61 10 01 10 07", Some("{}")),
             Wire("42 07 0a 01 61 10 07 10 01", Some(r#"{"closedMap":{"a":"FIRST"}}"#)),
+            // An entry that is left out leaves the one before it.
+            Wire("42 02 10 01 42 03 10 e8 07", Some(r#"{"closedMap":{"":"FIRST"}}"#)),
+            Wire(
+                "42 05 0a 01 61 10 02 42 05 0a 01 61 10 07",
+                Some(r#"{"closedMap":{"a":"SECOND"}}"#),
+            ),
             // An unknown number does not take the place of the other member.
             Wire("60 05 58 07", Some(r#"{"other":5}"#)),
             Wire("60 05 58 02", Some(r#"{"chosen":"SECOND"}"#)),

@@ -9,7 +9,6 @@
 //!
 //! Not here: bytes that are no message (`oracle.rs` spoils good ones).
 
-use buffa::editions::EnumType;
 use buffa_descriptor::reflect::DynamicMessage;
 use buffa_descriptor::{
     DescriptorPool, FieldDescriptor, FieldKind, MessageIndex, ScalarType, SingularKind,
@@ -275,14 +274,8 @@ impl Messages<'_> {
             SingularKind::Enum(index) => {
                 let enumeration = self.pool.enumeration(index);
                 let values = enumeration.values();
-                let in_map = matches!(field.kind(), FieldKind::Map { .. });
-                let may_be_strange = CLOSED_ENUMS_DROP_ENTRIES
-                    || !in_map
-                    || enumeration.enum_type() == EnumType::Open;
                 let number = match choices.up_to(5) {
-                    0 if self.wild() && may_be_strange => {
-                        choices.pick(&[-5, 5, 1000, i32::MIN + 1])
-                    }
+                    0 if self.wild() => choices.pick(&[-5, 5, 1000, i32::MIN + 1]),
                     _ => values[choices.up_to(values.len() - 1)].number(),
                 };
                 // NullValue has one value, and one text.
@@ -504,10 +497,6 @@ impl Messages<'_> {
         }]
     }
 }
-
-/// Whether a map entry with a number that its closed enum does not have is left out whole, as it
-/// should be. Not yet (issue #3).
-const CLOSED_ENUMS_DROP_ENTRIES: bool = true;
 
 pub(crate) fn packable(kind: SingularKind) -> bool {
     !matches!(

@@ -151,7 +151,7 @@ impl Maker<'_> {
                         .choices
                         .once_in(2)
                         .then_some(RepeatedFieldEncoding::EXPANDED),
-                    message_encoding: (FILE_WIDE_DELIMITED && self.choices.once_in(4))
+                    message_encoding: (self.kinds == Kinds::All && self.choices.once_in(4))
                         .then_some(MessageEncoding::DELIMITED),
                     ..Default::default()
                 };
@@ -500,10 +500,6 @@ impl Maker<'_> {
         message.field.push(field);
     }
 }
-
-/// Whether files may say DELIMITED for all their messages. Not yet: the contract then takes the
-/// values of maps for groups (issue #3).
-const FILE_WIDE_DELIMITED: bool = false;
 
 fn options_of(field: &mut FieldDescriptorProto) -> &mut FeatureSet {
     field.options.get_or_insert_default().features.get_or_insert_default()

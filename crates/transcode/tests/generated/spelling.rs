@@ -291,7 +291,6 @@ impl Speller<'_> {
 fn takes_null(pool: &DescriptorPool, field: &FieldDescriptor) -> bool {
     let kind = match field.kind() {
         FieldKind::Singular(kind) => kind,
-        FieldKind::List(kind) if !NULL_UNSETS_LISTS_OF_VALUES => kind,
         FieldKind::List(_) | FieldKind::Map { .. } => return false,
     };
     match kind {
@@ -302,6 +301,3 @@ fn takes_null(pool: &DescriptorPool, field: &FieldDescriptor) -> bool {
         SingularKind::Scalar(_) => false,
     }
 }
-
-/// Whether `null` unsets a list whose elements may be null, as it should. Not yet (issue #3).
-const NULL_UNSETS_LISTS_OF_VALUES: bool = true;
