@@ -213,3 +213,12 @@ async fn security_li_8_the_last_number_of_parameters_that_passes_and_the_first_t
         assert_eq!(answer.status, status, "{count}: {}", answer.body);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn protocols_j_17_a_caller_may_ask_for_numbers_and_defaults() {
+    let backend = Backend::start(vec![Script::Echo]);
+    let gateway = files(&backend, "").await;
+    let headers = ["content-type: application/json", "accept: application/json;int64=number"];
+    let answer = send(&gateway, "POST /v1/notes/a", &headers, br#"{"number":"7"}"#).await;
+    assert_eq!((answer.status, &*answer.body), (200, r#"{"number":7,"text":"a"}"#));
+}

@@ -134,6 +134,35 @@ pub fn accepts_json(headers: &HeaderMap) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// How a caller wants its JSON written: `defaults`, `enums`, `names` and `int64` as parameters of
+/// `application/json` in `Accept` stand before what the route says (J-17). What is unknown there
+/// changes nothing.
+pub fn json_asked(headers: &HeaderMap, of_route: JsonOptions) -> JsonOptions {
+    let mut options = of_route;
+    for value in headers.get_all(header::ACCEPT) {
+        for range in value.to_str().unwrap_or("").split(',') {
+            let mut parts = range.split(';').map(str::trim);
+            if !parts.next().unwrap_or("").eq_ignore_ascii_case("application/json") {
+                continue;
+            }
+            for part in parts {
+                match part.to_ascii_lowercase().replace('"', "").as_str() {
+                    "defaults=emit" => options.emit_defaults = true,
+                    "defaults=omit" => options.emit_defaults = false,
+                    "enums=number" => options.enum_numbers = true,
+                    "enums=name" => options.enum_numbers = false,
+                    "names=proto" => options.proto_names = true,
+                    "names=json" => options.proto_names = false,
+                    "int64=number" => options.int64_numbers = true,
+                    "int64=string" => options.int64_numbers = false,
+                    _ => {}
+                }
+            }
+        }
+    }
+    options
+}
+
 /// Says whether a body of this media type is JSON (I-5).
 ///
 /// # Errors

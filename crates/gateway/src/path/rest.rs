@@ -118,7 +118,8 @@ async fn carry_unbounded(
     call.sign(&mut out);
     let (status, media, body) = match gathered.outcome {
         Ok(message) => {
-            let answer = response_to_rest(&plan.plans, rule, &message, &options.json, &limits)
+            let json = rest::json_asked(headers, options.json);
+            let answer = response_to_rest(&plan.plans, rule, &message, &json, &limits)
                 .map_err(|fault| Refusal::of_fault(&fault))?;
             let (media, body) = match answer {
                 RestAnswer::Json(json) => (Some(JSON), Bytes::from(json)),
