@@ -370,9 +370,8 @@ impl<'a> Reader<'a> {
 
     fn hex4(&mut self) -> Result<u32, Stop> {
         let value = self.rest().first_chunk::<4>().and_then(|digits| {
-            digits
-                .iter()
-                .try_fold(0, |value, digit| Some(value << 4 | (*digit as char).to_digit(16)?))
+            let [a, b, c, d] = digits.map(|digit| u32::from(HEX_VALUES[usize::from(digit)]));
+            ((a | b | c | d) < 16).then_some(a << 12 | b << 8 | c << 4 | d)
         });
         let value = value.ok_or_else(|| self.stop("\\u without four hex digits"))?;
         self.at += 4;
@@ -419,12 +418,18 @@ impl<'a> Reader<'a> {
     /// Behind a value of an object or list: whether another one follows; its end is taken.
     #[inline]
     pub(crate) fn more(&mut self, end: u8) -> Result<bool, Stop> {
-        self.skip_space();
-        if self.take(b',') {
+        let mut byte = self.peek();
+        if byte <= b' ' {
+            self.skip_spaces();
+            byte = self.peek();
+        }
+        if byte == b',' {
+            self.at += 1;
             self.skip_space();
             return Ok(true);
         }
-        if self.take(end) {
+        if byte == end {
+            self.at += 1;
             return Ok(false);
         }
         Err(self.stop(if end == b'}' {
@@ -523,6 +528,14 @@ impl<'a> Reader<'a> {
             && matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
         {
             self.at += 1;
+            // Indentation is a run of blanks.
+            while let Some(chunk) = bytes.get(self.at..).and_then(<[u8]>::first_chunk::<8>) {
+                let other = u64::from_le_bytes(*chunk) ^ 0x2020_2020_2020_2020;
+                self.at += (other.trailing_zeros() / 8) as usize;
+                if other != 0 {
+                    break;
+                }
+            }
         }
     }
 }
@@ -538,6 +551,19 @@ fn not_utf8(json: &[u8]) -> Stop {
 pub(crate) fn duplicate(reader: &Reader<'_>, key: &str) -> Fault {
     reader.fault(format!("the key {} stands twice", echo(key)))
 }
+
+/// The value of a hex digit; 0xff for what is none.
+const HEX_VALUES: [u8; 256] = {
+    let mut values = [0xff; 256];
+    let mut at = 0;
+    while at < 256 {
+        if let Some(value) = (at as u8 as char).to_digit(16) {
+            values[at] = value as u8;
+        }
+        at += 1;
+    }
+    values
+};
 
 #[cfg(test)]
 mod tests {

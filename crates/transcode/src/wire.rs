@@ -83,8 +83,23 @@ impl<'w> Cursor<'w> {
         }
     }
 
-    #[inline(never)]
+    #[inline]
     fn long_varint(&mut self) -> Result<u64, Broken> {
+        if let Some(chunk) = self.rest().first_chunk::<8>() {
+            let word = u64::from_le_bytes(*chunk);
+            let ends = !word & HIGHS;
+            if ends != 0 {
+                // Up to the end's high bit, its own byte included.
+                let bits = ends.trailing_zeros();
+                self.at += bits as usize / 8 + 1;
+                return Ok(gather(word & (u64::MAX >> (63 - bits))));
+            }
+        }
+        self.longest_varint()
+    }
+
+    #[inline(never)]
+    fn longest_varint(&mut self) -> Result<u64, Broken> {
         let mut rest = self.rest();
         let before = rest.len();
         let value = varint(&mut rest).ok_or(Broken)?;
@@ -272,11 +287,40 @@ pub(crate) fn put_varint(value: u64, out: &mut Vec<u8>) {
     if value < 0x80 {
         return out.push(value as u8);
     }
-    // Ten bytes are copied and cut: one copy of fixed size in place of a push for each.
+    if value < 1 << 56 {
+        // Eight bytes are copied and cut: one copy of fixed size, and no step a byte.
+        let length = (63 - value.leading_zeros() as usize) / 7 + 1;
+        let more = HIGHS & ((1 << (8 * (length - 1))) - 1);
+        let end = out.len() + length;
+        out.extend_from_slice(&(spread(value) | more).to_le_bytes());
+        return out.truncate(end);
+    }
+    put_long_varint(value, out);
+}
+
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// Each seven bits of the lower 56 in a byte of their own.
+#[inline]
+fn spread(value: u64) -> u64 {
+    let fours = (value & 0x0fff_ffff) | (value & 0x00ff_ffff_f000_0000) << 4;
+    let pairs = (fours & 0x0000_3fff_0000_3fff) | (fours & 0x0fff_c000_0fff_c000) << 2;
+    (pairs & 0x007f_007f_007f_007f) | (pairs & 0x3f80_3f80_3f80_3f80) << 1
+}
+
+/// The other way: the lower seven bits of each byte, side by side.
+#[inline]
+fn gather(word: u64) -> u64 {
+    let pairs = (word & 0x007f_007f_007f_007f) | (word & 0x7f00_7f00_7f00_7f00) >> 1;
+    let fours = (pairs & 0x0000_3fff_0000_3fff) | (pairs & 0x3fff_0000_3fff_0000) >> 2;
+    (fours & 0x0fff_ffff) | (fours & 0x0fff_ffff_0000_0000) >> 4
+}
+
+#[cold]
+#[inline(never)]
+fn put_long_varint(value: u64, out: &mut Vec<u8>) {
     let (bytes, length) = varint_bytes(value);
-    let end = out.len() + length;
-    out.extend_from_slice(&bytes);
-    out.truncate(end);
+    out.extend_from_slice(&bytes[..length]);
 }
 
 pub(crate) fn put_tag(number: u32, wire_type: u8, out: &mut Vec<u8>) {
@@ -297,5 +341,39 @@ pub(crate) fn put_message(number: u32, kind: Kind, message: &[u8], out: &mut Vec
         put_tag(number, 4, out);
     } else {
         put_bytes(number, message, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn varints_of_every_width_are_written_and_read_as_byte_by_byte() {
+        let near = (0..64).flat_map(|bit| {
+            let power = 1_u64 << bit;
+            [power - 1, power, power + 1, power | 0x5555_5555_5555_5555 & (power - 1), !power]
+        });
+        for value in near.chain([u64::MAX]) {
+            let (bytes, length) = varint_bytes(value);
+            let mut out = vec![7];
+            put_varint(value, &mut out);
+            assert_eq!(out[1..], bytes[..length], "{value}");
+            // With nothing, little and much behind it.
+            for behind in [0, 1, 9] {
+                let mut wire = out[1..].to_vec();
+                wire.extend(std::iter::repeat_n(0xff, behind));
+                let mut cursor = Cursor::new(&wire);
+                assert_eq!(cursor.varint(), Ok(value), "{value} before {behind}");
+                assert_eq!(cursor.position(), length);
+            }
+        }
+        for wrong in
+            [&[0x80][..], &[0xff; 9], &[0xff; 12], b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"]
+        {
+            assert_eq!(Cursor::new(wrong).varint(), Err(Broken), "{wrong:?}");
+        }
+        // Wider than it need be is lawful.
+        assert_eq!(Cursor::new(&[0x81, 0x80, 0x80, 0, 9, 9, 9, 9, 9]).varint(), Ok(1));
     }
 }

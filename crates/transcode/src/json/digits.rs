@@ -13,6 +13,16 @@ pub(super) fn leading_digits(bytes: &[u8]) -> (u64, usize) {
         value = value.wrapping_mul(100_000_000).wrapping_add(eight);
         digits += 8;
     }
+    if let Some(chunk) = bytes.get(digits..).and_then(<[u8]>::first_chunk::<8>) {
+        let word = u64::from_le_bytes(*chunk);
+        let count = digits_in_front(word);
+        if count == 0 {
+            return (value, digits);
+        }
+        // Moved to the end, the digits have zeros before them.
+        let rest = join(word << (64 - 8 * count));
+        return (value.wrapping_mul(POWERS[count]).wrapping_add(rest), digits + count);
+    }
     while let Some(digit) = bytes.get(digits).map(|byte| byte.wrapping_sub(b'0'))
         && digit < 10
     {
@@ -22,20 +32,31 @@ pub(super) fn leading_digits(bytes: &[u8]) -> (u64, usize) {
     (value, digits)
 }
 
+const HALVES: u64 = 0xf0f0_f0f0_f0f0_f0f0;
+
+/// How many of the eight bytes, from the first on, are digits. A byte that carries spoils only
+/// those behind it.
+#[inline]
+fn digits_in_front(word: u64) -> usize {
+    let high = (word & HALVES) ^ (ONES * 0x30);
+    let carried = (word.wrapping_add(ONES * 6) & HALVES) ^ (ONES * 0x30);
+    ((high | carried).trailing_zeros() / 8) as usize
+}
+
+/// The number of eight bytes whose low halves are digits.
+#[inline]
+fn join(word: u64) -> u64 {
+    let digits = word & (ONES * 0x0f);
+    let pairs = (digits.wrapping_mul(10) + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul(100) + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    (fours.wrapping_mul(10_000) + (fours >> 32)) & 0xffff_ffff
+}
+
 /// The number of eight digits, where all of them are: neighbours are joined to pairs, pairs to
 /// fours, fours to eight (Lemire 2022, "Parsing eight digits").
 #[inline]
 fn eight_digits(word: u64) -> Option<u64> {
-    const HALVES: u64 = 0xf0f0_f0f0_f0f0_f0f0;
-    let high = word & HALVES;
-    let carried = word.wrapping_add(ONES * 6) & HALVES;
-    if high != ONES * 0x30 || carried != ONES * 0x30 {
-        return None;
-    }
-    let digits = word & (ONES * 0x0f);
-    let pairs = (digits.wrapping_mul(10) + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
-    let fours = (pairs.wrapping_mul(100) + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
-    Some((fours.wrapping_mul(10_000) + (fours >> 32)) & 0xffff_ffff)
+    (digits_in_front(word) == 8).then(|| join(word))
 }
 
 /// Powers of ten that a number of fifteen digits may be divided by.
