@@ -110,7 +110,7 @@ impl Gateway {
         let metrics = Metrics::new(threads);
         let current = Arc::new(ArcSwap::from_pointee(Snapshot::empty()));
         let reconciler =
-            Reconciler::new(limits, namespaces, contracts, metrics.clone(), Arc::clone(&current));
+            Reconciler::new(limits, namespaces, &contracts, metrics.clone(), Arc::clone(&current));
         reconciler.publish().map_err(StartError::Snapshot)?;
         let (begin_drain, drain) = Drain::new();
         let common = Common {
@@ -138,6 +138,7 @@ impl Gateway {
             acceptors.start(accepting);
         }
         reconciler.fetch_missing(&side, &drain);
+        reconciler.follow(&side, &drain);
         Ok(Gateway { addresses, reconciler, metrics, side, begin_drain, drain, threads, acceptors })
     }
 
@@ -151,6 +152,7 @@ impl Gateway {
         View {
             reconciler: Arc::clone(&self.reconciler),
             metrics: self.metrics.clone(),
+            side: self.side.clone(),
             drain: self.drain.clone(),
         }
     }
@@ -172,18 +174,45 @@ impl Gateway {
     }
 }
 
-/// What may be looked at from outside. Cheap to clone.
+/// What may be looked at from outside, and the one thing that may be done. Cheap to clone.
 #[derive(Clone)]
 pub struct View {
     reconciler: Arc<Reconciler>,
     metrics: Metrics,
+    side: Side,
     drain: Drain,
 }
 
 impl View {
+    /// Serves other documents from now on; they have been checked. Calls under way finish by the
+    /// old ones, counters go on. Contracts that come by reflection are kept where their source is
+    /// the same, and read again.
+    ///
+    /// Listeners, threads and the limits of the process stay those of the start.
+    ///
+    /// # Errors
+    /// The namespaces do not fit together; everything stays as it was.
+    pub fn reload(
+        &self,
+        limits: PlatformLimits,
+        namespaces: Vec<Namespace>,
+        contracts: &BTreeMap<String, Arc<Contract>>,
+    ) -> Result<(), String> {
+        self.reconciler.replace(limits, namespaces, contracts)?;
+        self.reconciler.fetch_missing(&self.side, &self.drain);
+        let (reconciler, mut drain) = (Arc::clone(&self.reconciler), self.drain.clone());
+        self.side.start(async move {
+            tokio::select! {
+                () = reconciler.read_again() => {}
+                () = drain.begun() => {}
+            }
+        });
+        Ok(())
+    }
+
     /// Ready: every namespace has a contract, and no drain has begun (experience UX-34).
     pub fn ready(&self) -> bool {
-        let known = |state: &ContractState| matches!(state, ContractState::Known { .. });
+        let known = |state: &ContractState| matches!(state, ContractState::Known(_));
         !self.drain.has_begun() && self.reconciler.states().values().all(known)
     }
 
@@ -198,11 +227,11 @@ impl View {
             .states()
             .into_iter()
             .map(|(name, state)| match state {
-                ContractState::Known { plans, how, left_out } => NamespaceStatus {
-                    problems: left_out.into_iter().chain(twice(&name)).collect(),
+                ContractState::Known(known) => NamespaceStatus {
+                    problems: known.problems.into_iter().chain(twice(&name)).collect(),
                     name,
-                    contract: Some(how),
-                    digest: Some(tandem_protocol::identity::hex(plans.contract().digest())),
+                    contract: Some(known.how),
+                    digest: Some(tandem_protocol::identity::hex(known.plans.contract().digest())),
                 },
                 ContractState::Waiting { why } => {
                     NamespaceStatus { name, contract: None, digest: None, problems: vec![why] }

@@ -1,18 +1,24 @@
-//! Off the path: contracts are fetched, snapshots built and swapped.
+//! Off the path: contracts are fetched and followed, documents reloaded, snapshots built and
+//! swapped.
 //!
 //! A namespace whose upstream does not answer is asked again, ever more slowly, up to once in
-//! [`ASK_AGAIN_MOST`]; the others serve meanwhile. A swap is one pointer.
+//! [`ASK_AGAIN_MOST`]; the others serve meanwhile. A contract that came by reflection is read
+//! again every [`FOLLOW_EVERY`]: a compatible one takes over by itself, a breaking one waits and
+//! is shown (protocols ). New documents are tried whole before anything is swapped; what
+//! serves stays where they do not fit together. A swap is one pointer: calls under way finish on
+//! the old snapshot.
 //!
-//! Not here: following a contract that changes (protocols X-4), which comes with reload.
+//! Not here: reading and checking documents (`tandem-config`).
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tandem_config::Namespace;
 use tandem_config::document::ContractSource;
 use tandem_config::document::PlatformLimits;
+use tandem_contract::compat::{self, Change, Decision, Follow};
 use tandem_contract::{ConfiguredFault, Contract, RuleFault};
 use tandem_transcode::Plans;
 
@@ -25,46 +31,68 @@ use crate::upstream::reflection;
 /// Time between the first two questions; it doubles.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 const ASK_AGAIN_MOST: Duration = Duration::from_secs(2);
+/// A contract that came by reflection is read again after this time (protocols X-4).
+const FOLLOW_EVERY: Duration = Duration::from_secs(60);
+/// Changes of a contract that are named; the rest is counted.
+const CHANGES_NAMED: usize = 8;
 
 /// What is known of a namespace's contract.
 #[derive(Debug, Clone)]
 pub(crate) enum ContractState {
-    /// As the namespace serves it, with how it came (`reflection v1`, `descriptors`) and what
-    /// cannot be served of it (protocols P-15).
-    Known { plans: Arc<Plans>, how: String, left_out: Vec<String> },
+    Known(Known),
     /// With the last reason.
-    Waiting { why: String },
+    Waiting {
+        why: String,
+    },
+}
+
+/// A contract that serves.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    /// As it came, its annotations in their place.
+    raw: Arc<Contract>,
+    /// As the namespace serves it.
+    pub(crate) plans: Arc<Plans>,
+    /// How it came: `reflection v1`, `descriptors`.
+    pub(crate) how: String,
+    /// What cannot be served of it (protocols P-15), and a newer contract that was not taken.
+    pub(crate) problems: Vec<String>,
 }
 
 /// Everything that a snapshot is made of, and the pointer it is put behind.
 pub(crate) struct Reconciler {
-    limits: PlatformLimits,
-    namespaces: Vec<Namespace>,
-    states: Mutex<BTreeMap<String, ContractState>>,
+    // Held while a snapshot is built, so that what is known and what serves never part. Nobody on
+    // the path waits for it.
+    wanted: Mutex<Wanted>,
     metrics: Metrics,
     current: Arc<ArcSwap<Snapshot>>,
+}
+
+/// The documents, and what is known of their contracts.
+#[derive(Clone)]
+struct Wanted {
+    /// Grows with each set of documents: a task for an older one ends by itself.
+    generation: u64,
+    limits: PlatformLimits,
+    namespaces: Vec<Namespace>,
+    states: BTreeMap<String, ContractState>,
 }
 
 impl Reconciler {
     pub(crate) fn new(
         limits: PlatformLimits,
         namespaces: Vec<Namespace>,
-        contracts: BTreeMap<String, Arc<Contract>>,
+        contracts: &BTreeMap<String, Arc<Contract>>,
         metrics: Metrics,
         current: Arc<ArcSwap<Snapshot>>,
     ) -> Arc<Reconciler> {
-        let states = namespaces
-            .iter()
-            .map(|namespace| {
-                let name = &namespace.namespace;
-                let state = match contracts.get(name) {
-                    Some(contract) => known(namespace, contract, "descriptors".into()),
-                    None => ContractState::Waiting { why: "not asked yet".into() },
-                };
-                (name.clone(), state)
-            })
-            .collect();
-        Arc::new(Reconciler { limits, namespaces, states: Mutex::new(states), metrics, current })
+        let states = states_of(&namespaces, contracts, None);
+        let wanted = Wanted { generation: 0, limits, namespaces, states };
+        Arc::new(Reconciler { wanted: Mutex::new(wanted), metrics, current })
+    }
+
+    fn wanted(&self) -> MutexGuard<'_, Wanted> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What serves at this moment.
@@ -73,23 +101,28 @@ impl Reconciler {
     }
 
     pub(crate) fn states(&self) -> BTreeMap<String, ContractState> {
-        self.states.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.wanted().states.clone()
     }
 
-    /// Builds a snapshot of what is known and puts it in place.
+    /// Builds the first snapshot and puts it in place.
     ///
     /// # Errors
     /// Two namespaces claim the same; the old snapshot stays.
     pub(crate) fn publish(&self) -> Result<(), String> {
-        let plans = self
-            .states()
-            .into_iter()
+        self.swap(&self.wanted())
+    }
+
+    /// Puts the snapshot of `wanted` in place.
+    fn swap(&self, wanted: &Wanted) -> Result<(), String> {
+        let plans = wanted
+            .states
+            .iter()
             .filter_map(|(name, state)| match state {
-                ContractState::Known { plans, .. } => Some((name, plans)),
+                ContractState::Known(known) => Some((name.clone(), Arc::clone(&known.plans))),
                 ContractState::Waiting { .. } => None,
             })
             .collect();
-        match Snapshot::build(&self.limits, &self.namespaces, &plans, &self.metrics) {
+        match Snapshot::build(&wanted.limits, &wanted.namespaces, &plans, &self.metrics) {
             Ok(snapshot) => {
                 let before = self.current.load();
                 for fault in snapshot.left_out.iter().filter(|one| !before.left_out.contains(one)) {
@@ -105,46 +138,145 @@ impl Reconciler {
         }
     }
 
+    /// Serves other documents from now on. A namespace whose contract comes from where it came
+    /// before keeps it until it is read again.
+    ///
+    /// # Errors
+    /// Two namespaces claim the same; everything stays as it was.
+    pub(crate) fn replace(
+        &self,
+        limits: PlatformLimits,
+        namespaces: Vec<Namespace>,
+        contracts: &BTreeMap<String, Arc<Contract>>,
+    ) -> Result<(), String> {
+        let mut current = self.wanted();
+        let states = states_of(&namespaces, contracts, Some(&current));
+        let generation = current.generation + 1;
+        let next = Wanted { generation, limits, namespaces, states };
+        self.swap(&next)?;
+        *current = next;
+        Ok(())
+    }
+
     /// Asks the upstreams of all namespaces that have no contract, each in a task of its own.
     pub(crate) fn fetch_missing(self: &Arc<Self>, side: &Side, drain: &Drain) {
-        for namespace in &self.namespaces {
+        let wanted = self.wanted().clone();
+        for namespace in wanted.namespaces {
             let ContractSource::Reflection(upstream) = &namespace.contract else { continue };
-            let known = self
-                .states()
-                .get(&namespace.namespace)
-                .is_some_and(|state| matches!(state, ContractState::Known { .. }));
-            if known {
+            if let Some(ContractState::Known(_)) = wanted.states.get(&namespace.namespace) {
                 continue;
             }
             let (this, mut drain) = (Arc::clone(self), drain.clone());
-            let (namespace, upstream) = (namespace.clone(), upstream.clone());
+            let upstream = upstream.clone();
             side.start(async move {
                 tokio::select! {
-                    () = this.fetch(&namespace, &upstream) => {}
+                    () = this.fetch(wanted.generation, &namespace, &upstream) => {}
                     () = drain.begun() => {}
                 }
             });
         }
     }
 
-    async fn fetch(&self, namespace: &Namespace, upstream: &str) {
+    /// Reads the contracts that came by reflection again, for as long as the gateway runs.
+    pub(crate) fn follow(self: &Arc<Self>, side: &Side, drain: &Drain) {
+        let (this, mut drain) = (Arc::clone(self), drain.clone());
+        side.start(async move {
+            let following = async {
+                loop {
+                    tokio::time::sleep(FOLLOW_EVERY).await;
+                    this.read_again().await;
+                }
+            };
+            tokio::select! {
+                () = following => {}
+                () = drain.begun() => {}
+            }
+        });
+    }
+
+    /// Reads the contracts that came by reflection once more. An upstream that does not answer
+    /// changes nothing.
+    pub(crate) async fn read_again(&self) {
+        let wanted = self.wanted().clone();
+        for namespace in &wanted.namespaces {
+            let ContractSource::Reflection(upstream) = &namespace.contract else { continue };
+            let Some(ContractState::Known(known)) = wanted.states.get(&namespace.namespace) else {
+                continue;
+            };
+            let upstreams = upstreams_of(namespace);
+            let Some(upstream) = upstreams.get(upstream) else { continue };
+            match ask(upstream).await {
+                Ok((contract, how)) => {
+                    self.decide(wanted.generation, namespace, known, &contract, how);
+                }
+                Err(why) => {
+                    tracing::debug!(namespace = %namespace.namespace, "not read again: {why}");
+                }
+            }
+        }
+    }
+
+    /// Takes a contract that was read again, or says why not (protocols ).
+    fn decide(
+        &self,
+        generation: u64,
+        namespace: &Namespace,
+        known: &Known,
+        contract: &Arc<Contract>,
+        how: String,
+    ) {
+        let name = &namespace.namespace;
+        let not_taken = match compat::follow(Follow::Compatible, None, Some(&known.raw), contract) {
+            Decision::Stay => None,
+            Decision::Swap(_) => match self.accept(generation, namespace, contract, how) {
+                Ok(()) => {
+                    tracing::info!(namespace = %name, "the contract has changed, compatibly");
+                    return;
+                }
+                Err(why) => Some(format!("the contract has changed and was not taken: {why}")),
+            },
+            Decision::Wait(changes) => Some(format!(
+                "the contract has changed in a way that breaks callers, and was not taken: {}",
+                named(&changes)
+            )),
+            Decision::Refuse => Some("the contract has changed; another one is pinned".into()),
+        };
+        let mut wanted = self.wanted();
+        if wanted.generation != generation {
+            return;
+        }
+        if let Some(ContractState::Known(known)) = wanted.states.get_mut(name) {
+            known.problems.retain(|problem| !problem.starts_with(CHANGED));
+            if let Some(problem) = not_taken {
+                tracing::warn!(namespace = %name, "{problem}");
+                known.problems.push(problem);
+            }
+        }
+    }
+
+    async fn fetch(&self, generation: u64, namespace: &Namespace, upstream: &str) {
         let name = &namespace.namespace;
         let mut wait = ASK_AGAIN;
         loop {
             let why = match upstreams_of(namespace).get(upstream) {
                 None => format!("no upstream `{upstream}`"),
-                Some(upstream) => match self.ask(upstream).await {
-                    Ok((contract, how)) => match self.accept(namespace, &contract, how) {
-                        Ok(()) => return,
-                        Err(why) => why,
-                    },
+                Some(upstream) => match ask(upstream).await {
+                    Ok((contract, how)) => {
+                        match self.accept(generation, namespace, &contract, how) {
+                            Ok(()) => return,
+                            Err(why) => why,
+                        }
+                    }
                     Err(why) => why,
                 },
             };
             let new = {
-                let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut wanted = self.wanted();
+                if wanted.generation != generation {
+                    return;
+                }
                 let waiting = ContractState::Waiting { why: why.clone() };
-                let before = states.insert(name.clone(), waiting);
+                let before = wanted.states.insert(name.clone(), waiting);
                 !matches!(before, Some(ContractState::Waiting { why: before }) if before == why)
             };
             if new {
@@ -155,52 +287,100 @@ impl Reconciler {
         }
     }
 
-    async fn ask(
-        &self,
-        upstream: &crate::upstream::Upstream,
-    ) -> Result<(Arc<Contract>, String), String> {
-        let reflected = reflection::fetch(upstream).await.map_err(|error| error.to_string())?;
-        let contract = Contract::from_file_descriptors(&reflected.files)
-            .map_err(|faults| faults.to_string())?;
-        Ok((Arc::new(contract), format!("reflection {}", reflected.version)))
-    }
-
     fn accept(
         &self,
+        generation: u64,
         namespace: &Namespace,
         contract: &Arc<Contract>,
         how: String,
     ) -> Result<(), String> {
-        let name = &namespace.namespace;
+        // Compiled before the lock is taken: it may take a while.
         let state = known(namespace, contract, how);
-        let before = {
-            let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-            states.insert(name.clone(), state)
-        };
-        let published = self.publish();
-        if published.is_err()
-            && let Some(before) = before
-        {
-            let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-            states.insert(name.clone(), before);
+        let mut wanted = self.wanted();
+        if wanted.generation != generation {
+            // Other documents have come; whoever serves them asks for himself.
+            return Ok(());
         }
-        published
+        let mut next = wanted.clone();
+        next.states.insert(namespace.namespace.clone(), state);
+        self.swap(&next)?;
+        *wanted = next;
+        Ok(())
     }
+}
+
+/// How a problem about a newer contract begins.
+const CHANGED: &str = "the contract has changed";
+
+/// The first of the changes that break, and how many more there are.
+fn named(changes: &[Change]) -> String {
+    let breaking: Vec<&Change> = changes.iter().filter(|change| change.breaks()).collect();
+    let mut named: Vec<String> = breaking
+        .iter()
+        .take(CHANGES_NAMED)
+        .map(|change| format!("{}: {}", change.symbol, change.what))
+        .collect();
+    if breaking.len() > CHANGES_NAMED {
+        named.push(format!("{} more", breaking.len() - CHANGES_NAMED));
+    }
+    named.join("; ")
+}
+
+async fn ask(upstream: &crate::upstream::Upstream) -> Result<(Arc<Contract>, String), String> {
+    let reflected = reflection::fetch(upstream).await.map_err(|error| error.to_string())?;
+    let contract =
+        Contract::from_file_descriptors(&reflected.files).map_err(|faults| faults.to_string())?;
+    Ok((Arc::new(contract), format!("reflection {}", reflected.version)))
+}
+
+/// What is known of each namespace at first: what came by file, and what `before` knew of a
+/// contract that comes from the same place.
+fn states_of(
+    namespaces: &[Namespace],
+    contracts: &BTreeMap<String, Arc<Contract>>,
+    before: Option<&Wanted>,
+) -> BTreeMap<String, ContractState> {
+    let kept = |namespace: &Namespace| {
+        let before = before?;
+        let ContractSource::Reflection(upstream) = &namespace.contract else { return None };
+        let old = before.namespaces.iter().find(|old| old.namespace == namespace.namespace)?;
+        let same = old.contract == namespace.contract
+            && old.upstreams.get(upstream) == namespace.upstreams.get(upstream);
+        match before.states.get(&namespace.namespace) {
+            Some(ContractState::Known(state)) if same => {
+                Some(known(namespace, &state.raw, state.how.clone()))
+            }
+            _ => None,
+        }
+    };
+    namespaces
+        .iter()
+        .map(|namespace| {
+            let name = &namespace.namespace;
+            let state = match contracts.get(name) {
+                Some(contract) => known(namespace, contract, "descriptors".into()),
+                None => kept(namespace)
+                    .unwrap_or_else(|| ContractState::Waiting { why: "not asked yet".into() }),
+            };
+            (name.clone(), state)
+        })
+        .collect()
 }
 
 /// The contract as the namespace serves it: its rules under `http` in the place of annotations
 /// (protocols P-14).
 fn known(namespace: &Namespace, contract: &Arc<Contract>, how: String) -> ContractState {
+    let raw = Arc::clone(contract);
     let (contract, faults) = namespace.served(contract);
-    let mut left_out: Vec<String> = contract.faults().iter().map(ToString::to_string).collect();
-    left_out.extend(faults.into_iter().map(|ConfiguredFault { method, rule, fault }| {
+    let mut problems: Vec<String> = contract.faults().iter().map(ToString::to_string).collect();
+    problems.extend(faults.into_iter().map(|ConfiguredFault { method, rule, fault }| {
         let RuleFault { part: _, column, what, fix } = fault;
         let method = contract.method(method).full_name();
         let column = column.map(|column| format!("column {column}: ")).unwrap_or_default();
         format!("{method}: http[{rule}]: {column}{what}; {fix}")
     }));
-    for fault in &left_out {
+    for fault in &problems {
         tracing::warn!(namespace = %namespace.namespace, "left out of the contract: {fault}");
     }
-    ContractState::Known { plans: Arc::new(Plans::new(contract)), how, left_out }
+    ContractState::Known(Known { raw, plans: Arc::new(Plans::new(contract)), how, problems })
 }

@@ -4,7 +4,7 @@
 //! by its `Host`, its `Origin` and its `Sec-Fetch-Site` before anything else, so that a web page
 //! cannot drive it through an operator's browser (security AD-1 to AD-4, W-1, W-2).
 //!
-//! Not here: the page and writes, which come with the store.
+//! Not here: the page and writes, which come with the store; what `reload` does (`crate::reload`).
 
 mod guard;
 mod views;
@@ -17,11 +17,12 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tandem_gateway::View;
 use tandem_protocol::identity::unhex;
 
 pub(crate) use self::guard::Guard;
+use crate::reload::Reloader;
 
 /// What the handlers look at.
 #[derive(Clone)]
@@ -29,6 +30,7 @@ pub(crate) struct Admin {
     pub(crate) view: View,
     pub(crate) guard: Arc<Guard>,
     pub(crate) about: Arc<views::About>,
+    pub(crate) reloader: Arc<Reloader>,
 }
 
 pub(crate) use self::views::About;
@@ -40,6 +42,7 @@ pub(crate) fn routes(admin: Admin) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status))
+        .route("/api/v1/reload", post(reload))
         .route("/api/v1/traces/{id}", get(trace))
         .route("/api/v1/requests/{id}", get(request))
         .fallback(async || (StatusCode::NOT_FOUND, "no such path\n"))
@@ -72,6 +75,14 @@ async fn ready(State(admin): State<Admin>) -> (StatusCode, &'static str) {
 async fn metrics(State(admin): State<Admin>) -> Response {
     let media = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, media)], admin.view.metrics().text()).into_response()
+}
+
+async fn reload(State(admin): State<Admin>) -> (StatusCode, Json<serde_json::Value>) {
+    // Finished whoever asked goes on listening or not.
+    let reloader = Arc::clone(&admin.reloader);
+    let reloaded = reloader.reload().await;
+    let status = if reloaded.taken { StatusCode::OK } else { StatusCode::CONFLICT };
+    (status, Json(reloaded.to_json()))
 }
 
 async fn status(State(admin): State<Admin>) -> Json<serde_json::Value> {

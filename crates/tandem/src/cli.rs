@@ -7,6 +7,7 @@ mod call;
 mod check;
 mod contract;
 mod help;
+mod reload;
 mod run;
 mod status;
 mod trace;
@@ -73,6 +74,8 @@ enum Command {
     /// Compares what services promise.
     #[command(subcommand)]
     Contract(contract::Contracts),
+    /// Lets a running gateway read its files again; with a fault in them the old ones go on.
+    Reload(reload::Arguments),
     /// Shows what a running gateway does.
     Status(status::Arguments),
     /// Shows the way of a call as a tree.
@@ -114,6 +117,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::check(&arguments, form),
         Command::Call(arguments) => on_a_loop(call::call(arguments, form, common.timeout())),
+        Command::Reload(arguments) => on_a_loop(reload::reload(arguments, form, common.timeout())),
         Command::Status(arguments) => on_a_loop(status::status(arguments, form, common.timeout())),
         Command::Trace(arguments) => on_a_loop(trace::trace(arguments, form, common.timeout())),
         Command::Contract(contracts) => contract::contract(contracts, form, common.timeout()),

@@ -1,6 +1,6 @@
 //! Asks a running gateway's admin API from the command line.
 //!
-//! One GET a connection, answers bounded in size and time; enough HTTP/1.1 for our own listener
+//! One request a connection, answers bounded in size and time; enough HTTP/1.1 for our own listener
 //! and no more.
 
 use std::net::SocketAddr;
@@ -26,7 +26,19 @@ impl Admin {
     /// # Errors
     /// Exit 6 when nobody answers, 7 when the token is refused, 1 for any other answer.
     pub(crate) async fn get(&self, path: &str) -> Result<serde_json::Value, Failure> {
-        let text = tokio::time::timeout(self.timeout, self.fetch(path))
+        self.ask("GET", path).await
+    }
+
+    /// What comes back for an empty POST to `path`: also the JSON of a refusal (409).
+    ///
+    /// # Errors
+    /// As [`Admin::get`].
+    pub(crate) async fn post(&self, path: &str) -> Result<serde_json::Value, Failure> {
+        self.ask("POST", path).await
+    }
+
+    async fn ask(&self, http_method: &str, path: &str) -> Result<serde_json::Value, Failure> {
+        let text = tokio::time::timeout(self.timeout, self.fetch(http_method, path))
             .await
             .map_err(|_elapsed| self.unreachable("no answer in time"))??;
         serde_json::from_str(&text).map_err(|error| {
@@ -42,7 +54,7 @@ impl Admin {
             .fix("start a gateway with `tandem run`, or name its admin address with `--admin ADDR`")
     }
 
-    async fn fetch(&self, path: &str) -> Result<String, Failure> {
+    async fn fetch(&self, http_method: &str, path: &str) -> Result<String, Failure> {
         let lost = |error: std::io::Error| self.unreachable(&error.to_string());
         let mut stream = net::connect(self.address, self.timeout).await.map_err(lost)?;
         let token = match &self.token {
@@ -50,7 +62,7 @@ impl Admin {
             None => String::new(),
         };
         let request = format!(
-            "GET {path} HTTP/1.1\r\nhost: {}\r\n{token}connection: close\r\n\r\n",
+            "{http_method} {path} HTTP/1.1\r\nhost: {}\r\n{token}content-length: 0\r\nconnection: close\r\n\r\n",
             self.address
         );
         stream.write_all(request.as_bytes()).await.map_err(lost)?;
@@ -62,7 +74,7 @@ impl Admin {
             .ok_or_else(|| self.unreachable("what answers there does not speak HTTP"))?;
         let status = head.split(' ').nth(1).unwrap_or("");
         match status {
-            "200" => Ok(body.to_owned()),
+            "200" | "409" => Ok(body.to_owned()),
             "401" | "403" => Err(Failure::new(Exit::Refused, "the admin API refused the token")
                 .coded("TND0401")
                 .because(format!("{} answered {status}", self.address))

@@ -9,8 +9,10 @@ mod admin;
 mod cli;
 mod client;
 mod compile;
+mod documents;
 mod failure;
 mod output;
+mod reload;
 mod token;
 
 use std::process::ExitCode;

@@ -9,6 +9,8 @@ use std::time::Duration;
 use protox::file::{
     ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver,
 };
+use tandem_config::Namespace;
+use tandem_config::document::PlatformLimits;
 use tandem_contract::Contract;
 use tandem_gateway::tasks::Side;
 use tandem_gateway::{Gateway, Listener, Plan, View};
@@ -79,8 +81,8 @@ impl Setup {
         self
     }
 
-    /// Starts it; must be called on a runtime.
-    pub async fn start(self) -> TestGateway {
+    /// The documents, for a gateway that runs already.
+    pub fn documents(&self) -> Documents {
         let limits = if self.limits.is_empty() {
             String::new()
         } else {
@@ -99,7 +101,16 @@ impl Setup {
         );
         let loaded = tandem_config::load::from_texts(&platform, &[("notes", &team)])
             .unwrap_or_else(|problems| panic!("{problems:#?}"));
-        let contract = Arc::new(contract(&self.contract));
+        Documents {
+            limits: loaded.platform.limits.clone(),
+            namespaces: loaded.namespaces.into_iter().map(|(namespace, _)| namespace).collect(),
+            contracts: BTreeMap::from([("notes".to_owned(), Arc::new(contract(&self.contract)))]),
+        }
+    }
+
+    /// Starts it; must be called on a runtime.
+    pub async fn start(self) -> TestGateway {
+        let Documents { limits, namespaces, contracts } = self.documents();
         let any: SocketAddr = ([127, 0, 0, 1], 0).into();
         let listener = |name: &str, internal| Listener {
             name: name.into(),
@@ -111,9 +122,9 @@ impl Setup {
         let plan = Plan {
             listeners: vec![(listener("public", false), any), (listener("internal", true), any)],
             threads: 2,
-            limits: loaded.platform.limits.clone(),
-            namespaces: loaded.namespaces.into_iter().map(|(namespace, _)| namespace).collect(),
-            contracts: BTreeMap::from([("notes".to_owned(), contract)]),
+            limits,
+            namespaces,
+            contracts,
             access_log: None,
             grace: Duration::from_secs(10),
         };
@@ -123,6 +134,13 @@ impl Setup {
         let internal = gateway.addresses()["internal"];
         TestGateway { view: gateway.view(), gateway, public, internal, side }
     }
+}
+
+/// What a gateway serves, checked.
+pub struct Documents {
+    pub limits: PlatformLimits,
+    pub namespaces: Vec<Namespace>,
+    pub contracts: BTreeMap<String, Arc<Contract>>,
 }
 
 /// A running gateway.

@@ -10,4 +10,4 @@ pub mod client;
 pub mod gateway;
 
 pub use self::backend::{Backend, Script};
-pub use self::gateway::{TestGateway, gateway};
+pub use self::gateway::{Documents, Setup, TestGateway, gateway};

@@ -1,6 +1,6 @@
 //! `tandem run`: the daemon.
 //!
-//! First SIGTERM or Ctrl-C drains, the second stops at once.
+//! First SIGTERM or Ctrl-C drains, the second stops at once; SIGHUP reads the files again.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,10 +17,12 @@ use tandem_gateway::tasks::Side;
 use tandem_gateway::{Gateway, Listener, Plan, StartError, net};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::check::{Contracts, problems_of, show};
+use super::check::show;
 use crate::admin::{self, About, Admin, Guard};
+use crate::documents::{Contracts, problems_of};
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Form};
+use crate::reload::{Reloaded, Reloader};
 use crate::token;
 
 #[derive(Debug, Args)]
@@ -107,11 +109,14 @@ async fn serve(arguments: &Arguments) -> Result<Exit, Failure> {
         listeners: listeners.clone(),
         threads,
     });
+    let reloader =
+        Arc::new(Reloader::new(arguments.config.clone(), gateway.view(), platform.clone()));
     let mut admin_tasks = Vec::new();
     for (name, socket) in [(Platform::ADMIN, admin_socket), (Platform::METRICS, metrics_socket)] {
         let (Some(socket), Some(address)) = (socket, listeners.get(name)) else { continue };
         let guard = Arc::new(Guard::new(token.clone(), *address));
-        let admin = Admin { view: gateway.view(), guard, about: Arc::clone(&about) };
+        let (about, reloader) = (Arc::clone(&about), Arc::clone(&reloader));
+        let admin = Admin { view: gateway.view(), guard, about, reloader };
         let routes = if name == Platform::ADMIN {
             admin::routes(admin)
         } else {
@@ -128,9 +133,16 @@ async fn serve(arguments: &Arguments) -> Result<Exit, Failure> {
 
     let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
-    let interrupted = tokio::select! {
-        _ = terminate.recv() => false,
-        _ = interrupt.recv() => true,
+    let mut hang_up = signal(SignalKind::hangup()).map_err(no_signals)?;
+    let interrupted = loop {
+        tokio::select! {
+            _ = terminate.recv() => break false,
+            _ = interrupt.recv() => break true,
+            _ = hang_up.recv() => {
+                let reloader = Arc::clone(&reloader);
+                side.start(async move { say_reloaded(&reloader.reload().await) });
+            }
+        }
     };
     tracing::info!("draining");
     for task in admin_tasks {
@@ -228,6 +240,19 @@ fn not_started(error: StartError) -> Failure {
 
 fn no_signals(error: std::io::Error) -> Failure {
     Failure::new(Exit::Failed, "signals cannot be caught").because(error.to_string())
+}
+
+/// What became of a SIGHUP, for the log.
+fn say_reloaded(reloaded: &Reloaded) {
+    let Reloaded { taken, problems, namespaces, needs_restart } = reloaded;
+    if !problems.is_empty() {
+        output::talk(problems);
+    }
+    if *taken {
+        tracing::info!(namespaces, ?needs_restart, "reloaded");
+    } else {
+        tracing::error!("not reloaded; the old documents go on");
+    }
 }
 
 fn say_ready(

@@ -1,0 +1,101 @@
+//! Files read again while the gateway runs: by SIGHUP, by `tandem reload`.
+//!
+//! Files are read and checked whole before anything changes; with one fault the old documents go
+//! on. Two reloads never overlap. What belongs to the process (listeners, threads, its limits)
+//! stays as it was at the start, and whoever asks is told.
+//!
+//! Not here: what is swapped (`tandem_gateway::View::reload`).
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use tandem_config::{Paint, Platform, Severity};
+use tandem_gateway::View;
+use tokio::sync::Mutex;
+
+use crate::documents::problems_of;
+
+/// Reads the files of a running gateway again.
+pub(crate) struct Reloader {
+    config: PathBuf,
+    view: View,
+    /// As the process was started.
+    started: Platform,
+    one_at_a_time: Mutex<()>,
+}
+
+/// How a reload went.
+pub(crate) struct Reloaded {
+    /// Whether the new documents serve.
+    pub(crate) taken: bool,
+    /// Problems as people read them; empty when there are none.
+    pub(crate) problems: String,
+    pub(crate) namespaces: usize,
+    /// Keys of `tandem.yaml` whose change waits for a restart.
+    pub(crate) needs_restart: Vec<&'static str>,
+}
+
+impl Reloader {
+    pub(crate) fn new(config: PathBuf, view: View, started: Platform) -> Reloader {
+        Reloader { config, view, started, one_at_a_time: Mutex::new(()) }
+    }
+
+    /// Reads, checks and takes the files, or says why not.
+    pub(crate) async fn reload(&self) -> Reloaded {
+        let _alone = self.one_at_a_time.lock().await;
+        let config = self.config.clone();
+        // Files are read and .proto text is compiled where waiting holds nobody up.
+        let read = tokio::task::spawn_blocking(move || problems_of(&config)).await;
+        let Ok((problems, loaded)) = read else {
+            return self.refused("the files could not be read: a fault of the gateway".into());
+        };
+        let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
+        let text = if problems.is_empty() {
+            String::new()
+        } else {
+            let outcome = if failed { "the old documents go on" } else { "taken all the same" };
+            tandem_config::render(&problems, Paint::Plain, outcome)
+        };
+        let Some((loaded, contracts)) = loaded.filter(|_| !failed) else {
+            return self.refused(text);
+        };
+        let Platform { listen, threads, limits, observe, namespaces: _ } = &loaded.platform;
+        let needs_restart = [
+            ("listen", *listen != self.started.listen),
+            ("threads", *threads != self.started.threads),
+            ("limits", *limits != self.started.limits),
+            ("observe", *observe != self.started.observe),
+        ];
+        let namespaces: Vec<_> =
+            loaded.namespaces.into_iter().map(|(namespace, _)| namespace).collect();
+        let count = namespaces.len();
+        match self.view.reload(limits.clone(), namespaces, &contracts) {
+            Ok(()) => Reloaded {
+                taken: true,
+                problems: text,
+                namespaces: count,
+                needs_restart: needs_restart
+                    .into_iter()
+                    .filter_map(|(key, changed)| changed.then_some(key))
+                    .collect(),
+            },
+            Err(why) => self.refused(format!("error: the namespaces do not fit together: {why}")),
+        }
+    }
+
+    fn refused(&self, problems: String) -> Reloaded {
+        Reloaded { taken: false, problems, namespaces: 0, needs_restart: Vec::new() }
+    }
+}
+
+impl Reloaded {
+    /// As the admin API tells it.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({
+            "taken": self.taken,
+            "namespaces": self.namespaces,
+            "problems": self.problems,
+            "needs_restart": self.needs_restart,
+        })
+    }
+}
