@@ -274,6 +274,12 @@ impl Gateway {
         child.wait().unwrap();
     }
 
+    /// SIGHUP: the files are read again.
+    pub(crate) fn hang_up(&self) {
+        let id = self.child.as_ref().expect("it runs").id();
+        Command::new("kill").args(["-HUP", &id.to_string()]).status().unwrap();
+    }
+
     /// SIGTERM, and how it ended.
     pub(crate) fn terminate(&mut self) -> std::process::ExitStatus {
         let mut child = self.child.take().expect("it runs");

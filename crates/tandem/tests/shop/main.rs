@@ -10,3 +10,4 @@ mod backend;
 mod calls;
 mod faults;
 mod follow;
+mod reload;
