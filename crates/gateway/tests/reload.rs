@@ -152,3 +152,61 @@ async fn counters_go_on_over_a_reload() {
     assert_eq!(rest(gateway.public, "GET", "/v1/notes/a", "").await.status, 200);
     gateway.until(|gateway| gateway.figures("/Get").calls() == 2).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn protocols_x_4_a_compatible_contract_takes_over_and_a_breaking_one_waits() {
+    let contract = |fields: &str| {
+        format!(
+            "syntax = \"proto3\"; package test.v1; import \"google/api/annotations.proto\";
+             message Note {{ {fields} }}
+             service Notes {{
+               rpc Get(Note) returns (Note) {{ option (google.api.http) = {{ get: \"/v1/notes/{{text}}\" }}; }}
+               rpc Secret(Note) returns (Note);
+             }}"
+        )
+    };
+    // The service is another gateway, which tells its contract by reflection.
+    let backend = Backend::start(vec![Script::Echo]);
+    let promises = |fields: &str| {
+        let setup = tandem_testkit::gateway(backend.address).contract(&contract(fields));
+        setup.offering()
+    };
+    let first = "string text = 1; int64 number = 2;";
+    let service = promises(first).start().await;
+    let before = || tandem_testkit::gateway(service.public).contract(&contract(first));
+    let followed = || {
+        let mut documents = before().documents();
+        documents.contracts.clear();
+        documents
+    };
+    let gateway = before().start().await;
+    let again = || {
+        let documents = followed();
+        gateway.view.reload(documents.limits, documents.namespaces, &documents.contracts)
+    };
+    let status = async |query: &str| {
+        let target = format!("/v1/notes/a?{query}");
+        rest(gateway.public, "GET", &target, "").await.status
+    };
+    again().expect("the documents fit");
+    assert_eq!(status("number=1").await, 200);
+
+    let compatible = promises("string text = 1; int64 number = 2; string colour = 7;");
+    reload(&service, &compatible).expect("the contract fits");
+    again().expect("the documents fit");
+    let digest = |gateway: &TestGateway| gateway.view.namespaces()[0].digest.clone();
+    gateway.until(|gateway| digest(gateway) == digest(&service)).await;
+    assert_eq!(status("colour=red").await, 200);
+
+    reload(&service, &promises("string text = 1; string colour = 7;")).expect("the contract fits");
+    again().expect("the documents fit");
+    let told = |gateway: &TestGateway| gateway.view.namespaces()[0].problems.concat();
+    gateway.until(|gateway| told(gateway).contains("breaks callers")).await;
+    assert!(told(&gateway).contains("test.v1.Note.number"), "{}", told(&gateway));
+    assert_eq!(status("number=1").await, 200);
+
+    // The service takes it back, and the word about it goes.
+    reload(&service, &compatible).expect("the contract fits");
+    again().expect("the documents fit");
+    gateway.until(|gateway| told(gateway).is_empty()).await;
+}
