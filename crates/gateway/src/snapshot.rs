@@ -11,10 +11,9 @@ use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use tandem_config::Namespace;
-use tandem_config::document::PatchMask;
 use tandem_config::document::{
     Address, Bounds, JsonDefaults, JsonEnums, JsonInt64, JsonNames, JsonSwitches, PlatformLimits,
-    RestSwitches, UnaskedBody, Unknown,
+    RestSwitches, Unknown,
 };
 use tandem_contract::MethodKind;
 use tandem_contract::directory::{Directory, DirectoryFault, DirectoryMethod, NamespaceEntry};
@@ -76,18 +75,9 @@ impl MethodPlan {
                 proto_names: names == JsonNames::Proto,
                 int64_numbers: int64 == JsonInt64::Number,
             },
-            unknown_query: match unknown_query {
-                Unknown::Refuse => tandem_transcode::Unknown::Refuse,
-                Unknown::Ignore => tandem_transcode::Unknown::Ignore,
-            },
-            body_without_rule: match body_without_rule {
-                UnaskedBody::Refuse => tandem_transcode::UnaskedBody::Refuse,
-                UnaskedBody::Ignore => tandem_transcode::UnaskedBody::Ignore,
-            },
-            patch_mask: match patch_mask {
-                PatchMask::Fill => tandem_transcode::PatchMask::Fill,
-                PatchMask::Leave => tandem_transcode::PatchMask::Leave,
-            },
+            unknown_query,
+            body_without_rule,
+            patch_mask,
         }
     }
 }

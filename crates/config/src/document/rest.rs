@@ -6,6 +6,7 @@
 //! Not here: what the choices do (`tandem-contract` for paths, `tandem-transcode` for bodies).
 
 pub use tandem_contract::http_rule::path::{EncodedSlash, PathSwitches, TrailingSlash};
+pub use tandem_transcode::{PatchMask, UnaskedBody, Unknown};
 
 /// `rest`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -16,35 +17,6 @@ pub struct RestSwitches {
     pub unknown_json_field: Unknown,
     pub body_without_rule: UnaskedBody,
     pub patch_mask: PatchMask,
-}
-
-/// A parameter or a key that names no field (protocols Q-7, I-4).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Unknown {
-    /// 400.
-    #[default]
-    Refuse,
-    /// Dropped, never forwarded.
-    Ignore,
-}
-
-/// A body where the rule takes none (protocols B-6).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum UnaskedBody {
-    /// 400.
-    #[default]
-    Refuse,
-    /// Dropped, never bound.
-    Ignore,
-}
-
-/// The unset field mask of a PATCH (protocols I-7).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum PatchMask {
-    /// It is filled from the keys of the body.
-    #[default]
-    Fill,
-    Leave,
 }
 
 /// `json`: how answers are written.
