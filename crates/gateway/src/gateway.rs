@@ -22,7 +22,7 @@ use crate::limits::Limits;
 use crate::listen::{self, Listener, Room};
 use crate::net;
 use crate::observe::{AccessLog, Metrics, Span};
-use crate::reconcile::{ContractState, Reconciler};
+use crate::reconcile::{ContractState, KeepContracts, Reconciler};
 use crate::snapshot::Snapshot;
 use crate::tasks::Side;
 use crate::thread::{Common, Drain, Threads};
@@ -37,6 +37,8 @@ pub struct Plan {
     pub namespaces: Vec<Namespace>,
     /// Of the namespaces whose contract came by file; the others are asked for by reflection.
     pub contracts: BTreeMap<String, Arc<Contract>>,
+    /// Where contracts that came by reflection are kept over a restart; `None` keeps none.
+    pub keeper: Option<Arc<dyn KeepContracts>>,
     pub access_log: Option<AccessLog>,
     /// How long calls may go on once the drain has begun.
     pub grace: Duration,
@@ -94,7 +96,8 @@ impl Gateway {
     /// # Errors
     /// A port that cannot be opened, threads that cannot be made, namespaces that claim the same.
     pub async fn start(plan: Plan, side: Side) -> Result<Gateway, StartError> {
-        let Plan { listeners, threads, limits, namespaces, contracts, access_log, grace } = plan;
+        let Plan { listeners, threads, limits, namespaces, contracts, keeper, access_log, grace } =
+            plan;
         let descriptors = net::raise_descriptor_limit().unwrap_or(1024);
         let process_limits = Arc::new(Limits::of(&limits, descriptors));
         let mut sockets = Vec::new();
@@ -109,8 +112,14 @@ impl Gateway {
         }
         let metrics = Metrics::new(threads);
         let current = Arc::new(ArcSwap::from_pointee(Snapshot::empty()));
-        let reconciler =
-            Reconciler::new(limits, namespaces, &contracts, metrics.clone(), Arc::clone(&current));
+        let reconciler = Reconciler::new(
+            limits,
+            namespaces,
+            &contracts,
+            keeper,
+            metrics.clone(),
+            Arc::clone(&current),
+        );
         reconciler.publish().map_err(StartError::Snapshot)?;
         let (begin_drain, drain) = Drain::new();
         let common = Common {

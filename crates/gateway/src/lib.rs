@@ -34,3 +34,4 @@ mod reconcile;
 
 pub use self::gateway::{Gateway, NamespaceStatus, Plan, StartError, Stopped, View};
 pub use self::listen::Listener;
+pub use self::reconcile::KeepContracts;

@@ -4,7 +4,8 @@
 //! A namespace whose upstream does not answer is asked again, ever more slowly, up to once in
 //! [`ASK_AGAIN_MOST`]; the others serve meanwhile. A contract that came by reflection is read
 //! again every [`FOLLOW_EVERY`]: a compatible one takes over by itself, a breaking one waits and
-//! is shown (protocols ). New documents are tried whole before anything is swapped; what
+//! is shown (protocols ). The last good one is kept, and serves after a start until the
+//! service itself can be asked. New documents are tried whole before anything is swapped; what
 //! serves stays where they do not fit together. A swap is one pointer: calls under way finish on
 //! the old snapshot.
 //!
@@ -19,7 +20,7 @@ use tandem_config::Namespace;
 use tandem_config::document::ContractSource;
 use tandem_config::document::PlatformLimits;
 use tandem_contract::compat::{self, Change, Decision, Follow};
-use tandem_contract::{ConfiguredFault, Contract, RuleFault};
+use tandem_contract::{ConfiguredFault, Contract, RuleFault, fields};
 use tandem_transcode::Plans;
 
 use crate::observe::Metrics;
@@ -35,6 +36,17 @@ const ASK_AGAIN_MOST: Duration = Duration::from_secs(2);
 const FOLLOW_EVERY: Duration = Duration::from_secs(60);
 /// Changes of a contract that are named; the rest is counted.
 const CHANGES_NAMED: usize = 8;
+
+/// Where the last good contract of each namespace is kept over a restart (protocols X-6).
+///
+/// Called on the side, with the name of a namespace (`[a-z0-9-]`, at most 63). Failing to keep
+/// one is the keeper's to log: what serves does not depend on it.
+pub trait KeepContracts: Send + Sync {
+    /// The serialized `google.protobuf.FileDescriptorSet` that was kept last.
+    fn kept(&self, namespace: &str) -> Option<Vec<u8>>;
+    /// Keeps `set` in the place of what was kept before.
+    fn keep(&self, namespace: &str, set: &[u8]);
+}
 
 /// What is known of a namespace's contract.
 #[derive(Debug, Clone)]
@@ -64,6 +76,7 @@ pub(crate) struct Reconciler {
     // Held while a snapshot is built, so that what is known and what serves never part. Nobody on
     // the path waits for it.
     wanted: Mutex<Wanted>,
+    keeper: Option<Arc<dyn KeepContracts>>,
     metrics: Metrics,
     current: Arc<ArcSwap<Snapshot>>,
 }
@@ -83,12 +96,13 @@ impl Reconciler {
         limits: PlatformLimits,
         namespaces: Vec<Namespace>,
         contracts: &BTreeMap<String, Arc<Contract>>,
+        keeper: Option<Arc<dyn KeepContracts>>,
         metrics: Metrics,
         current: Arc<ArcSwap<Snapshot>>,
     ) -> Arc<Reconciler> {
         let states = states_of(&namespaces, contracts, None);
         let wanted = Wanted { generation: 0, limits, namespaces, states };
-        Arc::new(Reconciler { wanted: Mutex::new(wanted), metrics, current })
+        Arc::new(Reconciler { wanted: Mutex::new(wanted), keeper, metrics, current })
     }
 
     fn wanted(&self) -> MutexGuard<'_, Wanted> {
@@ -257,6 +271,7 @@ impl Reconciler {
     async fn fetch(&self, generation: u64, namespace: &Namespace, upstream: &str) {
         let name = &namespace.namespace;
         let mut wait = ASK_AGAIN;
+        let mut kept = self.kept(name);
         loop {
             let why = match upstreams_of(namespace).get(upstream) {
                 None => format!("no upstream `{upstream}`"),
@@ -270,21 +285,47 @@ impl Reconciler {
                     Err(why) => why,
                 },
             };
-            let new = {
-                let mut wanted = self.wanted();
-                if wanted.generation != generation {
-                    return;
-                }
-                let waiting = ContractState::Waiting { why: why.clone() };
-                let before = wanted.states.insert(name.clone(), waiting);
-                !matches!(before, Some(ContractState::Waiting { why: before }) if before == why)
-            };
-            if new {
-                tracing::warn!(namespace = %name, "no contract yet: {why}");
+            // What was good last serves until the service can be asked.
+            if let Some(contract) = kept.take()
+                && self.accept(generation, namespace, &contract, KEPT.into()).is_ok()
+            {
+                tracing::warn!(namespace = %name, "the last good contract serves: {why}");
+            }
+            if !self.note_unasked(generation, name, &why) {
+                return;
             }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(ASK_AGAIN_MOST);
         }
+    }
+
+    /// Writes down why a service could not be asked; `false` when other documents have come.
+    fn note_unasked(&self, generation: u64, name: &str, why: &str) -> bool {
+        let mut wanted = self.wanted();
+        if wanted.generation != generation {
+            return false;
+        }
+        match wanted.states.get_mut(name) {
+            Some(ContractState::Known(known)) => {
+                known.problems.retain(|problem| !problem.starts_with(UNASKED));
+                known.problems.push(format!("{UNASKED}: {why}"));
+            }
+            Some(ContractState::Waiting { why: before }) if before == why => {}
+            Some(ContractState::Waiting { .. }) | None => {
+                tracing::warn!(namespace = %name, "no contract yet: {why}");
+                wanted
+                    .states
+                    .insert(name.to_owned(), ContractState::Waiting { why: why.to_owned() });
+            }
+        }
+        true
+    }
+
+    fn kept(&self, namespace: &str) -> Option<Arc<Contract>> {
+        let set = self.keeper.as_ref()?.kept(namespace)?;
+        let files: Result<Vec<Vec<u8>>, _> =
+            fields::each(&set).map(|field| field.map(|field| field.bytes.to_vec())).collect();
+        Contract::from_file_descriptors(&files.ok()?).ok().map(Arc::new)
     }
 
     fn accept(
@@ -294,6 +335,7 @@ impl Reconciler {
         contract: &Arc<Contract>,
         how: String,
     ) -> Result<(), String> {
+        let from_keeper = how == KEPT;
         // Compiled before the lock is taken: it may take a while.
         let state = known(namespace, contract, how);
         let mut wanted = self.wanted();
@@ -305,10 +347,22 @@ impl Reconciler {
         next.states.insert(namespace.namespace.clone(), state);
         self.swap(&next)?;
         *wanted = next;
+        drop(wanted);
+        if let Some(keeper) = self.keeper.as_ref().filter(|_| !from_keeper) {
+            let mut set = Vec::new();
+            for (_, file) in contract.files() {
+                fields::put_bytes(1, file, &mut set);
+            }
+            keeper.keep(&namespace.namespace, &set);
+        }
         Ok(())
     }
 }
 
+/// How the last good contract came.
+const KEPT: &str = "last good, kept";
+/// How the problem of a service that cannot be asked begins.
+const UNASKED: &str = "the service does not tell its contract";
 /// How a problem about a newer contract begins.
 const CHANGED: &str = "the contract has changed";
 

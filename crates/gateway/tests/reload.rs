@@ -1,8 +1,10 @@
 //! Other documents and other contracts while calls go on.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use tandem_gateway::KeepContracts;
 use tandem_gateway::tasks::Side;
 use tandem_testkit::backend::{Backend, Script};
 use tandem_testkit::client::{grpc, note, rest};
@@ -209,4 +211,48 @@ async fn protocols_x_4_a_compatible_contract_takes_over_and_a_breaking_one_waits
     reload(&service, &compatible).expect("the contract fits");
     again().expect("the documents fit");
     gateway.until(|gateway| told(gateway).is_empty()).await;
+}
+
+/// Keeps in memory, as the data folder does on disk.
+#[derive(Default)]
+struct Memory(Mutex<BTreeMap<String, Vec<u8>>>);
+
+impl KeepContracts for Memory {
+    fn kept(&self, namespace: &str) -> Option<Vec<u8>> {
+        self.0.lock().expect("nobody panics with it").get(namespace).cloned()
+    }
+
+    fn keep(&self, namespace: &str, set: &[u8]) {
+        self.0.lock().expect("nobody panics with it").insert(namespace.into(), set.to_vec());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn protocols_x_6_the_last_good_contract_serves_until_the_service_can_be_asked() {
+    let backend = Backend::start(vec![Script::Echo]);
+    let service = gateway(backend.address).offering().start().await;
+    let memory = Arc::new(Memory::default());
+    let known = |gateway: &TestGateway| gateway.view.ready();
+
+    // Read by reflection, and kept.
+    let first = tandem_testkit::gateway(service.public).kept_by(memory.clone()).start().await;
+    first.until(known).await;
+    first.until(|_| memory.kept("notes").is_some()).await;
+
+    // After a start with the service gone the paths are known: 503, not 404.
+    let gone = "127.0.0.1:1".parse().expect("an address");
+    let second = tandem_testkit::gateway(gone).kept_by(memory.clone()).start().await;
+    second.until(known).await;
+    assert_eq!(rest(second.public, "GET", "/v1/notes/a", "").await.status, 503);
+    assert_eq!(rest(second.public, "GET", "/v1/other", "").await.status, 404);
+    second.until(|gateway| !gateway.view.namespaces()[0].problems.is_empty()).await;
+    let status = &second.view.namespaces()[0];
+    assert_eq!(status.contract.as_deref(), Some("last good, kept"));
+    assert!(status.problems[0].contains("does not tell its contract"), "{:?}", status.problems);
+
+    // What is kept and cannot be read is as good as nothing.
+    memory.keep("notes", b"no descriptor set");
+    let third = tandem_testkit::gateway(gone).kept_by(memory).start().await;
+    third.until(|gateway| gateway.view.namespaces()[0].problems.concat().contains("connect")).await;
+    assert!(!third.view.ready());
 }

@@ -11,6 +11,7 @@ mod client;
 mod compile;
 mod documents;
 mod failure;
+mod kept;
 mod output;
 mod reload;
 mod token;

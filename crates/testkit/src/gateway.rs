@@ -13,7 +13,7 @@ use tandem_config::Namespace;
 use tandem_config::document::PlatformLimits;
 use tandem_contract::Contract;
 use tandem_gateway::tasks::Side;
-use tandem_gateway::{Gateway, Listener, Plan, View};
+use tandem_gateway::{Gateway, KeepContracts, Listener, Plan, View};
 
 /// The contract of tests: one method of each kind.
 pub const CONTRACT: &str = r#"
@@ -37,12 +37,24 @@ pub struct Setup {
     rules: String,
     methods: String,
     offer: bool,
+    keeper: Option<Arc<dyn KeepContracts>>,
+    reflected: bool,
 }
 
 /// A gateway before `upstream`, with public methods; `Secret` is internal.
 pub fn gateway(upstream: SocketAddr) -> Setup {
     let (limits, rules, methods) = Default::default();
-    Setup { upstream, contract: CONTRACT.to_owned(), limits, rules, methods, offer: false }
+    let contract = CONTRACT.to_owned();
+    Setup {
+        upstream,
+        contract,
+        limits,
+        rules,
+        methods,
+        offer: false,
+        keeper: None,
+        reflected: false,
+    }
 }
 
 impl Setup {
@@ -81,6 +93,14 @@ impl Setup {
         self
     }
 
+    /// Asks the upstream for its contract, which `keeper` keeps.
+    #[must_use]
+    pub fn kept_by(mut self, keeper: Arc<dyn KeepContracts>) -> Setup {
+        self.keeper = Some(keeper);
+        self.reflected = true;
+        self
+    }
+
     /// The documents, for a gateway that runs already.
     pub fn documents(&self) -> Documents {
         let limits = if self.limits.is_empty() {
@@ -101,10 +121,15 @@ impl Setup {
         );
         let loaded = tandem_config::load::from_texts(&platform, &[("notes", &team)])
             .unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let contracts = if self.reflected {
+            BTreeMap::new()
+        } else {
+            BTreeMap::from([("notes".to_owned(), Arc::new(contract(&self.contract)))])
+        };
         Documents {
             limits: loaded.platform.limits.clone(),
             namespaces: loaded.namespaces.into_iter().map(|(namespace, _)| namespace).collect(),
-            contracts: BTreeMap::from([("notes".to_owned(), Arc::new(contract(&self.contract)))]),
+            contracts,
         }
     }
 
@@ -125,6 +150,7 @@ impl Setup {
             limits,
             namespaces,
             contracts,
+            keeper: self.keeper,
             access_log: None,
             grace: Duration::from_secs(10),
         };

@@ -21,6 +21,7 @@ use super::check::show;
 use crate::admin::{self, About, Admin, Guard};
 use crate::documents::{Contracts, problems_of};
 use crate::failure::{Exit, Failure};
+use crate::kept::Kept;
 use crate::output::{self, Form};
 use crate::reload::{Reloaded, Reloader};
 use crate::token;
@@ -30,7 +31,7 @@ pub(super) struct Arguments {
     /// The platform's file; the teams' files are in `teams` beside it.
     #[arg(long, default_value = "tandem.yaml", env = "TANDEM_CONFIG")]
     config: PathBuf,
-    /// The folder of what must be kept: the admin token.
+    /// The folder of what must be kept: the admin token, the last good contracts.
     #[arg(long, default_value = "data", env = "TANDEM_DATA")]
     data: PathBuf,
     /// Write the addresses there, as one JSON object, once listeners are open.
@@ -95,7 +96,7 @@ async fn serve(arguments: &Arguments) -> Result<Exit, Failure> {
     let metrics_socket =
         metrics_address.map(|address| open(Platform::METRICS, address)).transpose()?;
 
-    let plan = plan(&platform, namespaces, contracts, threads, &side)?;
+    let plan = plan(&platform, namespaces, contracts, threads, &side, &arguments.data)?;
     let gateway = Gateway::start(plan, side.clone()).await.map_err(not_started)?;
 
     let mut listeners: BTreeMap<String, SocketAddr> = gateway.addresses().clone();
@@ -165,6 +166,7 @@ fn plan(
     contracts: Contracts,
     threads: usize,
     side: &Side,
+    data: &Path,
 ) -> Result<Plan, Failure> {
     let mut listeners: Vec<(Listener, SocketAddr)> = platform
         .public_listeners()
@@ -184,6 +186,7 @@ fn plan(
         limits: platform.limits.clone(),
         namespaces,
         contracts,
+        keeper: Some(Arc::new(Kept::below(data))),
         access_log: out.map(|out| AccessLog::start(side, out)),
         grace: GRACE,
     })
