@@ -6,7 +6,9 @@
 
 pub mod backend;
 pub mod client;
+pub mod fault_proxy;
 pub mod gateway;
 
 pub use self::backend::{Backend, Script};
+pub use self::fault_proxy::{FaultProxy, Faults};
 pub use self::gateway::{TestGateway, gateway};
