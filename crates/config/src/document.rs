@@ -9,14 +9,17 @@
 
 mod namespace;
 mod platform;
+mod reach;
 pub mod units;
 
 pub use self::namespace::{
-    Auth, Bounds, ContractSource, Deadline, MethodRules, Namespace, ResolvedMethod, Upstream,
+    Auth, Bounds, ContractSource, Deadline, HealthCheck, MethodRules, Namespace, ResolvedMethod,
+    Retries, RetryPolicy, Upstream,
 };
 pub use self::platform::{
     AccessLog, AccessLogTarget, Grants, HostPattern, Listen, Members, NamespaceGrant, Network,
     Observe, Offer, PathPattern, PatternSegment, Platform, PlatformLimits, Quota, ServicePattern,
     UpstreamPattern, VerbPattern,
 };
+pub use self::reach::forbidden;
 pub use self::units::{Address, Share};

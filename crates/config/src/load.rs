@@ -138,6 +138,11 @@ fn from_files(
     two_files_of_one_namespace(&namespaces, &sources, &mut problems);
     match platform {
         Some((platform, _source)) if problems.is_empty() => {
+            for (document, _) in &mut namespaces {
+                let grant = platform.namespaces.get(&document.namespace);
+                let loopback = grant.is_some_and(|grant| grant.may.loopback);
+                document.upstreams.values_mut().for_each(|upstream| upstream.loopback = loopback);
+            }
             let loaded = Loaded { platform, namespaces, sources };
             let over = over_quota(&loaded);
             if over.is_empty() { Ok(loaded) } else { Err(over) }

@@ -9,9 +9,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tandem_contract::MethodKind;
+use tandem_protocol::status::Code;
 
 use super::platform::PlatformLimits;
-use super::units::Address;
+use super::units::{Address, Share};
 
 /// `teams/<namespace>.yaml`.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +50,20 @@ pub struct Upstream {
     pub connect: Duration,
     /// The largest message that it may answer.
     pub message_bytes_max: u64,
+    pub health: HealthCheck,
+    /// Whether an endpoint whose calls fail is left out for a while.
+    pub eject: bool,
+    /// Whether its names may lead to this machine. Not the team's word: the platform grants it
+    /// ([`super::Grants::loopback`]), `load` puts it here.
+    pub loopback: bool,
+}
+
+/// How the gateway asks an endpoint whether it is well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HealthCheck {
+    None,
+    /// `grpc.health.v1.Health/Check` of the whole server.
+    Grpc,
 }
 
 /// What stands under `defaults`, `Service/*` or `Service/Method`; `None` where nothing does.
@@ -62,6 +77,7 @@ pub struct MethodRules {
     pub deadline: Option<Deadline>,
     /// `limits.message`, bytes.
     pub message_bytes_max: Option<u64>,
+    pub retries: Option<Retries>,
     /// `rest.rpc_paths`; under `defaults` only.
     pub rpc_paths: Option<bool>,
 }
@@ -82,6 +98,26 @@ pub enum Deadline {
         default: Option<Duration>,
         max: Option<Duration>,
     },
+}
+
+/// `retries` as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Retries {
+    None,
+    Within(RetryPolicy),
+}
+
+/// When a call that failed is tried again. Only methods without side effects and idempotent ones
+/// ever are, before the first byte of their answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryPolicy {
+    pub codes: BTreeSet<Code>,
+    /// Attempts of one call, the first included; 2 to 5.
+    pub attempts: u8,
+    /// Time for one attempt until its answer begins; `None`: what is left of the deadline.
+    pub attempt: Option<Duration>,
+    /// Attempts after the first, as a part of all calls.
+    pub budget: Share,
 }
 
 /// How long a whole call may take.
@@ -106,6 +142,16 @@ pub struct ResolvedMethod {
     pub deadline: Option<Bounds>,
     /// The largest message of the caller, bytes; never above the platform's.
     pub message_bytes_max: u64,
+    /// `None`: no call is tried again, unless it never began (security U-3).
+    pub retries: Option<RetryPolicy>,
+}
+
+impl RetryPolicy {
+    /// Where nobody wrote one; it holds for calls that never began as well (security U-3).
+    pub const BUDGET: Share = match Share::from_per_mille(200) {
+        Some(share) => share,
+        None => unreachable!(),
+    };
 }
 
 impl Namespace {
@@ -134,8 +180,15 @@ impl Namespace {
         let of_service = self.methods.get(&format!("{service}/*"));
         let layers = [own, of_service, Some(&self.defaults)];
         let rules = layers.into_iter().flatten().fold(MethodRules::default(), MethodRules::or_from);
-        let MethodRules { primary, internal, auth, deadline, message_bytes_max, rpc_paths: _ } =
-            rules;
+        let MethodRules {
+            primary,
+            internal,
+            auth,
+            deadline,
+            message_bytes_max,
+            retries,
+            rpc_paths: _,
+        } = rules;
         ResolvedMethod {
             primary: primary.or_else(|| self.only_upstream()),
             internal: internal.unwrap_or(false),
@@ -144,6 +197,10 @@ impl Namespace {
             message_bytes_max: message_bytes_max
                 .unwrap_or(limits.message_bytes)
                 .min(limits.message_bytes),
+            retries: match retries {
+                Some(Retries::Within(policy)) => Some(policy),
+                Some(Retries::None) | None => None,
+            },
         }
     }
 
@@ -158,13 +215,22 @@ impl Namespace {
 impl MethodRules {
     /// These rules, and `next` where these say nothing.
     fn or_from(self, next: &MethodRules) -> MethodRules {
-        let MethodRules { primary, internal, auth, deadline, message_bytes_max, rpc_paths } = next;
+        let MethodRules {
+            primary,
+            internal,
+            auth,
+            deadline,
+            message_bytes_max,
+            retries,
+            rpc_paths,
+        } = next;
         MethodRules {
             primary: self.primary.or_else(|| primary.clone()),
             internal: self.internal.or(*internal),
             auth: self.auth.or(*auth),
             deadline: self.deadline.or(*deadline),
             message_bytes_max: self.message_bytes_max.or(*message_bytes_max),
+            retries: self.retries.or_else(|| retries.clone()),
             rpc_paths: self.rpc_paths.or(*rpc_paths),
         }
     }
