@@ -124,7 +124,7 @@ impl Reconciler {
         let name = &namespace.namespace;
         let mut wait = ASK_AGAIN;
         loop {
-            let why = match upstreams_of(namespace).get(upstream) {
+            let why = match upstreams_of(namespace, &self.metrics).get(upstream) {
                 None => format!("no upstream `{upstream}`"),
                 Some(upstream) => match self.ask(upstream).await {
                     Ok((contract, how)) => match self.accept(name, contract, how) {

@@ -17,9 +17,10 @@ use tandem_config::document::PlatformLimits;
 use tandem_contract::directory::{Directory, DirectoryFault, DirectoryMethod, NamespaceEntry};
 use tandem_contract::{Contract, HttpRule, MethodId, MethodKind};
 use tandem_transcode::Plans;
+use tokio::time::Instant;
 
 use crate::observe::{MethodCounters, Metrics};
-use crate::upstream::{Upstream, UpstreamAddress};
+use crate::upstream::{RetryRules, Terms, Upstream, UpstreamAddress};
 
 /// One published state of everything that the path reads.
 pub struct Snapshot {
@@ -43,6 +44,7 @@ pub(crate) struct MethodPlan {
     pub(crate) public: bool,
     pub(crate) deadline: Option<Bounds>,
     pub(crate) message_bytes_max: usize,
+    pub(crate) retries: RetryRules,
     pub(crate) counters: Arc<MethodCounters>,
     /// `/package.Service/Method`.
     pub(crate) rpc_name: Arc<str>,
@@ -53,6 +55,11 @@ pub(crate) struct MethodPlan {
 impl MethodPlan {
     pub(crate) fn contract(&self) -> &Contract {
         self.plans.contract()
+    }
+
+    /// What holds for the attempts of a call that ends by `deadline`.
+    pub(crate) fn terms(&self, deadline: Option<Instant>) -> Terms {
+        Terms { deadline, retries: self.retries, one_answer: !self.kind.many_answers() }
     }
 
     pub(crate) fn rule(&self, number: usize) -> &HttpRule {
@@ -85,7 +92,7 @@ impl Snapshot {
                 continue;
             };
             let contract = compiled.contract();
-            let upstreams = upstreams_of(namespace);
+            let upstreams = upstreams_of(namespace, metrics);
             let named = namespace.services();
             let mut methods = Vec::new();
             for (id, method) in contract.methods() {
@@ -115,6 +122,7 @@ impl Snapshot {
                     deadline: resolved.deadline,
                     message_bytes_max: usize::try_from(resolved.message_bytes_max)
                         .unwrap_or(usize::MAX),
+                    retries: RetryRules::of(resolved.retries.as_ref(), method.idempotency),
                     counters: metrics.method(&namespace.namespace, method.full_name()),
                     rpc_name: Arc::from(&*method.path),
                     rule_names,
@@ -133,7 +141,11 @@ impl Snapshot {
 }
 
 /// The upstreams of a namespace by name.
-pub(crate) fn upstreams_of(namespace: &Namespace) -> BTreeMap<String, Arc<Upstream>> {
+pub(crate) fn upstreams_of(
+    namespace: &Namespace,
+    metrics: &Metrics,
+) -> BTreeMap<String, Arc<Upstream>> {
+    let made = Upstream::next_made();
     namespace
         .upstreams
         .iter()
@@ -141,7 +153,7 @@ pub(crate) fn upstreams_of(namespace: &Namespace) -> BTreeMap<String, Arc<Upstre
             let addresses: Vec<UpstreamAddress> =
                 upstream.addresses.iter().map(address_of).collect();
             let authority = upstream.addresses.first().map(authority_of);
-            let made = Upstream {
+            let upstream = Upstream {
                 key: format!("{}/{name}", namespace.namespace).into(),
                 name: name.as_str().into(),
                 addresses,
@@ -150,8 +162,14 @@ pub(crate) fn upstreams_of(namespace: &Namespace) -> BTreeMap<String, Arc<Upstre
                 authority: authority
                     .and_then(|text| text.parse().ok())
                     .unwrap_or_else(|| http::uri::Authority::from_static("upstream")),
+                connections: upstream.connections,
+                health: upstream.health,
+                eject: upstream.eject,
+                loopback: upstream.loopback,
+                counters: metrics.upstream(&namespace.namespace, name),
+                made,
             };
-            (name.clone(), Arc::new(made))
+            (name.clone(), Arc::new(upstream))
         })
         .collect()
 }

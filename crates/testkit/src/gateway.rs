@@ -99,6 +99,7 @@ impl Setup {
             contracts: BTreeMap::from([("notes".to_owned(), contract)]),
             access_log: None,
             grace: Duration::from_secs(10),
+            upstreams: Default::default(),
         };
         let side = Side::new(tokio::runtime::Handle::current());
         let gateway = Gateway::start(plan, side.clone()).await.expect("the gateway starts");

@@ -22,9 +22,9 @@ use http::HeaderMap;
 use tandem_protocol::envelope::{self, EnvelopeReader};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::pool::client_builder;
+use super::connection::client_builder;
 use super::{Upstream, UpstreamAddress};
-use crate::net;
+use crate::net::{self, Names};
 use tandem_contract::fields::{self, Field};
 
 /// Time for the whole conversation.
@@ -82,7 +82,7 @@ async fn addresses(upstream: &Upstream) -> Result<Vec<SocketAddr>, ReflectionErr
         match address {
             UpstreamAddress::Fixed(address) => all.push(*address),
             UpstreamAddress::Name { host, port } => {
-                let found = net::resolve(host, *port, 4).await.map_err(|error| {
+                let found = Names::default().resolve(host, *port, 4).await.map_err(|error| {
                     ReflectionError::Unreachable {
                         address: format!("{host}:{port}"),
                         step: "resolve",
@@ -109,7 +109,7 @@ async fn fetch_from(
     address: SocketAddr,
 ) -> Result<Reflected, ReflectionError> {
     let deadline = Instant::now() + upstream.connect;
-    let io = net::connect(address, upstream.connect)
+    let io = net::connect_upstream(address, upstream.loopback, upstream.connect)
         .await
         .map_err(|error| unreachable(address, "connect", error))?;
     let handshake = client_builder().handshake::<_, Bytes>(io);

@@ -10,9 +10,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
 use tandem_contract::{Contract, Method, MethodKind};
 use tandem_gateway::tasks::Side;
+use tandem_gateway::upstream::Upstream;
 use tandem_gateway::upstream::direct::{Direct, DirectError};
 use tandem_gateway::upstream::reflection::{self, ReflectionError};
-use tandem_gateway::upstream::{Upstream, UpstreamAddress};
 use tandem_protocol::status::Code;
 use tandem_transcode::{JsonOptions, Limits, Plans, json_from_wire, wire_from_json};
 
@@ -105,14 +105,7 @@ fn headers_of(given: &[String]) -> Result<HeaderMap, Failure> {
 }
 
 async fn contract_of(server: SocketAddr, timeout: Duration) -> Result<Contract, Failure> {
-    let upstream = Upstream {
-        key: "call".into(),
-        name: "server".into(),
-        addresses: vec![UpstreamAddress::Fixed(server)],
-        connect: timeout,
-        message_bytes_max: u32::MAX,
-        authority: server.to_string().parse().expect("an address is an authority"),
-    };
+    let upstream = Upstream::plain(server, timeout);
     let reflected = reflection::fetch(&upstream).await.map_err(|error| match &error {
         ReflectionError::Unreachable { .. } => {
             Failure::new(Exit::Unreachable, format!("{server} cannot be reached"))

@@ -174,6 +174,7 @@ fn plan(
         contracts,
         access_log: out.map(|out| AccessLog::start(side, out)),
         grace: GRACE,
+        upstreams: Default::default(),
     })
 }
 
