@@ -10,7 +10,10 @@ use protox::file::{
     ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver,
 };
 use tandem_contract::Contract;
+use tandem_gateway::net::Names;
+use tandem_gateway::observe::UpstreamFigures;
 use tandem_gateway::tasks::Side;
+use tandem_gateway::upstream::{Setting, Timing};
 use tandem_gateway::{Gateway, Listener, Plan, View};
 
 /// The contract of tests: one method of each kind.
@@ -24,23 +27,72 @@ service Notes {
   rpc Many(Note) returns (stream Note) { option (google.api.http) = { get: "/v1/many" }; }
   rpc Collect(stream Note) returns (Note);
   rpc Talk(stream Note) returns (stream Note);
+  rpc Read(Note) returns (Note) { option idempotency_level = NO_SIDE_EFFECTS; option (google.api.http) = { get: "/v1/read/{text}" }; }
+  rpc Replace(Note) returns (Note) { option idempotency_level = IDEMPOTENT; }
+  rpc Follow(Note) returns (stream Note) { option idempotency_level = NO_SIDE_EFFECTS; }
 }
 "#;
 
 /// A gateway that is about to start.
 pub struct Setup {
-    upstream: SocketAddr,
+    addresses: Vec<String>,
+    upstream: String,
     limits: String,
     rules: String,
     offer: bool,
+    threads: usize,
+    setting: Setting,
 }
 
 /// A gateway before `upstream`, with public methods; `Secret` is internal.
 pub fn gateway(upstream: SocketAddr) -> Setup {
-    Setup { upstream, limits: String::new(), rules: String::new(), offer: false }
+    Setup {
+        addresses: vec![upstream.to_string()],
+        upstream: String::new(),
+        limits: String::new(),
+        rules: String::new(),
+        offer: false,
+        threads: 2,
+        setting: Setting::default(),
+    }
 }
 
 impl Setup {
+    /// In place of the one address: `127.0.0.1:1`, `dns:notes.test:1`.
+    #[must_use]
+    pub fn addresses(mut self, addresses: impl IntoIterator<Item = impl ToString>) -> Setup {
+        self.addresses = addresses.into_iter().map(|address| address.to_string()).collect();
+        self
+    }
+
+    /// Adds to the upstream: `health: grpc, eject: false`.
+    #[must_use]
+    pub fn upstream(mut self, keys: &str) -> Setup {
+        self.upstream = format!(", {keys}");
+        self
+    }
+
+    /// One data thread, whose choices are all there are.
+    #[must_use]
+    pub fn one_thread(mut self) -> Setup {
+        self.threads = 1;
+        self
+    }
+
+    /// Whom the pools ask for names.
+    #[must_use]
+    pub fn names(mut self, names: Names) -> Setup {
+        self.setting.names = names;
+        self
+    }
+
+    /// What the pools do how often.
+    #[must_use]
+    pub fn timing(mut self, timing: Timing) -> Setup {
+        self.setting.timing = timing;
+        self
+    }
+
     /// Adds to `limits` of the platform: `message: 1KiB, head_read: 1s`.
     #[must_use]
     pub fn limits(mut self, limits: &str) -> Setup {
@@ -72,13 +124,13 @@ impl Setup {
         let platform = format!(
             "format: 1\nlisten: {{ public: {{ address: \"127.0.0.1:0\" }} }}\n{limits}\
              namespaces:\n  notes:\n    may: {{ services: [test.v1.*], paths: [/**], \
-             upstreams: [\"127.0.0.0/8:1-65535\"], public_methods: true, loopback: true }}\n"
+             upstreams: [\"127.0.0.0/8:1-65535\", \"*.test:1-65535\"], public_methods: true, loopback: true }}\n"
         );
         let team = format!(
-            "namespace: notes\ncontract: {{ reflection: it }}\nupstreams:\n  it: {{ address: \"{}\" }}\n\
+            "namespace: notes\ncontract: {{ reflection: it }}\nupstreams:\n  it: {{ address: {:?}{} }}\n\
              defaults: {{ auth: {{ public: true }}{} }}\nmethods:\n  test.v1.Notes/*: {{}}\n  \
              test.v1.Notes/Secret: {{ internal: true }}\n",
-            self.upstream, self.rules
+            self.addresses, self.upstream, self.rules
         );
         let loaded = tandem_config::load::from_texts(&platform, &[("notes", &team)])
             .unwrap_or_else(|problems| panic!("{problems:#?}"));
@@ -93,13 +145,13 @@ impl Setup {
         };
         let plan = Plan {
             listeners: vec![(listener("public", false), any), (listener("internal", true), any)],
-            threads: 2,
+            threads: self.threads,
             limits: loaded.platform.limits.clone(),
             namespaces: loaded.namespaces.into_iter().map(|(namespace, _)| namespace).collect(),
             contracts: BTreeMap::from([("notes".to_owned(), contract)]),
             access_log: None,
             grace: Duration::from_secs(10),
-            upstreams: Default::default(),
+            upstreams: self.setting,
         };
         let side = Side::new(tokio::runtime::Handle::current());
         let gateway = Gateway::start(plan, side.clone()).await.expect("the gateway starts");
@@ -124,6 +176,11 @@ impl TestGateway {
         let methods = self.view.metrics().methods();
         let found = methods.iter().find(|found| found.method.ends_with(method));
         found.expect("a method").figures()
+    }
+
+    /// Figures of the upstream.
+    pub fn upstream(&self) -> UpstreamFigures {
+        self.view.metrics().upstreams().first().expect("an upstream").figures()
     }
 
     /// Waits until `look` is true.

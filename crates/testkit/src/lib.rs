@@ -8,7 +8,9 @@ pub mod backend;
 pub mod client;
 pub mod fault_proxy;
 pub mod gateway;
+pub mod refuser;
 
-pub use self::backend::{Backend, Script};
+pub use self::backend::{Backend, Health, Script};
 pub use self::fault_proxy::{FaultProxy, Faults};
 pub use self::gateway::{TestGateway, gateway};
+pub use self::refuser::Refuser;

@@ -21,6 +21,10 @@ use tokio::time::Instant;
 /// short beside a deployment.
 const DECAY: Duration = Duration::from_secs(10);
 
+/// Quicker is not told from quick: below this, what differs is who was scheduled first, and one
+/// hiccup would keep calls from an endpoint for as long as it is remembered.
+const COST_LEAST: Duration = Duration::from_millis(1);
+
 /// What one data thread knows of an endpoint's load.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Load {
@@ -68,7 +72,7 @@ impl Load {
     }
 
     fn cost(&self, now: Instant) -> Option<f64> {
-        self.cost.map(|cost| cost * self.weight_left(now))
+        self.cost.map(|cost| (cost * self.weight_left(now)).max(COST_LEAST.as_secs_f64()))
     }
 }
 
@@ -158,6 +162,20 @@ mod tests {
         // One that nobody has tried yet gets its share beside one that is known.
         let unknown = shares(&[observed(now, 100), fresh], now, 1_000);
         assert!(unknown[1] > 400, "{unknown:?} seed {SEED}");
+    }
+
+    #[test]
+    fn what_is_quick_enough_is_alike() {
+        let now = Instant::now();
+        let after = |micros| {
+            let mut load = Load::new(now);
+            load.answered(Duration::from_micros(micros), now);
+            Choice { load, weight: 1.0 }
+        };
+        let alike = shares(&[after(50), after(1_000)], now, 1_000);
+        assert!(alike[1] > 400, "{alike:?} seed {SEED}");
+        let unlike = shares(&[after(50), after(1_001)], now, 1_000);
+        assert_eq!(unlike[1], 0, "{unlike:?} seed {SEED}");
     }
 
     #[test]

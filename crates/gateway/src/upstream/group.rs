@@ -57,6 +57,8 @@ pub(super) struct Endpoint {
     connections: RefCell<Vec<Connection>>,
     connecting: Cell<bool>,
     backoff: Cell<Backoff>,
+    /// The last connection that ended had not carried one answer.
+    useless: Cell<bool>,
     load: Cell<Load>,
     conduct: RefCell<Conduct>,
     pub(super) healthy: Cell<bool>,
@@ -200,6 +202,25 @@ impl Group {
         random: &mut impl Rng,
         mut connect: impl FnMut(&Rc<Endpoint>),
     ) -> Picked {
+        // Connections that are found to be dead leave an endpoint in another state than the one
+        // it was chosen in; the second time there are none.
+        for _ in 0..2 {
+            let picked = self.pick_once(avoid, random, &mut connect);
+            let hope =
+                |endpoint: &Rc<Endpoint>| endpoint.connecting.get() || endpoint.is_connected();
+            if !matches!(picked, Picked::Wait) || self.endpoints.borrow().iter().any(hope) {
+                return picked;
+            }
+        }
+        Picked::Nothing
+    }
+
+    fn pick_once(
+        self: &Rc<Self>,
+        avoid: Option<SocketAddr>,
+        random: &mut impl Rng,
+        mut connect: impl FnMut(&Rc<Endpoint>),
+    ) -> Picked {
         let now = Instant::now();
         let endpoints = self.endpoints.borrow();
         let mut eligible = self.eligible.borrow_mut();
@@ -302,6 +323,7 @@ impl Endpoint {
             connections: RefCell::default(),
             connecting: Cell::new(false),
             backoff: Cell::default(),
+            useless: Cell::new(false),
             load: Cell::new(Load::new(now)),
             conduct: RefCell::new(Conduct::new(now)),
             healthy: Cell::new(true),
@@ -311,7 +333,7 @@ impl Endpoint {
     }
 
     fn state(&self, eject: bool, now: Instant) -> EndpointState {
-        let connected = !self.connections.borrow().is_empty() || self.connecting.get();
+        let connected = self.is_connected() || self.connecting.get();
         if !connected && self.backoff.get().holds(now) {
             EndpointState::Unreachable
         } else if !self.healthy.get() {
@@ -321,6 +343,10 @@ impl Endpoint {
         } else {
             EndpointState::In
         }
+    }
+
+    fn is_connected(&self) -> bool {
+        !self.connections.borrow().is_empty()
     }
 
     fn choice(&self, now: Instant) -> Choice {
@@ -360,8 +386,11 @@ impl Endpoint {
             usable && !(connection.is_old() && replaced)
         });
         if useless && connections.is_empty() {
-            // It was accepted and ended before one answer: not to be tried again at once.
-            self.failed(now);
+            // It was accepted and ended before one answer. That happens to one connection; where
+            // it happens to the next as well, there is no hurry for a third.
+            if self.useless.replace(true) {
+                self.failed(now);
+            }
         }
     }
 
@@ -460,6 +489,7 @@ impl Lease {
         let took = now.saturating_duration_since(self.began);
         self.endpoint.update_load(|load| load.answered(took, now));
         // What ended without an answer before no longer counts.
+        self.endpoint.useless.set(false);
         let mut backoff = self.endpoint.backoff.get();
         backoff.succeeded();
         self.endpoint.backoff.set(backoff);
