@@ -35,9 +35,10 @@ use crate::body::{Body, BodyError, Companion, Piece};
 /// Connections that may turn out to be unusable before a call has a stream. Nothing has left for
 /// the upstream then, so these are no attempts.
 const CONNECTIONS_TRIED_MOST: u32 = 3;
-/// A stream's head is held no longer than this for the sake of another attempt; the path holds
-/// it as long for its own reasons (protocols A-1).
-const STREAM_HOLD: Duration = Duration::from_millis(100);
+/// A stream's head is held no longer than this for the sake of another attempt: a status that
+/// follows a head at all follows in the same breath, and the path holds the head for reasons of
+/// its own afterwards (protocols A-1).
+const STREAM_HOLD: Duration = Duration::from_millis(20);
 
 /// What came of an attempt.
 enum Tried {
@@ -136,8 +137,15 @@ impl Pool {
                 Some(Err(error)) => return Tried::Failed(error.into()),
                 None => return timed_out(request, None),
             };
-            let head = request_head(upstream, path.clone(), headers.clone());
-            match begin(send, head, &request).await {
+            // The library hands out streams to those who ask for them.
+            let opened = match send.ready().await {
+                Ok(send) => {
+                    let head = request_head(upstream, path.clone(), headers.clone());
+                    begin(send, head, &request)
+                }
+                Err(error) => Err(error),
+            };
+            match opened {
                 Ok((response, pump)) => break (lease, response, pump),
                 Err(error) => {
                     lease.condemn();
@@ -247,13 +255,11 @@ pub(super) fn request_head(
 }
 
 /// Opens the stream and begins to send. On an error no stream was opened.
-async fn begin(
-    send: SendRequest<Bytes>,
+fn begin(
+    mut send: SendRequest<Bytes>,
     head: http::Request<()>,
     request: &Request,
 ) -> Result<(ResponseFuture, Option<Companion>), h2::Error> {
-    // The library hands out streams to those who ask for them.
-    let mut send = send.ready().await?;
     match request {
         Request::Whole(bytes) => {
             let (response, mut stream) = send.send_request(head, bytes.is_empty())?;
