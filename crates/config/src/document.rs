@@ -10,6 +10,7 @@
 mod namespace;
 mod platform;
 mod reach;
+mod tls;
 pub mod units;
 
 pub use self::namespace::{
@@ -22,4 +23,5 @@ pub use self::platform::{
     UpstreamPattern, VerbPattern,
 };
 pub use self::reach::forbidden;
+pub use self::tls::{Identity, Tls};
 pub use self::units::{Address, Share};

@@ -82,11 +82,7 @@ pub fn descriptor_set(loaded: &Loaded, namespace: &str) -> Option<Result<Vec<u8>
         loaded.namespaces.iter().position(|(document, _)| document.namespace == namespace)?;
     let (document, path) = &loaded.namespaces[index];
     let ContractSource::Descriptors(relative) = &document.contract else { return None };
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
-    let read = files::read_below(folder, relative, DESCRIPTOR_SET_BYTES_MAX);
+    let read = files::read_below(folder_of(path), relative, DESCRIPTOR_SET_BYTES_MAX);
     Some(read.map_err(|fault| {
         let what = format!("the descriptor set of `{namespace}` cannot be read");
         let code = match fault {
@@ -103,6 +99,14 @@ pub fn descriptor_set(loaded: &Loaded, namespace: &str) -> Option<Result<Vec<u8>
     }))
 }
 
+/// The folder that the file lies in.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
 struct Text {
     name: String,
     path: PathBuf,
@@ -116,7 +120,7 @@ fn from_files(
 ) -> Result<Loaded, Vec<Problem>> {
     let platform = platform.and_then(|text| {
         let source = source(text.name, text.text, &mut problems)?;
-        let mut reading = Reading::new(Arc::clone(&source));
+        let mut reading = Reading::new(Arc::clone(&source), folder_of(&text.path));
         let document = read::platform(&mut reading, source.root.as_ref()?);
         problems.append(&mut reading.problems);
         Some((document, source))
@@ -127,7 +131,7 @@ fn from_files(
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let Some(source) = source(name, text, &mut problems) else { continue };
         let Some(root) = source.root.as_ref() else { continue };
-        let mut reading = Reading::new(Arc::clone(&source));
+        let mut reading = Reading::new(Arc::clone(&source), folder_of(&path));
         let document = read::namespace(&mut reading, root, &stem);
         problems.append(&mut reading.problems);
         if let Some(document) = document {

@@ -162,7 +162,8 @@ fn what_is_known_and_not_built_is_refused_never_ignored() {
         ("  primary: go", "  primary: go\n  mirror: none"),
         ("{ public: true }", "{ jwt: staff }"),
         ("{ reflection: go }", "{ reflection: go, follow: pinned }"),
-        ("50051\" }", "50051\", tls: { ca: x } }"),
+        ("50051\" }", "50051\", tls: { insecure: true } }"),
+        ("50051\" }", "50051\", cost: x }"),
     ] {
         let found = problems(&TEAM.replacen(old, new, 1));
         assert!(found.iter().any(|problem| problem.code == Tnd::NotBuiltIn), "{new}: {found:#?}");

@@ -20,7 +20,7 @@ use tandem_transcode::Plans;
 use tokio::time::Instant;
 
 use crate::observe::{MethodCounters, Metrics};
-use crate::upstream::{RetryRules, Terms, Upstream, UpstreamAddress};
+use crate::upstream::{RetryRules, Terms, Upstream, UpstreamAddress, tls};
 
 /// One published state of everything that the path reads.
 pub struct Snapshot {
@@ -166,6 +166,7 @@ pub(crate) fn upstreams_of(
                 health: upstream.health,
                 eject: upstream.eject,
                 loopback: upstream.loopback,
+                tls: upstream.tls.as_ref().map(|tls| tls::Client::new(tls, &host_of(upstream))),
                 counters: metrics.upstream(&namespace.namespace, name),
                 made,
             };
@@ -185,5 +186,14 @@ fn authority_of(address: &Address) -> String {
     match address {
         Address::Fixed(address) => address.to_string(),
         Address::Dns { host, port } => format!("{host}:{port}"),
+    }
+}
+
+/// The host of the first address.
+fn host_of(upstream: &tandem_config::document::Upstream) -> String {
+    match upstream.addresses.first() {
+        Some(Address::Fixed(address)) => address.ip().to_string(),
+        Some(Address::Dns { host, .. }) => host.clone(),
+        None => String::new(),
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use protox::file::{
     ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver,
 };
+use tandem_config::document::Identity;
 use tandem_contract::Contract;
 use tandem_gateway::net::Names;
 use tandem_gateway::observe::UpstreamFigures;
@@ -42,6 +43,7 @@ pub struct Setup {
     offer: bool,
     threads: usize,
     setting: Setting,
+    identity: Option<Identity>,
 }
 
 /// A gateway before `upstream`, with public methods; `Secret` is internal.
@@ -54,6 +56,7 @@ pub fn gateway(upstream: SocketAddr) -> Setup {
         offer: false,
         threads: 2,
         setting: Setting::default(),
+        identity: None,
     }
 }
 
@@ -69,6 +72,13 @@ impl Setup {
     #[must_use]
     pub fn upstream(mut self, keys: &str) -> Setup {
         self.upstream = format!(", {keys}");
+        self
+    }
+
+    /// Who the gateway is to an upstream that has `tls`; documents name files for that.
+    #[must_use]
+    pub fn identity(mut self, identity: Identity) -> Setup {
+        self.identity = Some(identity);
         self
     }
 
@@ -132,8 +142,12 @@ impl Setup {
              test.v1.Notes/Secret: {{ internal: true }}\n",
             self.addresses, self.upstream, self.rules
         );
-        let loaded = tandem_config::load::from_texts(&platform, &[("notes", &team)])
+        let mut loaded = tandem_config::load::from_texts(&platform, &[("notes", &team)])
             .unwrap_or_else(|problems| panic!("{problems:#?}"));
+        if let Some(identity) = self.identity {
+            let upstream = loaded.namespaces[0].0.upstreams.get_mut("it").expect("the upstream");
+            upstream.tls.as_mut().expect("`tls` is written").identity = Some(identity);
+        }
         let contract = Arc::new(contract(CONTRACT));
         let any: SocketAddr = ([127, 0, 0, 1], 0).into();
         let listener = |name: &str, internal| Listener {

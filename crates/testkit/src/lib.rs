@@ -9,8 +9,10 @@ pub mod client;
 pub mod fault_proxy;
 pub mod gateway;
 pub mod refuser;
+pub mod tls;
 
 pub use self::backend::{Backend, Health, Script};
 pub use self::fault_proxy::{FaultProxy, Faults};
 pub use self::gateway::{TestGateway, gateway};
 pub use self::refuser::Refuser;
+pub use self::tls::{Authority, TlsFront};

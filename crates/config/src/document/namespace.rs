@@ -12,6 +12,7 @@ use tandem_contract::MethodKind;
 use tandem_protocol::status::Code;
 
 use super::platform::PlatformLimits;
+use super::tls::Tls;
 use super::units::{Address, Share};
 
 /// `teams/<namespace>.yaml`.
@@ -39,7 +40,7 @@ pub enum ContractSource {
     Descriptors(PathBuf),
 }
 
-/// One implementation, in clear text (h2c).
+/// One implementation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upstream {
     /// One or more.
@@ -56,6 +57,8 @@ pub struct Upstream {
     /// Whether its names may lead to this machine. Not the team's word: the platform grants it
     /// ([`super::Grants::loopback`]), `load` puts it here.
     pub loopback: bool,
+    /// `None`: clear text (h2c).
+    pub tls: Option<Tls>,
 }
 
 /// How the gateway asks an endpoint whether it is well.

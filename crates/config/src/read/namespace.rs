@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Known::{Instead, Later, Now};
 use super::platform::hosts;
+use super::tls::tls;
 use super::{At, Known, Reading};
 use crate::document::units;
 use crate::document::{
@@ -142,7 +143,7 @@ fn upstreams(reading: &mut Reading, at: &At<'_>) -> BTreeMap<String, Upstream> {
             &entry,
             &[
                 Now("address"),
-                Later("tls"),
+                Now("tls"),
                 Now("connections"),
                 Now("balance"),
                 Now("health"),
@@ -174,6 +175,7 @@ fn upstreams(reading: &mut Reading, at: &At<'_>) -> BTreeMap<String, Upstream> {
                 .and_then(|at| health(reading, at))
                 .unwrap_or(HealthCheck::None),
             eject: fields.get("eject").and_then(|at| reading.boolean(at)).unwrap_or(true),
+            tls: fields.get("tls").and_then(|at| tls(reading, at)),
             loopback: false, // the platform's word: `load` asks it
         };
         if let Some(at) = fields.get("balance")

@@ -12,6 +12,7 @@ use std::cell::Cell;
 use std::future::{pending, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -20,8 +21,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::client::SendRequest;
 use h2::{Ping, PingPong};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{Timing, Upstream};
 use crate::net;
@@ -31,6 +32,8 @@ const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 /// Decoded bytes of one head that an upstream may send.
 const HEADER_LIST_BYTES: u32 = 64 * 1024;
+/// Left for the handshakes, however long it took to connect.
+const HANDSHAKE_LEAST: Duration = Duration::from_millis(50);
 /// Pings without anything heard in between; a third could be one too many.
 const PINGS_IN_SILENCE: u32 = 2;
 /// Between pings after that: the least that grpc-go takes from anybody.
@@ -131,33 +134,72 @@ pub(super) fn client_builder() -> h2::client::Builder {
     builder
 }
 
+/// The library's side of a connection: does its work while it is polled, and ends with it.
+// Boxed, because over TLS it is another type.
+type Work = Pin<Box<dyn Future<Output = Result<(), h2::Error>> + Send>>;
+
+/// What came of [`dial`].
+pub(super) struct Dialled {
+    pub(super) send: SendRequest<Bytes>,
+    pub(super) work: Work,
+    pings: Option<PingPong>,
+}
+
+/// Connects and shakes hands within the upstream's time for all of it.
+///
+/// # Errors
+/// The step that failed, and why.
+pub(super) async fn dial(
+    upstream: &Upstream,
+    address: SocketAddr,
+) -> Result<Dialled, (&'static str, String)> {
+    let began = Instant::now();
+    let io = net::connect_upstream(address, upstream.loopback, upstream.connect)
+        .await
+        .map_err(|error| ("connect", error.to_string()))?;
+    let end = began + upstream.connect.max(began.elapsed() + HANDSHAKE_LEAST);
+    let Some(tls) = &upstream.tls else { return shake(io, end).await };
+    let io = timeout_at(end, tls.shake(io))
+        .await
+        .map_err(|_elapsed| ("TLS", "no handshake in time".into()))?
+        .map_err(|why| ("TLS", why))?;
+    shake(io, end).await
+}
+
+/// HTTP/2 over a stream that stands.
+async fn shake(
+    io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    end: Instant,
+) -> Result<Dialled, (&'static str, String)> {
+    match timeout_at(end, client_builder().handshake::<_, Bytes>(io)).await {
+        Ok(Ok((send, mut connection))) => {
+            let pings = connection.ping_pong();
+            Ok(Dialled { send, work: Box::pin(connection), pings })
+        }
+        Ok(Err(error)) => Err(("HTTP/2", error.to_string())),
+        Err(_elapsed) => Err(("HTTP/2", "no handshake in time".into())),
+    }
+}
+
 /// A connection that is being driven by whoever polls [`Driver::run`].
 pub(super) struct Driver {
-    connection: h2::client::Connection<TcpStream, Bytes>,
+    work: Work,
+    pings: Option<PingPong>,
     life: Rc<Life>,
 }
 
-/// Connects and shakes hands within the upstream's time for both.
+/// Makes a connection to the endpoint at `address`.
 pub(super) async fn open(
     upstream: &Upstream,
     address: SocketAddr,
 ) -> Result<(Connection, Driver), NoStream> {
     let began = Instant::now();
-    let failed = |step, what: String| NoStream::Unreachable {
+    let dialled = dial(upstream, address).await;
+    let Dialled { send, work, pings } = dialled.map_err(|(step, what)| NoStream::Unreachable {
         name: Arc::clone(&upstream.name),
         step,
         what: format!("{address} after {} ms: {what}", began.elapsed().as_millis()),
-    };
-    let io = net::connect_upstream(address, upstream.loopback, upstream.connect)
-        .await
-        .map_err(|error| failed("connect", error.to_string()))?;
-    let left = upstream.connect.saturating_sub(began.elapsed()).max(Duration::from_millis(50));
-    let handshake = client_builder().handshake::<_, Bytes>(io);
-    let (send, connection) = match timeout(left, handshake).await {
-        Ok(Ok(made)) => made,
-        Ok(Err(error)) => return Err(failed("HTTP/2", error.to_string())),
-        Err(_elapsed) => return Err(failed("HTTP/2", "no handshake in time".into())),
-    };
+    })?;
     let life = Rc::new(Life {
         dead: Cell::new(false),
         old: Cell::new(false),
@@ -165,21 +207,20 @@ pub(super) async fn open(
         served: Cell::new(false),
         heard: Cell::new(Instant::now()),
     });
-    Ok((Connection { send, life: Rc::clone(&life) }, Driver { connection, life }))
+    Ok((Connection { send, life: Rc::clone(&life) }, Driver { work, pings, life }))
 }
 
 impl Driver {
     /// Drives the connection to its end, which is told to nobody but its [`Life`].
     pub(super) async fn run(self, name: &str, timing: &Timing, age: Duration) {
-        let Driver { mut connection, life } = self;
-        let pings = connection.ping_pong();
+        let Driver { work, pings, life } = self;
         let ageing = async {
             sleep(age).await;
             life.old.set(true);
             pending::<()>().await;
         };
         tokio::select! {
-            ended = connection => if let Err(error) = ended {
+            ended = work => if let Err(error) = ended {
                 tracing::debug!(upstream = name, %error, "connection ended");
             },
             () = unanswered(pings, &life, timing) => {

@@ -24,6 +24,7 @@ mod pool;
 pub mod reflection;
 mod retry;
 mod send;
+pub mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -66,6 +67,8 @@ pub struct Upstream {
     pub eject: bool,
     /// Whether it may stand on this machine (security RB-8).
     pub loopback: bool,
+    /// `None`: clear text (h2c).
+    pub tls: Option<tls::Client>,
     pub counters: Arc<UpstreamCounters>,
     /// Later ones are larger: of two descriptions with one key the larger holds.
     pub(crate) made: u64,
@@ -85,8 +88,16 @@ impl Upstream {
             health: HealthCheck::None,
             eject: false,
             loopback: true,
+            tls: None,
             counters: UpstreamCounters::unread(),
             made: 0,
+        }
+    }
+
+    fn scheme(&self) -> http::uri::Scheme {
+        match self.tls {
+            Some(_) => http::uri::Scheme::HTTPS,
+            None => http::uri::Scheme::HTTP,
         }
     }
 

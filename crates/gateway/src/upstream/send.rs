@@ -244,7 +244,7 @@ pub(super) fn request_head(
     headers: HeaderMap,
 ) -> http::Request<()> {
     let mut uri = http::uri::Parts::default();
-    uri.scheme = Some(http::uri::Scheme::HTTP);
+    uri.scheme = Some(upstream.scheme());
     uri.authority = Some(upstream.authority.clone());
     uri.path_and_query = Some(path);
     let mut request = http::Request::new(());

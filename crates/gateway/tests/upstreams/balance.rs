@@ -52,9 +52,16 @@ async fn security_u_4_an_endpoint_that_fails_is_left_out_and_comes_back() {
     let (one, two, bad) = (echo(), echo(), failing("14"));
     let setup = gateway(one.address).addresses(addresses(&[&one, &two, &bad]));
     let gateway = setup.one_thread().start().await;
-    let statuses = statuses(&gateway, "Read", 300).await;
+    // When its turn comes depends on how quick it was; then it does not take long.
+    let mut statuses = Vec::new();
+    let left_out = async {
+        while gateway.upstream().ejections == 0 {
+            statuses.extend(super::statuses(&gateway, "Read", 1).await);
+        }
+        statuses.extend(super::statuses(&gateway, "Read", 200).await);
+    };
+    tokio::time::timeout(Duration::from_secs(30), left_out).await.expect("it is left out");
     let (failed, out) = (failures(&statuses), gateway.upstream().ejections);
-    assert!(out >= 1, "it was left out");
     // Five in a row, and one more at each return.
     let most = 5 + usize::try_from(out).unwrap();
     assert!(failed <= most, "{failed} failed, left out {out} times");

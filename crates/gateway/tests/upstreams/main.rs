@@ -9,6 +9,7 @@ mod faults;
 mod health;
 mod names;
 mod retries;
+mod tls;
 
 use tandem_testkit::client::{GrpcAnswer, grpc, note};
 use tandem_testkit::{Backend, Script, TestGateway};
