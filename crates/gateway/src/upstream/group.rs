@@ -19,17 +19,14 @@ use tandem_config::document::HealthCheck;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::backoff::Backoff;
-use super::balance::{self, Choice, Load};
+use super::balance;
 use super::budget::Budget;
-use super::connection::{Connection, NoStream, Place};
-use super::eject::{self, Conduct, Tally};
+use super::connection::NoStream;
+use super::eject::{self, Tally};
+use super::endpoint::{Endpoint, Lease};
 use super::names::Known;
 use super::{Upstream, UpstreamAddress};
 use crate::observe::EndpointState;
-
-/// Connections of one thread to one address, at most (performance PF-11).
-const CONNECTIONS_MOST: usize = 4;
 
 pub(super) struct Group {
     upstream: RefCell<Arc<Upstream>>,
@@ -49,23 +46,6 @@ pub(super) struct Group {
     pub(super) waiting: Cell<usize>,
     pub(super) changed: Notify,
     pub(super) used: Cell<Instant>,
-}
-
-/// One address.
-pub(super) struct Endpoint {
-    pub(super) address: SocketAddr,
-    connections: RefCell<Vec<Connection>>,
-    connecting: Cell<bool>,
-    backoff: Cell<Backoff>,
-    /// The last connection that ended had not carried one answer.
-    useless: Cell<bool>,
-    load: Cell<Load>,
-    conduct: RefCell<Conduct>,
-    pub(super) healthy: Cell<bool>,
-    /// A task that asks for its health runs.
-    pub(super) checked: Cell<bool>,
-    /// The name no longer leads here.
-    pub(super) gone: Cell<bool>,
 }
 
 /// What came of asking for an endpoint.
@@ -253,13 +233,12 @@ impl Group {
             }
         }
         // None is: two connections are on their way at once, for one may lead nowhere.
-        let mut connecting = 0;
-        for at in candidates {
-            endpoints[at].tend(wanted, now, &mut connect);
-            connecting += usize::from(endpoints[at].connecting.get());
-            if connecting == 2 {
+        for at in &candidates {
+            let connecting = |at: &&usize| endpoints[**at].connecting.get();
+            if candidates.iter().filter(connecting).count() >= 2 {
                 break;
             }
+            endpoints[*at].tend(wanted, now, &mut connect);
         }
         Picked::Wait
     }
@@ -289,7 +268,7 @@ impl Group {
     }
 
     /// An attempt at `endpoint` ended well or badly.
-    fn judge(&self, endpoint: &Endpoint, good: bool) {
+    pub(super) fn judge(&self, endpoint: &Endpoint, good: bool) {
         let upstream = self.upstream.borrow();
         if !upstream.eject {
             return;
@@ -316,226 +295,85 @@ impl Group {
     }
 }
 
-impl Endpoint {
-    fn new(address: SocketAddr, now: Instant) -> Endpoint {
-        Endpoint {
-            address,
-            connections: RefCell::default(),
-            connecting: Cell::new(false),
-            backoff: Cell::default(),
-            useless: Cell::new(false),
-            load: Cell::new(Load::new(now)),
-            conduct: RefCell::new(Conduct::new(now)),
-            healthy: Cell::new(true),
-            checked: Cell::new(false),
-            gone: Cell::new(false),
-        }
-    }
-
-    fn state(&self, eject: bool, now: Instant) -> EndpointState {
-        let connected = self.is_connected() || self.connecting.get();
-        if !connected && self.backoff.get().holds(now) {
-            EndpointState::Unreachable
-        } else if !self.healthy.get() {
-            EndpointState::Unhealthy
-        } else if eject && self.conduct.borrow_mut().is_out(now) {
-            EndpointState::Ejected
-        } else {
-            EndpointState::In
-        }
-    }
-
-    fn is_connected(&self) -> bool {
-        !self.connections.borrow().is_empty()
-    }
-
-    fn choice(&self, now: Instant) -> Choice {
-        Choice { load: self.load.get(), weight: self.conduct.borrow_mut().weight(now) }
-    }
-
-    /// Drops connections that take no more streams and starts the next one where one is due.
-    pub(super) fn tend(
-        self: &Rc<Self>,
-        wanted: usize,
-        now: Instant,
-        connect: &mut impl FnMut(&Rc<Endpoint>),
-    ) {
-        self.prune(now);
-        if self.connecting.get() || self.backoff.get().holds(now) {
-            return;
-        }
-        let connections = self.connections.borrow();
-        let fresh = connections.iter().filter(|connection| !connection.is_old()).count();
-        let full = connections.iter().all(|connection| connection.room().is_none());
-        drop(connections);
-        let due = if full { fresh + 1 } else { wanted };
-        if fresh < due.min(CONNECTIONS_MOST) {
-            self.connecting.set(true);
-            connect(self);
-        }
-    }
-
-    /// Streams on what is dropped here finish: each holds its connection itself.
-    fn prune(&self, now: Instant) {
-        let mut connections = self.connections.borrow_mut();
-        let replaced = connections.iter().any(|connection| !connection.is_old());
-        let mut useless = false;
-        connections.retain_mut(|connection| {
-            let usable = connection.is_usable();
-            useless |= !usable && !connection.was_of_use();
-            usable && !(connection.is_old() && replaced)
-        });
-        if useless && connections.is_empty() {
-            // It was accepted and ended before one answer. That happens to one connection; where
-            // it happens to the next as well, there is no hurry for a third.
-            if self.useless.replace(true) {
-                self.failed(now);
-            }
-        }
-    }
-
-    /// The connection that [`Endpoint::tend`] asked for stands.
-    pub(super) fn connected(&self, connection: Connection) {
-        self.connecting.set(false);
-        if !self.gone.get() {
-            self.connections.borrow_mut().push(connection);
-        }
-    }
-
-    /// The connection that [`Endpoint::tend`] asked for was not made.
-    pub(super) fn not_connected(&self, now: Instant) {
-        self.connecting.set(false);
-        self.failed(now);
-    }
-
-    fn failed(&self, now: Instant) {
-        let mut backoff = self.backoff.get();
-        backoff.failed(rand::random(), now);
-        self.backoff.set(backoff);
-    }
-
-    /// Whether it has to be left alone for a moment.
-    pub(super) fn is_held_back(&self, now: Instant) -> bool {
-        self.backoff.get().holds(now)
-    }
-
-    pub(super) fn let_go(&self) {
-        self.connections.borrow_mut().clear();
-    }
-
-    fn has_room(&self) -> bool {
-        let mut connections = self.connections.borrow_mut();
-        connections
-            .iter_mut()
-            .any(|connection| connection.room().is_some() && connection.is_usable())
-    }
-
-    /// The usable connection with the fewest calls that has a stream left, the young before the
-    /// old.
-    pub(super) fn take(&self) -> Option<(SendRequest<Bytes>, Place)> {
-        let mut connections = self.connections.borrow_mut();
-        let usable = connections.iter_mut().filter_map(|connection| {
-            let calls = connection.room()?;
-            connection.is_usable().then_some((connection.is_old(), calls, connection))
-        });
-        let (_, _, best) = usable.min_by_key(|(old, calls, _)| (*old, *calls))?;
-        Some(best.take())
-    }
-}
-
-/// An attempt's place on a connection; given back when the call, its answer included, is over.
-///
-/// It tells the endpoint how long the answer took and whether it was one.
-pub(super) struct Lease {
-    place: Option<Place>,
-    group: Rc<Group>,
-    endpoint: Rc<Endpoint>,
-    began: Instant,
-    answered: Cell<bool>,
-    judged: Cell<bool>,
-}
-
-impl Lease {
-    fn new(group: &Rc<Group>, endpoint: &Rc<Endpoint>, place: Place, now: Instant) -> Lease {
-        endpoint.update_load(Load::began);
-        Lease {
-            place: Some(place),
-            group: Rc::clone(group),
-            endpoint: Rc::clone(endpoint),
-            began: now,
-            answered: Cell::new(false),
-            judged: Cell::new(false),
-        }
-    }
-
-    pub(super) fn address(&self) -> SocketAddr {
-        self.endpoint.address
-    }
-
-    /// The connection turned out to be unusable: nobody is given it again.
-    pub(super) fn condemn(&self) {
-        if let Some(place) = &self.place {
-            place.condemn();
-        }
-        // Nothing was asked of the endpoint, so nothing is held against it.
-        self.answered.set(true);
-    }
-
-    /// The head of the answer is there.
-    pub(super) fn answered(&self) {
-        let now = Instant::now();
-        self.heard(now);
-        self.answered.set(true);
-        let took = now.saturating_duration_since(self.began);
-        self.endpoint.update_load(|load| load.answered(took, now));
-        // What ended without an answer before no longer counts.
-        self.endpoint.useless.set(false);
-        let mut backoff = self.endpoint.backoff.get();
-        backoff.succeeded();
-        self.endpoint.backoff.set(backoff);
-    }
-
-    pub(super) fn heard(&self, now: Instant) {
-        if let Some(place) = &self.place {
-            place.heard(now);
-        }
-    }
-
-    /// The attempt was good or bad for the endpoint; only the first word counts.
-    pub(super) fn judged(&self, good: bool) {
-        if !self.judged.replace(true) {
-            self.group.judge(&self.endpoint, good);
-        }
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.place = None;
-        let now = Instant::now();
-        let waited = now.saturating_duration_since(self.began);
-        let answered = self.answered.get();
-        self.endpoint.update_load(|load| {
-            load.ended();
-            if !answered {
-                load.unanswered(waited, now);
-            }
-        });
-        if self.group.waiting.get() > 0 {
-            self.group.changed.notify_one();
-        }
-    }
-}
-
-impl Endpoint {
-    fn update_load(&self, update: impl FnOnce(&mut Load)) {
-        let mut load = self.load.get();
-        update(&mut load);
-        self.load.set(load);
-    }
-}
-
 /// A time that is up to a tenth shorter or longer, so that threads do not act in step.
 pub(super) fn spread(time: Duration) -> Duration {
     time.mul_f64(rand::rng().random_range(0.9..1.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng as _;
+    use rand::rngs::StdRng;
+
+    fn fixed(last: u8) -> UpstreamAddress {
+        UpstreamAddress::Fixed(resolved(last))
+    }
+
+    fn resolved(last: u8) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, last], 1))
+    }
+
+    fn upstream(made: u64, addresses: &[UpstreamAddress]) -> Arc<Upstream> {
+        let plain = Upstream::plain(resolved(0), Duration::from_secs(1));
+        Arc::new(Upstream { made, addresses: addresses.to_vec(), ..plain })
+    }
+
+    fn group(addresses: &[UpstreamAddress]) -> Rc<Group> {
+        Rc::new(Group::new(upstream(1, addresses), 0, 1))
+    }
+
+    fn addresses(group: &Group) -> Vec<SocketAddr> {
+        let mut addresses = Vec::new();
+        group.each_endpoint(|endpoint| addresses.push(endpoint.address));
+        addresses
+    }
+
+    #[test]
+    fn a_later_description_is_taken_over_and_an_earlier_one_is_not() {
+        let group = group(&[fixed(1), fixed(2)]);
+        let mut kept = Vec::new();
+        group.each_endpoint(|endpoint| kept.push(Rc::clone(endpoint)));
+        group.update(&upstream(3, &[fixed(2), fixed(3)]));
+        assert_eq!(addresses(&group), [resolved(2), resolved(3)]);
+        assert!(kept[0].gone.get(), "those who look after it learn of it");
+        group.each_endpoint(|endpoint| assert!(!endpoint.gone.get()));
+        // A call that goes on with an older snapshot.
+        group.update(&upstream(2, &[fixed(1)]));
+        assert_eq!(addresses(&group), [resolved(2), resolved(3)]);
+    }
+
+    #[test]
+    fn security_u_2_at_most_256_endpoints_each_once() {
+        let name = UpstreamAddress::Name { host: "many.test".into(), port: 1 };
+        let group = group(&[fixed(1), name]);
+        let many: Vec<SocketAddr> =
+            (0..1000_u16).map(|n| SocketAddr::from(([10, 0, 1, 1], n))).collect();
+        group.names_led_to(&many);
+        assert_eq!(addresses(&group).len(), super::super::ADDRESSES_MOST);
+        group.names_led_to(&[resolved(1), resolved(2), resolved(2)]);
+        assert_eq!(addresses(&group), [resolved(1), resolved(2)]);
+    }
+
+    #[test]
+    fn where_no_endpoint_can_be_reached_nobody_waits() {
+        let group = group(&[fixed(1), fixed(2), fixed(3)]);
+        let mut random = StdRng::seed_from_u64(4);
+        let mut asked: Vec<Rc<Endpoint>> = Vec::new();
+        let picked = group.pick(None, &mut random, |endpoint| asked.push(Rc::clone(endpoint)));
+        assert!(matches!(picked, Picked::Wait));
+        assert_eq!(asked.len(), 2, "two at once, not all");
+        // Whoever is asked fails, until nobody is left to ask.
+        let mut waits = 0;
+        loop {
+            let now = Instant::now();
+            asked.drain(..).for_each(|endpoint| endpoint.not_connected(now));
+            match group.pick(None, &mut random, |endpoint| asked.push(Rc::clone(endpoint))) {
+                Picked::Wait => waits += 1,
+                Picked::Nothing => break,
+                Picked::Ready(..) => panic!("there is no connection"),
+            }
+        }
+        assert_eq!(waits, 1, "the third endpoint was tried");
+    }
 }

@@ -18,7 +18,8 @@ use tandem_protocol::envelope::{self, EnvelopeReader};
 use tandem_protocol::status::{self, Code};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::group::{Endpoint, Group, spread};
+use super::endpoint::Endpoint;
+use super::group::{Group, spread};
 use super::names::UNUSED;
 use super::pool::Pool;
 use super::{HealthCheck, Upstream};

@@ -4,19 +4,21 @@
 //! what may be said to the caller and what may be sent again (performance PF-4). Dropping the
 //! future of [`Pool::send`], or the body of what it returns, cancels the stream at the upstream.
 //!
-//! Rooms: what is kept of an upstream (`pool`, `group`, `connection`), where its endpoints are
+//! Rooms: what is kept of an upstream (`pool`, `group`, `endpoint`, `connection`), where its endpoints are
 //! (`names`) and how they are (`health`), which one a call gets (`balance`, `eject`, `backoff`),
-//! and how often it is sent (`send`, `retry`, `budget`). Those who judge are pure: time and
+//! how often it is sent (`send`, `retry`, `budget`), and what comes back (`answer`). Those who judge are pure: time and
 //! randomness come as arguments.
 //!
 //! Not here: what the answer means to the caller (`path`), which upstream it is (`route`).
 
+mod answer;
 mod backoff;
 mod balance;
 mod budget;
 mod connection;
 pub mod direct;
 mod eject;
+mod endpoint;
 mod group;
 mod health;
 mod names;

@@ -20,7 +20,8 @@ use rand::rngs::SmallRng;
 use tokio::time::Instant;
 
 use super::connection::{self, NoStream};
-use super::group::{Endpoint, Group, Lease, Picked, spread};
+use super::endpoint::{Endpoint, Lease};
+use super::group::{Group, Picked, spread};
 use super::{HealthCheck, Setting, Timing, Upstream, health, names};
 use crate::net::Names;
 use crate::observe::Shard;
