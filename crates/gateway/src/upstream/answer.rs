@@ -1,7 +1,8 @@
 //! What comes back of an attempt, piece by piece, and what it says about the endpoint.
 //!
-//! An answer tells its lease once whether it was good for the endpoint: at its first message, or
-//! by the status that came without one. What it passes on it passes on unread.
+//! An answer tells its lease whether it was good for the endpoint: a single answer at its end, a
+//! stream at its first message, for it may take hours, and once more where it breaks off. What
+//! it passes on it passes on unread.
 //!
 //! Not here: whether the call is sent again (`send`, `retry`).
 
@@ -33,6 +34,7 @@ struct Source {
     lease: Lease,
     data_ended: bool,
     grpc_ok: bool,
+    one_answer: bool,
 }
 
 /// What followed the head: a piece, the end, or a fault.
@@ -43,6 +45,7 @@ impl Answer {
         response: http::Response<RecvStream>,
         pump: Option<Companion>,
         lease: Lease,
+        one_answer: bool,
     ) -> Answer {
         let (head, stream) = response.into_parts();
         let source = Source {
@@ -50,6 +53,7 @@ impl Answer {
             lease,
             data_ended: false,
             grpc_ok: head.status == StatusCode::OK,
+            one_answer,
             stream,
         };
         if source.stream.is_end_stream() {
@@ -97,7 +101,9 @@ impl Source {
             match ready!(self.stream.poll_data(cx)) {
                 Some(Ok(data)) => {
                     self.lease.heard(Instant::now());
-                    self.lease.judged(self.grpc_ok);
+                    if !self.one_answer {
+                        self.lease.judged(self.grpc_ok);
+                    }
                     let released = self.stream.flow_control().release_capacity(data.len());
                     return Poll::Ready(Some(match released {
                         Ok(()) => Ok(Piece::Data(data)),

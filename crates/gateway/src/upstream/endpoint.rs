@@ -182,7 +182,7 @@ pub(super) struct Lease {
     endpoint: Rc<Endpoint>,
     began: Instant,
     answered: Cell<bool>,
-    judged: Cell<bool>,
+    judged: Cell<Option<bool>>,
 }
 
 impl Lease {
@@ -199,7 +199,7 @@ impl Lease {
             endpoint: Rc::clone(endpoint),
             began: now,
             answered: Cell::new(false),
-            judged: Cell::new(false),
+            judged: Cell::new(None),
         }
     }
 
@@ -236,9 +236,12 @@ impl Lease {
         }
     }
 
-    /// The attempt was good or bad for the endpoint; only the first word counts.
+    /// The attempt was good or bad for the endpoint. The first word counts, and a bad one after
+    /// a good one: a stream that broke off.
     pub(super) fn judged(&self, good: bool) {
-        if !self.judged.replace(true) {
+        let before = self.judged.get();
+        if before.is_none() || (before == Some(true) && !good) {
+            self.judged.set(Some(good));
             self.group.judge(&self.endpoint, good);
         }
     }

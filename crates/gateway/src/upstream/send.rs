@@ -186,7 +186,7 @@ impl Pool {
             }
         };
         lease.answered();
-        let mut answer = Answer::of(response, pump, lease);
+        let mut answer = Answer::of(response, pump, lease, terms.one_answer);
         if !may_follow || !request.is_at_hand() {
             request.let_go();
             return Tried::Answer(answer.give(None));

@@ -10,6 +10,10 @@ use super::{call, echo, until_well};
 
 /// The bytes that a backend sends for a connection's first call lie below this.
 const STAGES: u64 = 160;
+/// Within the settings that a server sends first, and their acknowledgement.
+const BEFORE_AN_ANSWER: u64 = 12;
+/// Behind the answer's head and message, before the end of its trailers.
+const IN_AN_ANSWER: u64 = 60;
 
 async fn gateway_of(proxy: &FaultProxy) -> TestGateway {
     gateway(proxy.address).one_thread().start().await
@@ -107,6 +111,39 @@ async fn security_u_1_one_of_two_killed_under_load_costs_only_what_was_under_way
         }
     };
     timeout(Duration::from_secs(20), comes_back).await.expect("the first gets calls again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_may_be_repeated_lose_nothing_to_an_endpoint_that_is_cut() {
+    let (one, two) = (echo(), echo());
+    let cut = FaultProxy::start(one.address);
+    cut.set(Faults { cut_after: Some(BEFORE_AN_ANSWER), ..Faults::default() });
+    let rules = "retries: { codes: [UNAVAILABLE], attempts: 2 }";
+    let setup = gateway(cut.address).addresses([cut.address, two.address]).rules(rules);
+    let gateway = setup.one_thread().start().await;
+    let statuses = super::statuses(&gateway, "Read", 200).await;
+    assert_eq!(super::failures(&statuses), 0, "{statuses:?}");
+    let figures = gateway.upstream();
+    assert!(cut.counts().connections >= 1, "it was tried");
+    assert!(figures.attempts <= 240 + 10, "{figures:?}");
+    assert_eq!(figures.attempts - 200, figures.retries.iter().sum::<u64>(), "{figures:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn security_u_4_an_endpoint_that_breaks_its_answers_off_is_left_out() {
+    let (one, two) = (echo(), echo());
+    let cut = FaultProxy::start(one.address);
+    cut.set(Faults { cut_after: Some(IN_AN_ANSWER), ..Faults::default() });
+    let setup = gateway(cut.address).addresses([cut.address, two.address]);
+    let gateway = setup.one_thread().start().await;
+    let mut failed = 0;
+    let left_out = async {
+        while gateway.upstream().ejections == 0 {
+            failed += usize::from(call(&gateway, "Get").await.status() != "0");
+        }
+    };
+    timeout(Duration::from_secs(20), left_out).await.expect("it is left out");
+    assert_eq!(failed, 5, "in a row");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,6 +25,11 @@ fn head_alone(code: &'static str) -> Script {
     }
 }
 
+/// A head, and a moment later the end of everything.
+fn head_then_reset() -> Script {
+    Script::ResetAfter { messages: Vec::new(), code: 0x2 }
+}
+
 async fn gateway_of(backend: &Backend, rules: &str) -> TestGateway {
     let setup = gateway(backend.address).upstream("eject: false").one_thread();
     if rules.is_empty() { setup.start().await } else { setup.rules(rules).start().await }
@@ -54,6 +59,9 @@ async fn security_u_3_what_is_sent_again_and_what_is_not() {
         ("Read", "retries: { codes: [INTERNAL] }", status("13"), 2, "0"),
         ("Read", "retries: { codes: [INTERNAL] }", Script::Reset(0x2), 2, "0"),
         ("Read", RETRIES, Script::Reset(0x2), 1, "13"),
+        // A head is no answer yet.
+        ("Read", "retries: { codes: [INTERNAL] }", head_then_reset(), 2, "0"),
+        ("Follow", "retries: { codes: [INTERNAL] }", status("13"), 2, "0"),
         // Streams as well, until their answer begins; never afterwards.
         ("Follow", RETRIES, status("14"), 2, "0"),
         ("Follow", "retries: { codes: [INTERNAL] }", broken, 1, "13"),
