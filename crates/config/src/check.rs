@@ -10,7 +10,6 @@
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,7 +19,7 @@ use tandem_contract::{ConfiguredFault, Contract, ProtoText, Template, TemplateSe
 use crate::compile::{self, Compile};
 use crate::document::{
     Address, Auth, ContractSource, Deadline, Grants, MethodRules, Namespace, PathPattern,
-    PatternSegment, Platform, UpstreamPattern, VerbPattern,
+    PatternSegment, Platform, UpstreamPattern, VerbPattern, forbidden,
 };
 use crate::load::{Loaded, descriptor_set, proto_texts};
 use crate::problem::{Problem, Severity, Tnd, sort};
@@ -224,7 +223,7 @@ impl Claims<'_> {
 
     fn address(&mut self, address: &Address, trail: &[Step<'_>]) {
         if let Address::Fixed(fixed) = address
-            && let Some(why) = never(fixed.ip())
+            && let Some(why) = forbidden(fixed.ip())
         {
             let what = format!("{} may not be an upstream", fixed.ip());
             let problem = Problem::error(Tnd::AddressForbidden, what)
@@ -506,42 +505,6 @@ fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
         text.push_str(", …");
     }
     text
-}
-
-/// Where clouds answer questions about the machine, outside the link-local blocks: AWS by IPv6,
-/// Azure, Alibaba, Oracle.
-const METADATA: [IpAddr; 4] = [
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
-    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
-    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
-    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
-];
-
-/// Why nobody may be given this address (security RB-8).
-fn never(address: IpAddr) -> Option<&'static str> {
-    let address = address.to_canonical();
-    let link_local = match address {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    };
-    let nobody = match address {
-        // RFC 1122, section 3.2.1.3: "this network"; systems differ in what they do with it.
-        IpAddr::V4(address) => address.octets()[0] == 0,
-        IpAddr::V6(address) => address.is_unspecified(),
-    };
-    let many = match address {
-        IpAddr::V4(address) => address.is_multicast() || address.is_broadcast(),
-        IpAddr::V6(address) => address.is_multicast(),
-    };
-    if link_local || METADATA.contains(&address) {
-        Some("the machine's own metadata stand there")
-    } else if nobody {
-        Some("this is no address of anybody")
-    } else if many {
-        Some("this is no address of one machine")
-    } else {
-        None
-    }
 }
 
 /// Whether every path that the template matches is granted by the pattern.

@@ -9,19 +9,24 @@
 
 mod namespace;
 mod platform;
+mod reach;
 mod rest;
+mod tls;
 pub mod units;
 
 pub use self::namespace::{
-    Auth, Bounds, ContractSource, Deadline, MethodRules, Namespace, ResolvedMethod, Upstream,
+    Auth, Bounds, ContractSource, Deadline, HealthCheck, MethodRules, Namespace, ResolvedMethod,
+    Retries, RetryPolicy, Upstream,
 };
 pub use self::platform::{
     AccessLog, AccessLogTarget, Grants, HostPattern, Listen, Members, NamespaceGrant, Network,
     Observe, Offer, PathPattern, PatternSegment, Platform, PlatformLimits, Quota, ServicePattern,
     UpstreamPattern, VerbPattern,
 };
+pub use self::reach::forbidden;
 pub use self::rest::{
     EncodedSlash, JsonDefaults, JsonEnums, JsonInt64, JsonNames, JsonSwitches, PatchMask,
     PathSwitches, RestSwitches, TrailingSlash, UnaskedBody, Unknown,
 };
+pub use self::tls::{Identity, Tls};
 pub use self::units::{Address, Share};

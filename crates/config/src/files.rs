@@ -156,3 +156,9 @@ pub(crate) fn documents(folder: &Path) -> Result<Vec<PathBuf>, FileFault> {
     paths.sort();
     Ok(paths)
 }
+
+/// Whether users beyond owner and group may read it; so it is where nobody can say.
+pub(crate) fn others_may_read(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(path).map_or(true, |found| found.permissions().mode() & 0o004 != 0)
+}

@@ -166,7 +166,7 @@ fn from_files(
 ) -> Result<Loaded, Vec<Problem>> {
     let platform = platform.and_then(|text| {
         let source = source(text.name, text.text, &mut problems)?;
-        let mut reading = Reading::new(Arc::clone(&source));
+        let mut reading = Reading::new(Arc::clone(&source), folder_of(&text.path));
         let document = read::platform(&mut reading, source.root.as_ref()?);
         problems.append(&mut reading.problems);
         Some((document, source))
@@ -177,7 +177,7 @@ fn from_files(
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let Some(source) = source(name, text, &mut problems) else { continue };
         let Some(root) = source.root.as_ref() else { continue };
-        let mut reading = Reading::new(Arc::clone(&source));
+        let mut reading = Reading::new(Arc::clone(&source), folder_of(&path));
         let document = read::namespace(&mut reading, root, &stem);
         problems.append(&mut reading.problems);
         if let Some(document) = document {
@@ -188,6 +188,11 @@ fn from_files(
     two_files_of_one_namespace(&namespaces, &sources, &mut problems);
     match platform {
         Some((platform, _source)) if problems.is_empty() => {
+            for (document, _) in &mut namespaces {
+                let grant = platform.namespaces.get(&document.namespace);
+                let loopback = grant.is_some_and(|grant| grant.may.loopback);
+                document.upstreams.values_mut().for_each(|upstream| upstream.loopback = loopback);
+            }
             let loaded = Loaded { platform, namespaces, sources };
             let over = over_quota(&loaded);
             if over.is_empty() { Ok(loaded) } else { Err(over) }

@@ -8,9 +8,11 @@
 mod namespace;
 mod platform;
 mod rest;
+mod tls;
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,6 +57,8 @@ pub(crate) enum Layer {
 /// A file being read.
 pub(crate) struct Reading {
     source: Arc<Source>,
+    /// Where files that the document names are looked for.
+    folder: PathBuf,
     pub(crate) problems: Vec<Problem>,
 }
 
@@ -117,8 +121,9 @@ impl<'a> At<'a> {
 }
 
 impl Reading {
-    pub(crate) fn new(source: Arc<Source>) -> Reading {
-        Reading { source, problems: Vec::new() }
+    /// Of a document that lies in `folder`.
+    pub(crate) fn new(source: Arc<Source>, folder: &Path) -> Reading {
+        Reading { source, folder: folder.to_owned(), problems: Vec::new() }
     }
 
     pub(crate) fn problem(&mut self, at: &At<'_>, problem: Problem) {

@@ -10,10 +10,11 @@ use std::time::Duration;
 use protox::file::{
     ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver,
 };
-use tandem_config::document::{Auth, Bounds};
+use tandem_config::document::{Auth, Bounds, HealthCheck, RetryPolicy, Share};
 use tandem_config::load::from_texts;
 use tandem_config::{Paint, Problem, Severity, Tnd, check, help_page, load, render};
 use tandem_contract::{Contract, MethodKind};
+use tandem_protocol::status::Code;
 
 const PLATFORM: &str = "\
 format: 1
@@ -161,7 +162,8 @@ fn what_is_known_and_not_built_is_refused_never_ignored() {
         ("  primary: go", "  primary: go\n  mirror: none"),
         ("{ public: true }", "{ jwt: staff }"),
         ("{ reflection: go }", "{ reflection: go, follow: pinned }"),
-        ("50051\" }", "50051\", tls: { ca: x } }"),
+        ("50051\" }", "50051\", tls: { insecure: true } }"),
+        ("50051\" }", "50051\", cost: x }"),
     ] {
         let found = problems(&TEAM.replacen(old, new, 1));
         assert!(found.iter().any(|problem| problem.code == Tnd::NotBuiltIn), "{new}: {found:#?}");
@@ -292,4 +294,71 @@ fn experience_ux_38_the_examples_pass_against_the_contracts_of_the_cases() {
         let found = check(&loaded, &contracts);
         assert!(found.is_empty(), "{folder}: {}", render(&found, Paint::Plain, ""));
     }
+}
+
+#[test]
+fn retries_and_upstreams_are_read_with_their_defaults() {
+    let loaded = |team: &str| from_texts(PLATFORM, &[("shop", team)]).unwrap();
+    let retries = |written: &str| {
+        let team = TEAM.replacen("{ public: true }", &format!("{{ public: true }}{written}"), 1);
+        let loaded = loaded(&team);
+        let (namespace, _) = &loaded.namespaces[0];
+        let limits = &loaded.platform.limits;
+        namespace.resolve("test.v1.Shop", "Get", MethodKind::Unary, limits).retries
+    };
+    assert_eq!(retries(""), None);
+    assert_eq!(retries("\n  retries: none"), None);
+    let built_in = RetryPolicy {
+        codes: [Code::Unavailable].into(),
+        attempts: 2,
+        attempt: None,
+        budget: Share::from_per_mille(200).unwrap(),
+    };
+    assert_eq!(retries("\n  retries: {}"), Some(built_in));
+    let written =
+        "\n  retries: { codes: [ABORTED, UNAVAILABLE], attempts: 5, attempt: 800ms, budget: 5% }";
+    let policy = RetryPolicy {
+        codes: [Code::Aborted, Code::Unavailable].into(),
+        attempts: 5,
+        attempt: Some(Duration::from_millis(800)),
+        budget: Share::from_per_mille(50).unwrap(),
+    };
+    assert_eq!(retries(written), Some(policy));
+
+    let upstream = |written: &str| {
+        let team = TEAM.replacen("50051\" }", &format!("50051\"{written} }}"), 1);
+        loaded(&team).namespaces[0].0.upstreams["go"].clone()
+    };
+    let plain = upstream("");
+    assert_eq!((plain.health, plain.eject, plain.connections), (HealthCheck::None, true, 1));
+    assert!(plain.loopback, "as the platform grants it");
+    let other = upstream(", health: grpc, eject: false, balance: p2c, connections: 4");
+    assert_eq!((other.health, other.eject, other.connections), (HealthCheck::Grpc, false, 4));
+}
+
+#[test]
+fn retries_and_upstreams_that_are_written_wrongly() {
+    let upstream = |written: &str, code| {
+        expect("50051\" }", &format!("50051\", {written} }}"), &[code]);
+    };
+    upstream("health: http", Tnd::WrongType);
+    upstream("health: true", Tnd::WrongType);
+    upstream("eject: half", Tnd::WrongType);
+    upstream("balance: random", Tnd::WrongType);
+    upstream("connections: 5", Tnd::OverLimit);
+    upstream("connections: 0", Tnd::OverLimit);
+    let retries = |written: &str, code| {
+        expect("{ public: true }", &format!("{{ public: true }}\n  retries: {written}"), &[code]);
+    };
+    retries("always", Tnd::WrongType);
+    retries("{ codes: UNAVAILABLE }", Tnd::WrongType);
+    retries("{ codes: [OK] }", Tnd::WrongType);
+    retries("{ codes: [unavailable] }", Tnd::WrongType);
+    retries("{ codes: [14] }", Tnd::WrongType);
+    retries("{ attempts: 1 }", Tnd::OverLimit);
+    retries("{ attempts: 6 }", Tnd::OverLimit);
+    retries("{ attempt: 0ms }", Tnd::OverLimit);
+    retries("{ budget: 101% }", Tnd::WrongType);
+    retries("{ budget: 20 }", Tnd::WrongType);
+    retries("{ code: [UNAVAILABLE] }", Tnd::UnknownKey);
 }

@@ -168,3 +168,68 @@ fn experience_ux_21_every_page_of_the_manual_belongs_to_a_code() {
         assert!(Tnd::named(code).is_some(), "{name}");
     }
 }
+
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+const KEY: &str = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+
+/// A team's file whose upstream has these keys under `tls`, beside certificates and keys.
+fn with_tls(tls: &str) -> Folder {
+    use std::os::unix::fs::PermissionsExt as _;
+    let shop = SHOP.replace("10.0.0.1:1", &format!("\"10.0.0.1:1\", tls: {{ {tls} }}"));
+    let folder = Folder::with(&[
+        ("tandem.yaml", PLATFORM.as_bytes()),
+        ("teams/shop.yaml", shop.as_bytes()),
+        ("teams/ca.pem", CERTIFICATE.repeat(2).as_bytes()),
+        ("teams/own.pem", CERTIFICATE.as_bytes()),
+        ("teams/own.key", KEY.as_bytes()),
+        ("teams/open.key", KEY.as_bytes()),
+        ("teams/empty.pem", b"nothing"),
+        ("outside.pem", CERTIFICATE.as_bytes()),
+    ]);
+    for (key, mode) in [("own.key", 0o640), ("open.key", 0o644)] {
+        let path = folder.0.join("teams").join(key);
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn tls_of_an_upstream_is_read_with_its_files() {
+    let read = |tls: &str| {
+        let loaded = with_tls(tls).load().unwrap_or_else(|problems| panic!("{tls}: {problems:#?}"));
+        loaded.namespaces[0].0.upstreams["go"].tls.clone().unwrap()
+    };
+    let tls = read("ca: ca.pem");
+    assert_eq!((tls.roots.len(), tls.name, tls.identity), (2, None, None));
+    let inline = read(&format!("ca: {CERTIFICATE:?}, name: shop.svc"));
+    assert_eq!(inline.roots.len(), 1);
+    assert_eq!(inline.name.unwrap().to_str(), "shop.svc");
+    let identity = read("ca: ca.pem, cert: own.pem, key: own.key").identity.unwrap();
+    assert_eq!(identity.chain.len(), 1);
+}
+
+#[test]
+fn security_tl_3_what_stands_under_tls_is_refused_where_it_cannot_be_trusted() {
+    for (tls, code) in [
+        ("", Tnd::MissingKey),
+        ("name: shop.svc", Tnd::MissingKey),
+        ("ca: missing.pem", Tnd::FileUnreadable),
+        ("ca: empty.pem", Tnd::FileUnreadable),
+        ("ca: ../outside.pem", Tnd::OutsideGrant),
+        ("ca: /etc/ssl/certs/ca-certificates.crt", Tnd::OutsideGrant),
+        ("ca: ca.pem, name: \"a b\"", Tnd::WrongType),
+        ("ca: ca.pem, name: \"shop.svc:443\"", Tnd::WrongType),
+        ("ca: ca.pem, cert: own.pem", Tnd::MissingKey),
+        ("ca: ca.pem, key: own.key", Tnd::MissingKey),
+        ("ca: ca.pem, cert: own.pem, key: own.pem", Tnd::FileUnreadable),
+        ("ca: ca.pem, cert: own.pem, key: open.key", Tnd::FileUnreadable),
+        ("ca: ca.pem, insecure: true", Tnd::NotBuiltIn),
+        ("ca: ca.pem, roots: x", Tnd::UnknownKey),
+    ] {
+        let problems = with_tls(tls).load().unwrap_err();
+        let codes: Vec<Tnd> = problems.iter().map(|problem| problem.code).collect();
+        assert_eq!(codes, [code], "{tls}: {problems:#?}");
+    }
+    let inline = with_tls(&format!("ca: ca.pem, cert: own.pem, key: {KEY:?}"));
+    assert_eq!(inline.problem().0, Tnd::WrongType);
+}

@@ -26,6 +26,7 @@ use crate::reconcile::{ContractState, KeepContracts, Reconciler};
 use crate::snapshot::Snapshot;
 use crate::tasks::Side;
 use crate::thread::{Common, Drain, Threads};
+use crate::upstream::Setting;
 
 /// What a gateway is made of. Documents have been checked.
 pub struct Plan {
@@ -42,6 +43,7 @@ pub struct Plan {
     pub access_log: Option<AccessLog>,
     /// How long calls may go on once the drain has begun.
     pub grace: Duration,
+    pub upstreams: Setting,
 }
 
 /// Why a gateway did not start.
@@ -96,8 +98,17 @@ impl Gateway {
     /// # Errors
     /// A port that cannot be opened, threads that cannot be made, namespaces that claim the same.
     pub async fn start(plan: Plan, side: Side) -> Result<Gateway, StartError> {
-        let Plan { listeners, threads, limits, namespaces, contracts, keeper, access_log, grace } =
-            plan;
+        let Plan {
+            listeners,
+            threads,
+            limits,
+            namespaces,
+            contracts,
+            keeper,
+            access_log,
+            grace,
+            upstreams,
+        } = plan;
         let descriptors = net::raise_descriptor_limit().unwrap_or(1024);
         let process_limits = Arc::new(Limits::of(&limits, descriptors));
         let mut sockets = Vec::new();
@@ -128,6 +139,7 @@ impl Gateway {
             drain: drain.clone(),
             grace,
             access_log,
+            upstreams,
         };
         let threads = Threads::start(threads, &common).map_err(StartError::Thread)?;
         metrics.add_shards(threads.counters.clone());

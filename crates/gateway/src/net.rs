@@ -6,11 +6,15 @@
 //!
 //! Not here: what is spoken over a stream (`listen`, `upstream`).
 
+use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
+use tandem_config::document::forbidden;
 use tokio::net::{TcpListener, TcpStream};
 
 /// Connections that the kernel keeps for us while the acceptor is busy.
@@ -62,16 +66,74 @@ pub async fn connect(address: SocketAddr, limit: Duration) -> io::Result<TcpStre
     }
 }
 
-/// The addresses of `host`, at most `most`, in the system's order.
+/// Connects to an upstream's address, if anybody may: the last look at an address, after names
+/// were resolved (security RB-8, T-3). `loopback` is what the platform granted.
 ///
 /// # Errors
-/// What the resolver says; an answer without addresses is `NotFound`.
-pub async fn resolve(host: &str, port: u16, most: usize) -> io::Result<Vec<SocketAddr>> {
-    let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.take(most).collect();
-    if found.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+/// `PermissionDenied` for an address that no upstream may have, else as [`connect`].
+pub async fn connect_upstream(
+    address: SocketAddr,
+    loopback: bool,
+    limit: Duration,
+) -> io::Result<TcpStream> {
+    if let Some(why) = denied(address.ip(), loopback) {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
     }
-    Ok(found)
+    connect(address, limit).await
+}
+
+fn denied(address: IpAddr, loopback: bool) -> Option<&'static str> {
+    let here = address.to_canonical().is_loopback();
+    forbidden(address).or_else(|| {
+        (here && !loopback).then_some("the platform has not granted addresses of this machine")
+    })
+}
+
+type Lookup = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
+
+/// Who knows the addresses of names: the system, or a test. Cheap to clone.
+#[derive(Clone)]
+pub struct Names(Arc<dyn Fn(String, u16) -> Lookup + Send + Sync>);
+
+impl Default for Names {
+    /// The system's resolver.
+    fn default() -> Names {
+        Names(Arc::new(|host, port| {
+            Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
+        }))
+    }
+}
+
+impl fmt::Debug for Names {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Names").finish_non_exhaustive()
+    }
+}
+
+impl Names {
+    /// Names as `answer` gives them for a host and a port.
+    pub fn answered_by(
+        answer: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    ) -> Names {
+        Names(Arc::new(move |host, port| Box::pin(std::future::ready(answer(&host, port)))))
+    }
+
+    /// The addresses of `host`, at most `most`, each once, in the resolver's order.
+    ///
+    /// # Errors
+    /// What the resolver says; an answer without addresses is `NotFound`.
+    pub async fn resolve(&self, host: &str, port: u16, most: usize) -> io::Result<Vec<SocketAddr>> {
+        let mut found = Vec::new();
+        for address in (self.0)(host.to_owned(), port).await? {
+            if found.len() < most && !found.contains(&address) {
+                found.push(address);
+            }
+        }
+        if found.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+        }
+        Ok(found)
+    }
 }
 
 /// Raises the soft limit of open descriptors to the hard one and says what it is then.
@@ -107,4 +169,51 @@ pub fn pin_to(core: usize) -> io::Result<()> {
     set.set(core)?;
     nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &set)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn security_rb_8_addresses_are_judged_as_they_are_connected() {
+        for (address, with_grant, without) in [
+            ("10.0.0.1", true, true),
+            ("192.168.0.1", true, true),
+            ("2001:db8::1", true, true),
+            ("127.0.0.1", true, false),
+            ("127.255.255.254", true, false),
+            ("::1", true, false),
+            ("::ffff:127.0.0.1", true, false),
+            ("169.254.169.254", false, false),
+            ("::ffff:169.254.169.254", false, false),
+            ("fe80::1", false, false),
+            ("168.63.129.16", false, false),
+            ("fd00:ec2::254", false, false),
+            ("0.0.0.0", false, false),
+            ("0.1.2.3", false, false),
+            ("::", false, false),
+            ("224.0.0.1", false, false),
+            ("255.255.255.255", false, false),
+            ("ff02::1", false, false),
+        ] {
+            let parsed = address.parse().unwrap();
+            assert_eq!(denied(parsed, true).is_none(), with_grant, "{address}");
+            assert_eq!(denied(parsed, false).is_none(), without, "{address}");
+        }
+    }
+
+    #[tokio::test]
+    async fn security_u_2_answers_are_bounded_and_never_empty() {
+        let many = Names::answered_by(|_host, port| {
+            let address = |n: u32| IpAddr::from((0x0a00_0000 + n).to_be_bytes());
+            Ok((0..1000).map(|n| (address(n), port).into()).collect())
+        });
+        assert_eq!(many.resolve("many", 1, 256).await.unwrap().len(), 256);
+        let twice = Names::answered_by(|_host, port| Ok(vec![([10, 0, 0, 1], port).into(); 3]));
+        assert_eq!(twice.resolve("twice", 1, 256).await.unwrap().len(), 1);
+        let none = Names::answered_by(|_host, _port| Ok(Vec::new()));
+        let error = none.resolve("none", 1, 256).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
 }

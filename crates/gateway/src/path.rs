@@ -310,6 +310,9 @@ fn refusal_of(error: &SendError) -> Refusal {
             retry_after: Some(retry),
             ..Refusal::new(Reason::Unavailable, "the service cannot be reached").logged(log)
         },
+        SendError::AttemptTimedOut(_) => {
+            Refusal::new(Reason::Deadline, "the service did not answer in time").logged(log)
+        }
         SendError::ConnectionLost { .. } => {
             Refusal::new(Reason::Unavailable, "the connection to the service was lost").logged(log)
         }

@@ -217,7 +217,7 @@ impl Reconciler {
             let Some(ContractState::Known(known)) = wanted.states.get(&namespace.namespace) else {
                 continue;
             };
-            let upstreams = upstreams_of(namespace);
+            let upstreams = upstreams_of(namespace, &self.metrics);
             let Some(upstream) = upstreams.get(upstream) else { continue };
             match ask(upstream).await {
                 Ok((contract, how)) => {
@@ -273,7 +273,7 @@ impl Reconciler {
         let mut wait = ASK_AGAIN;
         let mut kept = self.kept(name);
         loop {
-            let why = match upstreams_of(namespace).get(upstream) {
+            let why = match upstreams_of(namespace, &self.metrics).get(upstream) {
                 None => format!("no upstream `{upstream}`"),
                 Some(upstream) => match ask(upstream).await {
                     Ok((contract, how)) => {

@@ -18,9 +18,10 @@ use tandem_config::document::{
 use tandem_contract::MethodKind;
 use tandem_contract::directory::{Directory, DirectoryFault, DirectoryMethod, NamespaceEntry};
 use tandem_transcode::{BindOptions, JsonOptions, Plans, RulePlan};
+use tokio::time::Instant;
 
 use crate::observe::{MethodCounters, Metrics};
-use crate::upstream::{Upstream, UpstreamAddress};
+use crate::upstream::{RetryRules, Terms, Upstream, UpstreamAddress, tls};
 
 /// One published state of everything that the path reads.
 pub struct Snapshot {
@@ -47,6 +48,7 @@ pub(crate) struct MethodPlan {
     pub(crate) message_bytes_max: usize,
     pub(crate) rest: RestSwitches,
     pub(crate) json: JsonSwitches,
+    pub(crate) retries: RetryRules,
     pub(crate) counters: Arc<MethodCounters>,
     /// `/package.Service/Method`.
     pub(crate) rpc_name: Arc<str>,
@@ -57,6 +59,11 @@ pub(crate) struct MethodPlan {
 }
 
 impl MethodPlan {
+    /// What holds for the attempts of a call that ends by `deadline`.
+    pub(crate) fn terms(&self, deadline: Option<Instant>) -> Terms {
+        Terms { deadline, retries: self.retries, one_answer: !self.kind.many_answers() }
+    }
+
     /// How requests are bound and messages read and written.
     pub(crate) fn bind_options(&self) -> BindOptions {
         let RestSwitches {
@@ -112,7 +119,7 @@ impl Snapshot {
                 continue;
             };
             let contract = compiled.contract();
-            let upstreams = upstreams_of(namespace);
+            let upstreams = upstreams_of(namespace, metrics);
             let named = namespace.services();
             let mut methods = Vec::new();
             for (id, method) in contract.methods() {
@@ -149,6 +156,7 @@ impl Snapshot {
                         .unwrap_or(usize::MAX),
                     rest: resolved.rest,
                     json: resolved.json,
+                    retries: RetryRules::of(resolved.retries.as_ref(), method.idempotency),
                     counters: metrics.method(&namespace.namespace, method.full_name()),
                     rpc_name: Arc::from(&*method.path),
                     rule_names,
@@ -173,7 +181,11 @@ impl Snapshot {
 }
 
 /// The upstreams of a namespace by name.
-pub(crate) fn upstreams_of(namespace: &Namespace) -> BTreeMap<String, Arc<Upstream>> {
+pub(crate) fn upstreams_of(
+    namespace: &Namespace,
+    metrics: &Metrics,
+) -> BTreeMap<String, Arc<Upstream>> {
+    let made = Upstream::next_made();
     namespace
         .upstreams
         .iter()
@@ -181,7 +193,7 @@ pub(crate) fn upstreams_of(namespace: &Namespace) -> BTreeMap<String, Arc<Upstre
             let addresses: Vec<UpstreamAddress> =
                 upstream.addresses.iter().map(address_of).collect();
             let authority = upstream.addresses.first().map(authority_of);
-            let made = Upstream {
+            let upstream = Upstream {
                 key: format!("{}/{name}", namespace.namespace).into(),
                 name: name.as_str().into(),
                 addresses,
@@ -190,8 +202,15 @@ pub(crate) fn upstreams_of(namespace: &Namespace) -> BTreeMap<String, Arc<Upstre
                 authority: authority
                     .and_then(|text| text.parse().ok())
                     .unwrap_or_else(|| http::uri::Authority::from_static("upstream")),
+                connections: upstream.connections,
+                health: upstream.health,
+                eject: upstream.eject,
+                loopback: upstream.loopback,
+                tls: upstream.tls.as_ref().map(|tls| tls::Client::new(tls, &host_of(upstream))),
+                counters: metrics.upstream(&namespace.namespace, name),
+                made,
             };
-            (name.clone(), Arc::new(made))
+            (name.clone(), Arc::new(upstream))
         })
         .collect()
 }
@@ -207,5 +226,14 @@ fn authority_of(address: &Address) -> String {
     match address {
         Address::Fixed(address) => address.to_string(),
         Address::Dns { host, port } => format!("{host}:{port}"),
+    }
+}
+
+/// The host of the first address.
+fn host_of(upstream: &tandem_config::document::Upstream) -> String {
+    match upstream.addresses.first() {
+        Some(Address::Fixed(address)) => address.ip().to_string(),
+        Some(Address::Dns { host, .. }) => host.clone(),
+        None => String::new(),
     }
 }

@@ -22,7 +22,7 @@ use crate::net;
 use crate::observe::{AccessLog, Shard, ShardReader};
 use crate::snapshot::Snapshot;
 use crate::tasks::Tasks;
-use crate::upstream::Pool;
+use crate::upstream::{Pool, Seat, Setting};
 
 /// What all rooms of one data thread share. Lives and dies on that thread.
 pub(crate) struct Thread {
@@ -130,6 +130,7 @@ pub(crate) struct Common {
     /// How long open calls may go on after the drain began.
     pub(crate) grace: Duration,
     pub(crate) access_log: Option<AccessLog>,
+    pub(crate) upstreams: Setting,
 }
 
 impl Threads {
@@ -171,7 +172,8 @@ impl Threads {
                     {
                         tracing::debug!(%error, core, "a data thread is not pinned");
                     }
-                    runtime.block_on(run(index, common, open, Rc::new(Shard::new(parts)), taken));
+                    let seat = Seat { thread: index, threads: count };
+                    runtime.block_on(run(seat, common, open, Rc::new(Shard::new(parts)), taken));
                 })?;
             heard.recv().map_err(|_gone| io::Error::other("a data thread ended at once"))??;
             doors.push(Door { hand, open_streams, given: AtomicUsize::new(0) });
@@ -194,21 +196,21 @@ impl Threads {
 }
 
 async fn run(
-    index: usize,
+    seat: Seat,
     common: Common,
     open_streams: Arc<AtomicUsize>,
     observe: Rc<Shard>,
     mut taken: UnboundedReceiver<Accepted>,
 ) {
-    let Common { snapshot, limits, drain, grace, access_log } = common;
+    let Common { snapshot, limits, drain, grace, access_log, upstreams } = common;
     if let Some(log) = access_log {
         observe.set_access_log(log);
     }
     let tasks = Tasks::default();
     // Connections to upstreams are counted apart: the drain waits for calls, not for them.
-    let upstreams = Pool::new(Tasks::default(), Rc::clone(&observe));
+    let upstreams = Pool::new(Tasks::default(), Rc::clone(&observe), seat, upstreams);
     let thread = Rc::new(Thread {
-        index,
+        index: seat.thread,
         snapshot,
         limits,
         tasks: tasks.clone(),

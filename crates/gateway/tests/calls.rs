@@ -183,13 +183,13 @@ async fn hybrid_hy_2_a_caller_that_leaves_cancels_its_call() {
     let mut call = GrpcCall::open(gateway.public, "Get", &[]).await;
     call.message(&note("x"));
     call.send.send_data(bytes::Bytes::new(), true).unwrap();
-    gateway.until(|_| backend.reached().len() == 1).await;
+    gateway.until(|_| backend.calls() == 1).await;
     call.send.send_reset(h2::Reason::CANCEL);
     backend.cancelled(1).await;
     // REST: the connection is closed.
     let mut stream = TcpStream::connect(gateway.public).await.unwrap();
     stream.write_all(b"GET /v1/notes/a HTTP/1.1\r\nhost: any\r\n\r\n").await.unwrap();
-    gateway.until(|_| backend.reached().len() == 2).await;
+    gateway.until(|_| backend.calls() == 2).await;
     drop(stream);
     backend.cancelled(2).await;
     gateway.until(|gateway| gateway.figures("Get").abandoned == 2).await;

@@ -1,7 +1,7 @@
 //! A scripted upstream on the HTTP/2 library itself: it can be as wrong as a test needs.
 //!
 //! Each request takes the next line of the script; the last line repeats. What reached it is
-//! recorded.
+//! recorded. Questions after its health are answered apart and recorded nowhere.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,6 +38,19 @@ pub enum Script {
     Hang,
     /// A head and the messages, then silence.
     HangAfter(Vec<Vec<u8>>),
+    /// Answers with the request's first message once [`Backend::release`] was called.
+    Held,
+}
+
+/// What it answers to `grpc.health.v1.Health/Check`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// It has no such service.
+    Unknown,
+    Serving,
+    NotServing,
+    /// It never answers.
+    Silent,
 }
 
 impl Script {
@@ -77,27 +90,42 @@ pub struct Backend {
     pub address: SocketAddr,
     reached: Arc<Mutex<Vec<Reached>>>,
     cancelled: watch::Receiver<usize>,
+    shared: Arc<Shared>,
     _stop: watch::Sender<bool>,
 }
 
 struct Shared {
-    script: Vec<Script>,
+    script: Mutex<Vec<Script>>,
     next: Mutex<usize>,
     reached: Arc<Mutex<Vec<Reached>>>,
     cancelled: watch::Sender<usize>,
+    health: Mutex<Health>,
+    released: watch::Sender<bool>,
+    go_aways: watch::Sender<usize>,
+    streams_max: Option<u32>,
 }
 
 impl Backend {
     /// Starts it on a free port of this machine.
     pub fn start(script: Vec<Script>) -> Backend {
+        Backend::start_with(script, None)
+    }
+
+    /// As [`Backend::start`], with at most so many streams on one connection.
+    pub fn start_with(script: Vec<Script>, streams_max: Option<u32>) -> Backend {
         let reached: Arc<Mutex<Vec<Reached>>> = Arc::default();
         let (count_cancelled, cancelled) = watch::channel(0);
         let shared = Arc::new(Shared {
-            script,
+            script: Mutex::new(script),
             next: Mutex::new(0),
             reached: Arc::clone(&reached),
             cancelled: count_cancelled,
+            health: Mutex::new(Health::Unknown),
+            released: watch::Sender::new(false),
+            go_aways: watch::Sender::new(0),
+            streams_max,
         });
+        let served = Arc::clone(&shared);
         let (stop, mut stopped) = watch::channel(false);
         let (say, heard) = std::sync::mpsc::sync_channel(1);
         std::thread::spawn(move || {
@@ -109,7 +137,7 @@ impl Backend {
                 let serving = async {
                     loop {
                         let (stream, _) = listener.accept().await.expect("a connection");
-                        let shared = Arc::clone(&shared);
+                        let shared = Arc::clone(&served);
                         start(async move { serve(stream, shared).await });
                     }
                 };
@@ -120,7 +148,33 @@ impl Backend {
             });
         });
         let address = heard.recv().expect("the backend starts");
-        Backend { address, reached, cancelled, _stop: stop }
+        Backend { address, reached, cancelled, shared, _stop: stop }
+    }
+
+    /// From now on this is its script, from its first line.
+    pub fn set(&self, script: Vec<Script>) {
+        *self.shared.script.lock().unwrap_or_else(PoisonError::into_inner) = script;
+        *self.shared.next.lock().unwrap_or_else(PoisonError::into_inner) = 0;
+    }
+
+    /// From now on it says this of its health.
+    pub fn set_health(&self, health: Health) {
+        *self.shared.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
+    }
+
+    /// Answers what is [`Script::Held`], now and from now on.
+    pub fn release(&self) {
+        self.shared.released.send_replace(true);
+    }
+
+    /// Says GOAWAY on every connection: the streams that were begun finish.
+    pub fn go_away(&self) {
+        self.shared.go_aways.send_modify(|count| *count += 1);
+    }
+
+    /// How many requests reached it so far.
+    pub fn calls(&self) -> usize {
+        self.reached.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Everything that reached it so far.
@@ -145,16 +199,57 @@ fn start(future: impl Future<Output = ()> + Send + 'static) {
 }
 
 async fn serve(stream: tokio::net::TcpStream, shared: Arc<Shared>) {
-    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
-    while let Some(Ok((request, respond))) = connection.accept().await {
+    let mut builder = h2::server::Builder::new();
+    if let Some(most) = shared.streams_max {
+        builder.max_concurrent_streams(most);
+    }
+    let Ok(mut connection) = builder.handshake(stream).await else { return };
+    let mut go_aways = shared.go_aways.subscribe();
+    loop {
+        let accepted = tokio::select! {
+            accepted = connection.accept() => accepted,
+            _ = go_aways.changed() => {
+                connection.graceful_shutdown();
+                continue;
+            }
+        };
+        let Some(Ok((request, respond))) = accepted else { return };
+        if request.uri().path() == "/grpc.health.v1.Health/Check" {
+            let health = *shared.health.lock().unwrap_or_else(PoisonError::into_inner);
+            start(answer_health(respond, health));
+            continue;
+        }
         let script = {
             let mut next = shared.next.lock().unwrap_or_else(PoisonError::into_inner);
-            let script = shared.script[(*next).min(shared.script.len() - 1)].clone();
+            let script = shared.script.lock().unwrap_or_else(PoisonError::into_inner);
+            let line = script[(*next).min(script.len() - 1)].clone();
             *next += 1;
-            script
+            line
         };
         start(answer(request, respond, script, Arc::clone(&shared)));
     }
+}
+
+async fn answer_health(mut respond: SendResponse<Bytes>, health: Health) {
+    let mut response = Response::new(());
+    response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+    // `HealthCheckResponse.status`: SERVING is 1, NOT_SERVING is 2.
+    let message = match health {
+        Health::Serving => [8, 1],
+        Health::NotServing => [8, 2],
+        Health::Unknown => {
+            response.headers_mut().insert("grpc-status", HeaderValue::from_static("12"));
+            let _ = respond.send_response(response, true);
+            return;
+        }
+        Health::Silent => {
+            let _ = std::future::poll_fn(|cx| respond.poll_reset(cx)).await;
+            return;
+        }
+    };
+    let Ok(mut stream) = respond.send_response(response, false) else { return };
+    let _ = stream.send_data(envelope::frame(&message), false);
+    let _ = stream.send_trailers(headers(&[("grpc-status", "0")]));
 }
 
 async fn answer(
@@ -192,12 +287,23 @@ async fn answer(
     }
     let script = match script {
         Script::Echo => Script::message(first.to_vec()),
+        Script::Held => {
+            let mut released = shared.released.subscribe();
+            tokio::select! {
+                _ = released.wait_for(|released| *released) => {}
+                _ = std::future::poll_fn(|cx| respond.poll_reset(cx)) => {
+                    shared.cancelled.send_modify(|count| *count += 1);
+                    return;
+                }
+            }
+            Script::message(first.to_vec())
+        }
         script => script,
     };
     let mut response = Response::new(());
     response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
     match script {
-        Script::Echo => unreachable!("replaced above"),
+        Script::Echo | Script::Held => unreachable!("replaced above"),
         Script::Answer { http_status, head, messages, trailers } => {
             *response.status_mut() = StatusCode::from_u16(http_status).expect("a status");
             *response.headers_mut() = headers(&head);

@@ -108,9 +108,8 @@ impl GrpcCall {
         GrpcCall { send, response }
     }
 
-    /// Sends one message.
+    /// Sends one message; a gateway that has answered already takes no more.
     pub fn message(&mut self, message: &[u8]) {
-        // A gateway that has refused already takes no more; the answer says why.
         let _ = self.send.send_data(envelope::frame(message), false);
     }
 

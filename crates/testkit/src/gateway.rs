@@ -10,9 +10,12 @@ use protox::file::{
     ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver,
 };
 use tandem_config::Namespace;
-use tandem_config::document::PlatformLimits;
+use tandem_config::document::{Identity, PlatformLimits};
 use tandem_contract::Contract;
+use tandem_gateway::net::Names;
+use tandem_gateway::observe::UpstreamFigures;
 use tandem_gateway::tasks::Side;
+use tandem_gateway::upstream::{Setting, Timing};
 use tandem_gateway::{Gateway, KeepContracts, Listener, Plan, View};
 
 /// The contract of tests: one method of each kind.
@@ -26,12 +29,16 @@ service Notes {
   rpc Many(Note) returns (stream Note) { option (google.api.http) = { get: "/v1/many" }; }
   rpc Collect(stream Note) returns (Note);
   rpc Talk(stream Note) returns (stream Note);
+  rpc Read(Note) returns (Note) { option idempotency_level = NO_SIDE_EFFECTS; option (google.api.http) = { get: "/v1/read/{text}" }; }
+  rpc Replace(Note) returns (Note) { option idempotency_level = IDEMPOTENT; }
+  rpc Follow(Note) returns (stream Note) { option idempotency_level = NO_SIDE_EFFECTS; }
 }
 "#;
 
 /// A gateway that is about to start.
 pub struct Setup {
-    upstream: SocketAddr,
+    addresses: Vec<String>,
+    upstream: String,
     contract: String,
     limits: String,
     rules: String,
@@ -39,21 +46,27 @@ pub struct Setup {
     offer: bool,
     keeper: Option<Arc<dyn KeepContracts>>,
     reflected: bool,
+    threads: usize,
+    setting: Setting,
+    identity: Option<Identity>,
 }
 
 /// A gateway before `upstream`, with public methods; `Secret` is internal.
 pub fn gateway(upstream: SocketAddr) -> Setup {
     let (limits, rules, methods) = Default::default();
-    let contract = CONTRACT.to_owned();
     Setup {
-        upstream,
-        contract,
+        addresses: vec![upstream.to_string()],
+        upstream: String::new(),
+        contract: CONTRACT.to_owned(),
         limits,
         rules,
         methods,
         offer: false,
         keeper: None,
         reflected: false,
+        threads: 2,
+        setting: Setting::default(),
+        identity: None,
     }
 }
 
@@ -62,6 +75,48 @@ impl Setup {
     #[must_use]
     pub fn contract(mut self, text: &str) -> Setup {
         self.contract = text.to_owned();
+        self
+    }
+
+    /// In place of the one address: `127.0.0.1:1`, `dns:notes.test:1`.
+    #[must_use]
+    pub fn addresses(mut self, addresses: impl IntoIterator<Item = impl ToString>) -> Setup {
+        self.addresses = addresses.into_iter().map(|address| address.to_string()).collect();
+        self
+    }
+
+    /// Adds to the upstream: `health: grpc, eject: false`.
+    #[must_use]
+    pub fn upstream(mut self, keys: &str) -> Setup {
+        self.upstream = format!(", {keys}");
+        self
+    }
+
+    /// Who the gateway is to an upstream that has `tls`; documents name files for that.
+    #[must_use]
+    pub fn identity(mut self, identity: Identity) -> Setup {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// One data thread, whose choices are all there are.
+    #[must_use]
+    pub fn one_thread(mut self) -> Setup {
+        self.threads = 1;
+        self
+    }
+
+    /// Whom the pools ask for names.
+    #[must_use]
+    pub fn names(mut self, names: Names) -> Setup {
+        self.setting.names = names;
+        self
+    }
+
+    /// What the pools do how often.
+    #[must_use]
+    pub fn timing(mut self, timing: Timing) -> Setup {
+        self.setting.timing = timing;
         self
     }
 
@@ -111,16 +166,20 @@ impl Setup {
         let platform = format!(
             "format: 1\nlisten: {{ public: {{ address: \"127.0.0.1:0\" }} }}\n{limits}\
              namespaces:\n  notes:\n    may: {{ services: [test.v1.*], paths: [/**], \
-             upstreams: [\"127.0.0.0/8:1-65535\"], public_methods: true, loopback: true }}\n"
+             upstreams: [\"127.0.0.0/8:1-65535\", \"*.test:1-65535\"], public_methods: true, loopback: true }}\n"
         );
         let team = format!(
-            "namespace: notes\ncontract: {{ reflection: it }}\nupstreams:\n  it: {{ address: \"{}\" }}\n\
+            "namespace: notes\ncontract: {{ reflection: it }}\nupstreams:\n  it: {{ address: {:?}{} }}\n\
              defaults: {{ auth: {{ public: true }}{} }}\nmethods:\n  test.v1.Notes/*: {{}}\n  \
              test.v1.Notes/Secret: {{ internal: true }}\n{}",
-            self.upstream, self.rules, self.methods
+            self.addresses, self.upstream, self.rules, self.methods
         );
-        let loaded = tandem_config::load::from_texts(&platform, &[("notes", &team)])
+        let mut loaded = tandem_config::load::from_texts(&platform, &[("notes", &team)])
             .unwrap_or_else(|problems| panic!("{problems:#?}"));
+        if let Some(identity) = &self.identity {
+            let upstream = loaded.namespaces[0].0.upstreams.get_mut("it").expect("the upstream");
+            upstream.tls.as_mut().expect("`tls` is written").identity = Some(identity.clone());
+        }
         let contracts = if self.reflected {
             BTreeMap::new()
         } else {
@@ -146,13 +205,14 @@ impl Setup {
         };
         let plan = Plan {
             listeners: vec![(listener("public", false), any), (listener("internal", true), any)],
-            threads: 2,
+            threads: self.threads,
             limits,
             namespaces,
             contracts,
             keeper: self.keeper,
             access_log: None,
             grace: Duration::from_secs(10),
+            upstreams: self.setting,
         };
         let side = Side::new(tokio::runtime::Handle::current());
         let gateway = Gateway::start(plan, side.clone()).await.expect("the gateway starts");
@@ -184,6 +244,11 @@ impl TestGateway {
         let methods = self.view.metrics().methods();
         let found = methods.iter().find(|found| found.method.ends_with(method));
         found.expect("a method").figures()
+    }
+
+    /// Figures of the upstream.
+    pub fn upstream(&self) -> UpstreamFigures {
+        self.view.metrics().upstreams().first().expect("an upstream").figures()
     }
 
     /// Waits until `look` is true.

@@ -7,7 +7,13 @@
 
 pub mod backend;
 pub mod client;
+pub mod fault_proxy;
 pub mod gateway;
+pub mod refuser;
+pub mod tls;
 
-pub use self::backend::{Backend, Script};
+pub use self::backend::{Backend, Health, Script};
+pub use self::fault_proxy::{FaultProxy, Faults};
 pub use self::gateway::{Documents, Setup, TestGateway, gateway};
+pub use self::refuser::Refuser;
+pub use self::tls::{Authority, TlsFront};

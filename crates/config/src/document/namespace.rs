@@ -10,10 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tandem_contract::{ConfiguredFault, Contract, MethodKind, RuleText};
+use tandem_protocol::status::Code;
 
 use super::platform::PlatformLimits;
 use super::rest::{JsonSwitches, RestSwitches};
-use super::units::Address;
+use super::tls::Tls;
+use super::units::{Address, Share};
 
 /// `teams/<namespace>.yaml`.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +45,7 @@ pub enum ContractSource {
     Protos(PathBuf),
 }
 
-/// One implementation, in clear text (h2c).
+/// One implementation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upstream {
     /// One or more.
@@ -54,6 +56,22 @@ pub struct Upstream {
     pub connect: Duration,
     /// The largest message that it may answer.
     pub message_bytes_max: u64,
+    pub health: HealthCheck,
+    /// Whether an endpoint whose calls fail is left out for a while.
+    pub eject: bool,
+    /// Whether its names may lead to this machine. Not the team's word: the platform grants it
+    /// ([`super::Grants::loopback`]), `load` puts it here.
+    pub loopback: bool,
+    /// `None`: clear text (h2c).
+    pub tls: Option<Tls>,
+}
+
+/// How the gateway asks an endpoint whether it is well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HealthCheck {
+    None,
+    /// `grpc.health.v1.Health/Check` of the whole server.
+    Grpc,
 }
 
 /// What stands under `defaults`, `Service/*` or `Service/Method`; `None` where nothing does.
@@ -67,6 +85,7 @@ pub struct MethodRules {
     pub deadline: Option<Deadline>,
     /// `limits.message`, bytes.
     pub message_bytes_max: Option<u64>,
+    pub retries: Option<Retries>,
     /// `rest.rpc_paths`; under `defaults` only.
     pub rpc_paths: Option<bool>,
     pub rest: Option<RestSwitches>,
@@ -93,6 +112,26 @@ pub enum Deadline {
     },
 }
 
+/// `retries` as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Retries {
+    None,
+    Within(RetryPolicy),
+}
+
+/// When a call that failed is tried again. Only methods without side effects and idempotent ones
+/// ever are, before the first byte of their answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryPolicy {
+    pub codes: BTreeSet<Code>,
+    /// Attempts of one call, the first included; 2 to 5.
+    pub attempts: u8,
+    /// Time for one attempt until its answer begins; `None`: what is left of the deadline.
+    pub attempt: Option<Duration>,
+    /// Attempts after the first, as a part of all calls.
+    pub budget: Share,
+}
+
 /// How long a whole call may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
@@ -117,6 +156,16 @@ pub struct ResolvedMethod {
     pub message_bytes_max: u64,
     pub rest: RestSwitches,
     pub json: JsonSwitches,
+    /// `None`: no call is tried again, unless it never began (security U-3).
+    pub retries: Option<RetryPolicy>,
+}
+
+impl RetryPolicy {
+    /// Where nobody wrote one; it holds for calls that never began as well (security U-3).
+    pub const BUDGET: Share = match Share::from_per_mille(200) {
+        Some(share) => share,
+        None => unreachable!(),
+    };
 }
 
 impl Namespace {
@@ -151,6 +200,7 @@ impl Namespace {
             auth,
             deadline,
             message_bytes_max,
+            retries,
             rpc_paths: _,
             rest,
             json,
@@ -166,6 +216,10 @@ impl Namespace {
                 .min(limits.message_bytes),
             rest: rest.unwrap_or_default(),
             json: json.unwrap_or_default(),
+            retries: match retries {
+                Some(Retries::Within(policy)) => Some(policy),
+                Some(Retries::None) | None => None,
+            },
         }
     }
 
@@ -204,6 +258,7 @@ impl MethodRules {
             auth,
             deadline,
             message_bytes_max,
+            retries,
             rpc_paths,
             rest,
             json,
@@ -215,6 +270,7 @@ impl MethodRules {
             auth: self.auth.or(*auth),
             deadline: self.deadline.or(*deadline),
             message_bytes_max: self.message_bytes_max.or(*message_bytes_max),
+            retries: self.retries.or_else(|| retries.clone()),
             rpc_paths: self.rpc_paths.or(*rpc_paths),
             rest: self.rest.or(*rest),
             json: self.json.or(*json),

@@ -37,8 +37,8 @@ impl Share {
     pub const ALL: Share = Share(1000);
 
     /// `None` above 1000.
-    pub fn from_per_mille(per_mille: u16) -> Option<Share> {
-        (per_mille <= 1000).then_some(Share(per_mille))
+    pub const fn from_per_mille(per_mille: u16) -> Option<Share> {
+        if per_mille <= 1000 { Some(Share(per_mille)) } else { None }
     }
 
     pub fn per_mille(self) -> u16 {

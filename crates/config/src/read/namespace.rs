@@ -2,17 +2,22 @@
 //!
 //! Not here: whether upstreams and methods that are named exist (`check`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::Known::{Later, Now};
 use super::platform::hosts;
+use super::tls::tls;
 use super::{At, Known, Layer, Reading, rest};
 use crate::document::units;
-use crate::document::{Address, Auth, ContractSource, Deadline, MethodRules, Namespace, Upstream};
+use crate::document::{
+    Address, Auth, ContractSource, Deadline, HealthCheck, MethodRules, Namespace, Retries,
+    RetryPolicy, Upstream,
+};
 use crate::problem::{Problem, Tnd};
 use crate::source::{Node, Value, cut};
+use tandem_protocol::status::Code;
 
 /// `None` where the document has problems that leave nothing to go on with.
 pub(crate) fn namespace(reading: &mut Reading, root: &Node, file_stem: &str) -> Option<Namespace> {
@@ -142,11 +147,11 @@ fn upstreams(reading: &mut Reading, at: &At<'_>) -> BTreeMap<String, Upstream> {
             &entry,
             &[
                 Now("address"),
-                Later("tls"),
+                Now("tls"),
                 Now("connections"),
-                Later("balance"),
-                Later("health"),
-                Later("eject"),
+                Now("balance"),
+                Now("health"),
+                Now("eject"),
                 Now("connect"),
                 Now("message"),
                 Later("isolated"),
@@ -169,10 +174,34 @@ fn upstreams(reading: &mut Reading, at: &At<'_>) -> BTreeMap<String, Upstream> {
             connections: connections.unwrap_or(1),
             connect: connect.unwrap_or(Duration::from_secs(1)),
             message_bytes_max: message.unwrap_or(16 * 1024 * 1024),
+            health: fields
+                .get("health")
+                .and_then(|at| health(reading, at))
+                .unwrap_or(HealthCheck::None),
+            eject: fields.get("eject").and_then(|at| reading.boolean(at)).unwrap_or(true),
+            tls: fields.get("tls").and_then(|at| tls(reading, at)),
+            loopback: false, // the platform's word: `load` asks it
         };
+        if let Some(at) = fields.get("balance")
+            && reading.text(at).is_some_and(|text| text != "p2c")
+        {
+            reading.wrong(at, "is `p2c`", "write `p2c`, or take it out: it is the only way");
+        }
         upstreams.insert(entry.name().to_owned(), upstream);
     }
     upstreams
+}
+
+fn health(reading: &mut Reading, at: &At<'_>) -> Option<HealthCheck> {
+    match reading.text(at)? {
+        "none" => Some(HealthCheck::None),
+        "grpc" => Some(HealthCheck::Grpc),
+        _ => {
+            let should = "is `none` or `grpc`";
+            reading.wrong(at, should, "write `grpc` where the server answers grpc.health.v1");
+            None
+        }
+    }
 }
 
 /// Addresses of one upstream (security LI-25).
@@ -234,7 +263,7 @@ fn rules(reading: &mut Reading, at: &At<'_>, layer: Layer) -> MethodRules {
             Later("same"),
             Later("cache"),
             Now("limits"),
-            Later("retries"),
+            Now("retries"),
             Now("deadline"),
             Now("auth"),
             Now("rest"),
@@ -259,6 +288,7 @@ fn rules(reading: &mut Reading, at: &At<'_>, layer: Layer) -> MethodRules {
         auth: fields.get("auth").and_then(|at| auth(reading, at)),
         deadline: fields.get("deadline").and_then(|at| deadline(reading, at)),
         message_bytes_max: fields.get("limits").and_then(|at| limits(reading, at)),
+        retries: fields.get("retries").and_then(|at| retries(reading, at)),
         rpc_paths,
         rest,
         json: fields.get("json").map(|at| rest::json(reading, at)),
@@ -313,6 +343,43 @@ fn deadline(reading: &mut Reading, at: &At<'_>) -> Option<Deadline> {
         reading.problem(at, problem);
     }
     Some(Deadline::Bounded { default, max })
+}
+
+fn retries(reading: &mut Reading, at: &At<'_>) -> Option<Retries> {
+    if let Value::Text(text) = &at.node.value {
+        if text == "none" {
+            return Some(Retries::None);
+        }
+        let fix = "write `none` or `{ codes: [UNAVAILABLE] }`";
+        reading.wrong(at, "is `none` or a group of keys", fix);
+        return None;
+    }
+    let fields =
+        reading.fields(at, &[Now("codes"), Now("attempts"), Now("attempt"), Now("budget")]);
+    let codes = fields.get("codes").map(|at| reading.list(at, code));
+    let attempts = fields.get("attempts").and_then(|at| reading.count(at, 2..=5));
+    let attempt = fields.get("attempt").and_then(|at| reading.duration(at, "1ms", "300s"));
+    let budget = fields.get("budget").and_then(|at| reading.parsed(at, units::parse_share));
+    Some(Retries::Within(RetryPolicy {
+        codes: match codes {
+            Some(codes) => codes.into_iter().collect(),
+            None => BTreeSet::from([Code::Unavailable]),
+        },
+        attempts: attempts.unwrap_or(2),
+        attempt,
+        budget: budget.unwrap_or(RetryPolicy::BUDGET),
+    }))
+}
+
+/// A gRPC code that a call may fail with.
+fn code(reading: &mut Reading, at: &At<'_>) -> Option<Code> {
+    let name = reading.text(at)?;
+    let code = Code::from_name(name).filter(|code| *code != Code::Ok);
+    if code.is_none() {
+        let should = "is a gRPC code of a failure, in capitals";
+        reading.wrong(at, should, "write for example `UNAVAILABLE` or `RESOURCE_EXHAUSTED`");
+    }
+    code
 }
 
 fn limits(reading: &mut Reading, at: &At<'_>) -> Option<u64> {

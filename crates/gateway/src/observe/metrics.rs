@@ -17,6 +17,7 @@ use prometheus_client::registry::Registry;
 use tandem_protocol::status::Code;
 
 use super::shard::{ShardFigures, ShardReader, Totals};
+use super::upstreams::{EndpointState, RetryReason, UpstreamCounters, UpstreamFigures};
 
 /// Upper bounds of the duration buckets, in microseconds; a last one holds the rest.
 const BOUNDS_MICROS: [u64; 17] = [
@@ -128,6 +129,7 @@ struct Inner {
     threads: usize,
     // A lock that snapshots being built and readers take, never a call.
     methods: Mutex<BTreeMap<MethodKey, Arc<MethodCounters>>>,
+    upstreams: Mutex<BTreeMap<MethodKey, Arc<UpstreamCounters>>>,
     shards: Mutex<Vec<ShardReader>>,
     totals: Arc<Totals>,
 }
@@ -144,6 +146,7 @@ impl Metrics {
         Metrics(Arc::new(Inner {
             threads,
             methods: Mutex::default(),
+            upstreams: Mutex::default(),
             shards: Mutex::default(),
             totals: Arc::default(),
         }))
@@ -176,6 +179,23 @@ impl Metrics {
     pub fn methods(&self) -> Vec<Arc<MethodCounters>> {
         let methods = self.0.methods.lock().unwrap_or_else(PoisonError::into_inner);
         methods.values().cloned().collect()
+    }
+
+    /// The counters of an upstream: the same ones each time it is asked for by the same names.
+    pub(crate) fn upstream(&self, namespace: &str, upstream: &str) -> Arc<UpstreamCounters> {
+        let mut upstreams = self.0.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (Arc::from(namespace), Arc::from(upstream));
+        let counters = upstreams.entry(key).or_insert_with_key(|(namespace, upstream)| {
+            let (namespace, upstream) = (Arc::clone(namespace), Arc::clone(upstream));
+            Arc::new(UpstreamCounters::new(namespace, upstream, self.0.threads))
+        });
+        Arc::clone(counters)
+    }
+
+    /// Counters of every upstream that was ever configured, by namespace and name.
+    pub fn upstreams(&self) -> Vec<Arc<UpstreamCounters>> {
+        let upstreams = self.0.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        upstreams.values().cloned().collect()
     }
 
     pub(crate) fn shard_figures(&self) -> ShardFigures {
@@ -279,6 +299,83 @@ impl Collector for Metrics {
         ];
         for (name, help, count) in gauges {
             encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&count)?;
+        }
+        self.encode_upstreams(&mut encoder)
+    }
+}
+
+/// Name, help and how it is read of each figure of an upstream that has no further label.
+type UpstreamFigure<T> = (&'static str, &'static str, fn(&UpstreamFigures) -> T);
+
+const UPSTREAM_COUNTERS: [UpstreamFigure<u64>; 5] = [
+    ("tandem_upstream_attempts", "Requests sent, further attempts included", |of| of.attempts),
+    (
+        "tandem_upstream_budget_exhausted",
+        "Further attempts that were not made, the budget being spent",
+        |of| of.budget_exhausted,
+    ),
+    ("tandem_upstream_ejections", "Endpoints left out for their calls", |of| of.ejections),
+    ("tandem_upstream_resolve_failures", "Names that gave no address", |of| of.resolve_failures),
+    ("tandem_upstream_connect_failures", "Connections not made", |of| of.connect_failures),
+];
+
+impl Metrics {
+    fn encode_upstreams(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let all: Vec<_> = self
+            .upstreams()
+            .iter()
+            .map(|upstream| {
+                let namespace = ("namespace", upstream.namespace.to_string());
+                let name = ("upstream", upstream.upstream.to_string());
+                ([namespace, name], upstream.figures())
+            })
+            .collect();
+        for (name, help, read) in UPSTREAM_COUNTERS {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (labels, figures) in &all {
+                family
+                    .encode_family(&labels.as_slice())?
+                    .encode_counter::<NoLabelSet, _, u64>(&read(figures), None)?;
+            }
+        }
+        let mut retries = encoder.encode_descriptor(
+            "tandem_upstream_retries",
+            "Attempts after the first, by reason",
+            None,
+            MetricType::Counter,
+        )?;
+        for ([namespace, upstream], figures) in &all {
+            for reason in RetryReason::ALL {
+                let reason_label = ("reason", reason.name().to_owned());
+                retries
+                    .encode_family(&[namespace.clone(), upstream.clone(), reason_label].as_slice())?
+                    .encode_counter::<NoLabelSet, _, u64>(&figures.retries_for(reason), None)?;
+            }
+        }
+        let mut connections = encoder.encode_descriptor(
+            "tandem_upstream_connections",
+            "Connections to the upstream now",
+            None,
+            MetricType::Gauge,
+        )?;
+        for (labels, figures) in &all {
+            connections
+                .encode_family(&labels.as_slice())?
+                .encode_gauge(&figures.connections_open)?;
+        }
+        let mut endpoints = encoder.encode_descriptor(
+            "tandem_upstream_endpoints",
+            "Endpoints by state, as each data thread sees them, added up",
+            None,
+            MetricType::Gauge,
+        )?;
+        for ([namespace, upstream], figures) in &all {
+            for state in EndpointState::ALL {
+                let state_label = ("state", state.name().to_owned());
+                endpoints
+                    .encode_family(&[namespace.clone(), upstream.clone(), state_label].as_slice())?
+                    .encode_gauge(&figures.endpoints_in(state))?;
+            }
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ mod metrics;
 mod record;
 mod shard;
 mod traces;
+mod upstreams;
 
 pub use self::access_log::AccessLog;
 pub use self::metrics::{MethodCounters, MethodFigures, Metrics};
@@ -19,3 +20,4 @@ pub(crate) use self::record::{Begin, TraceContext};
 pub use self::shard::Totals;
 pub(crate) use self::shard::{Shard, ShardReader};
 pub use self::traces::Span;
+pub use self::upstreams::{EndpointState, RetryReason, UpstreamCounters, UpstreamFigures};

@@ -64,6 +64,7 @@ pub(super) async fn carry(
         path: plan.path.clone(),
         headers: call.outgoing(metadata, tracestate, deadline),
         body: OutgoingBody::Stream(Body::stream(gate)),
+        terms: plan.terms(deadline),
     };
     record.asked(&upstream.name);
     let held = async {

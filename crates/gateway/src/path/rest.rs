@@ -107,6 +107,7 @@ async fn carry_unbounded(
         path: plan.path.clone(),
         headers: call.outgoing(metadata, headers.get(&TRACESTATE), deadline),
         body: OutgoingBody::Whole(envelope::seal(message)),
+        terms: plan.terms(deadline),
     };
     record.asked(&upstream.name);
     let answer =

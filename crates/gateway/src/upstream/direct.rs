@@ -16,7 +16,7 @@ use tandem_protocol::envelope::{self, EnvelopeReader};
 use tandem_protocol::status::{self, Code, Status};
 use tokio::time::{Instant, timeout_at};
 
-use super::pool::client_builder;
+use super::connection::client_builder;
 use crate::net;
 use crate::tasks::Side;
 

@@ -20,11 +20,11 @@ use h2::RecvStream;
 use h2::client::SendRequest;
 use http::HeaderMap;
 use tandem_protocol::envelope::{self, EnvelopeReader};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
-use super::pool::client_builder;
+use super::connection::{self, Dialled};
 use super::{Upstream, UpstreamAddress};
-use crate::net;
+use crate::net::Names;
 use tandem_contract::fields::{self, Field};
 
 /// Time for the whole conversation.
@@ -82,7 +82,7 @@ async fn addresses(upstream: &Upstream) -> Result<Vec<SocketAddr>, ReflectionErr
         match address {
             UpstreamAddress::Fixed(address) => all.push(*address),
             UpstreamAddress::Name { host, port } => {
-                let found = net::resolve(host, *port, 4).await.map_err(|error| {
+                let found = Names::default().resolve(host, *port, 4).await.map_err(|error| {
                     ReflectionError::Unreachable {
                         address: format!("{host}:{port}"),
                         step: "resolve",
@@ -108,15 +108,9 @@ async fn fetch_from(
     upstream: &Upstream,
     address: SocketAddr,
 ) -> Result<Reflected, ReflectionError> {
-    let deadline = Instant::now() + upstream.connect;
-    let io = net::connect(address, upstream.connect)
+    let Dialled { send, work, .. } = connection::dial(upstream, address)
         .await
-        .map_err(|error| unreachable(address, "connect", error))?;
-    let handshake = client_builder().handshake::<_, Bytes>(io);
-    let (send, connection) = timeout_at(deadline, handshake)
-        .await
-        .map_err(|_elapsed| unreachable(address, "HTTP/2", "no handshake in time"))?
-        .map_err(|error| unreachable(address, "HTTP/2", error))?;
+        .map_err(|(step, what)| unreachable(address, step, what))?;
     let talk = async {
         let mut refused = String::new();
         for version in ["v1", "v1alpha"] {
@@ -134,7 +128,7 @@ async fn fetch_from(
     };
     tokio::select! {
         result = talk => result,
-        ended = connection => {
+        ended = work => {
             let what = ended.err().map_or("connection closed".into(), |error| error.to_string());
             Err(unreachable(address, "call", what))
         }
@@ -167,7 +161,8 @@ impl Talk {
         let failed = |error: h2::Error| unreachable(address, "call", error);
         let mut send = send.ready().await.map_err(failed)?;
         let uri = format!(
-            "http://{}/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+            "{}://{}/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+            upstream.scheme(),
             upstream.authority
         );
         let request = http::Request::post(uri)

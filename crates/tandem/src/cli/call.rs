@@ -115,14 +115,8 @@ pub(super) async fn contract_at(server: &str, timeout: Duration) -> Result<Contr
             UpstreamAddress::Name { host: host.into(), port: port.parse().map_err(|_| usage())? }
         }
     };
-    let upstream = Upstream {
-        key: "call".into(),
-        name: "server".into(),
-        addresses: vec![address],
-        connect: timeout,
-        message_bytes_max: u32::MAX,
-        authority: server.parse().map_err(|_| usage())?,
-    };
+    let authority = server.parse().map_err(|_| usage())?;
+    let upstream = Upstream::plain(address, authority, timeout);
     let reflected = reflection::fetch(&upstream).await.map_err(|error| match &error {
         ReflectionError::Unreachable { .. } => {
             Failure::new(Exit::Unreachable, format!("{server} cannot be reached"))

@@ -189,6 +189,7 @@ fn plan(
         keeper: Some(Arc::new(Kept::below(data))),
         access_log: out.map(|out| AccessLog::start(side, out)),
         grace: GRACE,
+        upstreams: Default::default(),
     })
 }
 

@@ -1,0 +1,328 @@
+//! One connection to an endpoint: made, kept alive, and given up when it is old or dead.
+//!
+//! A connection whose peer has said GOAWAY, or that is older than its age, gets no new stream;
+//! those on it finish (protocols G-7). Pings find a peer that has gone without a word, and are
+//! few: grpc-go closes a connection whose third ping within five minutes finds no data sent in
+//! between ("too_many_pings", gRPC proposal A8), so a silent stream is asked after twice and then
+//! seldom.
+//!
+//! Not here: which connection a call gets (`group`), when one is made (`pool`).
+
+use std::cell::Cell;
+use std::future::{pending, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use h2::{Ping, PingPong};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::{Timing, Upstream};
+use crate::net;
+
+/// Windows towards upstreams (security LI-36): the library's own throttle large answers.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+/// Decoded bytes of one head that an upstream may send.
+const HEADER_LIST_BYTES: u32 = 64 * 1024;
+/// Streams that we reset for the peer's faults before the connection goes (security LI-20).
+const RESETS_OWN: usize = 100;
+/// Left for the handshakes, however long it took to connect.
+const HANDSHAKE_LEAST: Duration = Duration::from_millis(50);
+/// Pings without anything heard in between; a third could be one too many.
+const PINGS_IN_SILENCE: u32 = 2;
+/// Between pings after that: the least that grpc-go takes from anybody.
+const PING_SELDOM: Duration = Duration::from_secs(5 * 60);
+
+/// Why no stream could be had. The text is for the log: it names addresses.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum NoStream {
+    #[error("{name}: {step}: {what}")]
+    Unreachable { name: Arc<str>, step: &'static str, what: String },
+    #[error("{0}: too many calls wait for it")]
+    TooManyWait(Arc<str>),
+}
+
+impl NoStream {
+    pub(super) fn unreachable(upstream: &Upstream, step: &'static str, error: &io::Error) -> Self {
+        NoStream::Unreachable { name: Arc::clone(&upstream.name), step, what: error.to_string() }
+    }
+}
+
+/// A connection as those see it who hand it out.
+pub(super) struct Connection {
+    send: SendRequest<Bytes>,
+    pub(super) life: Rc<Life>,
+}
+
+/// What is known of a connection by those who use it.
+pub(super) struct Life {
+    dead: Cell<bool>,
+    old: Cell<bool>,
+    calls: Cell<usize>,
+    /// Whether any answer came over it.
+    served: Cell<bool>,
+    /// When the peer last said something.
+    heard: Cell<Instant>,
+    /// Told when the first call comes after none.
+    woken: Notify,
+}
+
+/// A place on a connection, given back when it is dropped.
+pub(super) struct Place(Rc<Life>);
+
+impl Place {
+    /// The connection turned out to be unusable: nobody is given it again.
+    pub(super) fn condemn(&self) {
+        self.0.dead.set(true);
+    }
+
+    /// The peer has said something.
+    pub(super) fn heard(&self, now: Instant) {
+        self.0.heard.set(now);
+        self.0.served.set(true);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.calls.set(self.0.calls.get() - 1);
+    }
+}
+
+impl Connection {
+    /// Whether new streams may be opened on it: it lives, and its peer has not said GOAWAY.
+    pub(super) fn is_usable(&mut self) -> bool {
+        // The library keeps the GOAWAY as an error for those who would open a stream.
+        let mut cx = Context::from_waker(Waker::noop());
+        !self.life.dead.get() && !matches!(self.send.poll_ready(&mut cx), Poll::Ready(Err(_)))
+    }
+
+    /// Whether it is to be replaced, as soon as another one stands.
+    pub(super) fn is_old(&self) -> bool {
+        self.life.old.get()
+    }
+
+    /// Whether it ended without a single answer, which is no better than no connection.
+    pub(super) fn was_of_use(&self) -> bool {
+        self.life.served.get()
+    }
+
+    /// Calls on it, where there is room for one more.
+    pub(super) fn room(&self) -> Option<usize> {
+        let calls = self.life.calls.get();
+        (calls < self.send.current_max_send_streams()).then_some(calls)
+    }
+
+    pub(super) fn take(&self) -> (SendRequest<Bytes>, Place) {
+        if self.life.calls.replace(self.life.calls.get() + 1) == 0 {
+            // An idle connection is asked at once whether it still lives.
+            self.life.woken.notify_one();
+        }
+        (self.send.clone(), Place(Rc::clone(&self.life)))
+    }
+}
+
+/// The settings that we offer to every upstream.
+pub(super) fn client_builder() -> h2::client::Builder {
+    let mut builder = h2::client::Builder::new();
+    builder
+        .initial_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_header_list_size(HEADER_LIST_BYTES)
+        .max_local_error_reset_streams(Some(RESETS_OWN))
+        .enable_push(false);
+    builder
+}
+
+/// The library's side of a connection: does its work while it is polled, and ends with it.
+// Boxed, because over TLS it is another type.
+type Work = Pin<Box<dyn Future<Output = Result<(), h2::Error>> + Send>>;
+
+/// What came of [`dial`].
+pub(super) struct Dialled {
+    pub(super) send: SendRequest<Bytes>,
+    pub(super) work: Work,
+    pings: Option<PingPong>,
+}
+
+/// Connects and shakes hands within the upstream's time for all of it.
+///
+/// # Errors
+/// The step that failed, and why.
+pub(super) async fn dial(
+    upstream: &Upstream,
+    address: SocketAddr,
+) -> Result<Dialled, (&'static str, String)> {
+    let began = Instant::now();
+    let io = net::connect_upstream(address, upstream.loopback, upstream.connect)
+        .await
+        .map_err(|error| ("connect", error.to_string()))?;
+    let end = began + upstream.connect.max(began.elapsed() + HANDSHAKE_LEAST);
+    let Some(tls) = &upstream.tls else { return shake(io, end).await };
+    let io = timeout_at(end, tls.shake(io))
+        .await
+        .map_err(|_elapsed| ("TLS", "no handshake in time".into()))?
+        .map_err(|why| ("TLS", why))?;
+    shake(io, end).await
+}
+
+/// HTTP/2 over a stream that stands.
+async fn shake(
+    io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    end: Instant,
+) -> Result<Dialled, (&'static str, String)> {
+    match timeout_at(end, client_builder().handshake::<_, Bytes>(io)).await {
+        Ok(Ok((send, mut connection))) => {
+            let pings = connection.ping_pong();
+            Ok(Dialled { send, work: Box::pin(connection), pings })
+        }
+        Ok(Err(error)) => Err(("HTTP/2", error.to_string())),
+        Err(_elapsed) => Err(("HTTP/2", "no handshake in time".into())),
+    }
+}
+
+/// A connection that is being driven by whoever polls [`Driver::run`].
+pub(super) struct Driver {
+    work: Work,
+    pings: Option<PingPong>,
+    life: Rc<Life>,
+}
+
+/// Makes a connection to the endpoint at `address`.
+pub(super) async fn open(
+    upstream: &Upstream,
+    address: SocketAddr,
+) -> Result<(Connection, Driver), NoStream> {
+    let began = Instant::now();
+    let dialled = dial(upstream, address).await;
+    let Dialled { send, work, pings } = dialled.map_err(|(step, what)| NoStream::Unreachable {
+        name: Arc::clone(&upstream.name),
+        step,
+        what: format!("{address} after {} ms: {what}", began.elapsed().as_millis()),
+    })?;
+    let life = Rc::new(Life {
+        dead: Cell::new(false),
+        old: Cell::new(false),
+        calls: Cell::new(0),
+        served: Cell::new(false),
+        heard: Cell::new(Instant::now()),
+        woken: Notify::new(),
+    });
+    Ok((Connection { send, life: Rc::clone(&life) }, Driver { work, pings, life }))
+}
+
+impl Driver {
+    /// Drives the connection to its end, which is told to nobody but its [`Life`].
+    pub(super) async fn run(self, name: &str, timing: &Timing, age: Duration) {
+        let Driver { work, pings, life } = self;
+        let ageing = async {
+            sleep(age).await;
+            life.old.set(true);
+            pending::<()>().await;
+        };
+        tokio::select! {
+            // What has arrived is read first: after a stop of the whole process the answer to a
+            // ping may lie there while its time is long over (security O-1).
+            biased;
+            ended = work => if let Err(error) = ended {
+                tracing::debug!(upstream = name, %error, "connection ended");
+            },
+            () = unanswered(pings, &life, timing) => {
+                tracing::warn!(upstream = name, "the connection does not answer pings");
+            }
+            () = ageing => {}
+        }
+        life.dead.set(true);
+    }
+}
+
+/// Returns when a connection that carries calls has not answered a ping in time.
+async fn unanswered(pings: Option<PingPong>, life: &Life, timing: &Timing) {
+    let Some(mut pings) = pings else { return pending().await };
+    let mut asked = Asked::new(life.heard.get());
+    loop {
+        if life.calls.get() == 0 {
+            life.woken.notified().await;
+            continue;
+        }
+        let now = Instant::now();
+        let due = asked.due(life.heard.get(), timing.ping_every);
+        if due > now {
+            sleep(due - now).await;
+            continue;
+        }
+        asked.ask(now);
+        if pings.send_ping(Ping::opaque()).is_err() {
+            return pending().await; // the connection itself says why it ends
+        }
+        match timeout(timing.ping_answer, poll_fn(|cx| pings.poll_pong(cx))).await {
+            Ok(Ok(_pong)) => {}
+            Ok(Err(_ended)) => return pending().await,
+            Err(_elapsed) => return,
+        }
+    }
+}
+
+/// When the peer was asked, and how often since it last said something by itself.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    times: u32,
+    last: Instant,
+    heard: Instant,
+}
+
+impl Asked {
+    fn new(now: Instant) -> Asked {
+        Asked { times: 0, last: now, heard: now }
+    }
+
+    /// When to ask next, the peer having been heard at `heard`.
+    fn due(&mut self, heard: Instant, every: Duration) -> Instant {
+        if heard > self.heard {
+            self.heard = heard;
+            self.times = 0;
+        }
+        let wait = if self.times < PINGS_IN_SILENCE { every } else { PING_SELDOM.max(every) };
+        self.last.max(self.heard) + wait
+    }
+
+    fn ask(&mut self, now: Instant) {
+        self.times += 1;
+        self.last = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_peer_is_asked_twice_and_then_seldom() {
+        let start = Instant::now();
+        let every = Duration::from_secs(10);
+        let mut asked = Asked::new(start);
+        let mut gaps = Vec::new();
+        let mut now = start;
+        for _ in 0..4 {
+            let due = asked.due(start, every);
+            gaps.push((due - now).as_secs());
+            now = due;
+            asked.ask(now);
+        }
+        assert_eq!(gaps, [10, 10, 300, 300]);
+        // Who speaks is asked as in the beginning.
+        let heard = now + Duration::from_secs(1);
+        assert_eq!(asked.due(heard, every), heard + every);
+        // Who speaks all the time is never asked.
+        assert_eq!(asked.due(heard + every, every), heard + every * 2);
+    }
+}

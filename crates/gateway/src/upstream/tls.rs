@@ -1,0 +1,75 @@
+//! TLS towards upstreams: 1.2 and 1.3, HTTP/2 by ALPN, the server always verified.
+//!
+//! Built once for each description of an upstream. What cannot be built (a key that is not its
+//! certificate's) does not stop the others: the upstream cannot be reached, and says why.
+//!
+//! Not here: which files the certificates come from (`tandem-config`).
+
+use std::sync::Arc;
+
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::ServerName;
+use tandem_config::document::{Identity, Tls};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+const HTTP2: &[u8] = b"h2";
+
+/// How to speak TLS to one upstream.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// Or why there is none, for the log.
+    config: Result<Arc<ClientConfig>, String>,
+    name: Result<ServerName<'static>, String>,
+}
+
+impl Client {
+    /// By what is configured; `host` is the name in the certificate where none was written.
+    pub(crate) fn new(tls: &Tls, host: &str) -> Client {
+        let Tls { roots, name, identity } = tls;
+        let config = config(roots, identity.as_ref()).map(Arc::new);
+        let name = match name {
+            Some(name) => Ok(name.clone()),
+            None => ServerName::try_from(host.to_owned()).map_err(|error| error.to_string()),
+        };
+        Client { config: config.map_err(|error| error.to_string()), name }
+    }
+
+    /// Shakes hands over `stream`.
+    ///
+    /// # Errors
+    /// In words for the log: a certificate that is not accepted, on either side; a server that
+    /// speaks no TLS, or no HTTP/2 in it.
+    pub(super) async fn shake(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
+        let (config, name) = (self.config.clone()?, self.name.clone()?);
+        let connected = TlsConnector::from(config).connect(name, stream).await;
+        let stream = connected.map_err(|error| error.to_string())?;
+        match stream.get_ref().1.alpn_protocol() {
+            Some(HTTP2) => Ok(stream),
+            Some(_) | None => Err("the server does not offer HTTP/2 by ALPN".into()),
+        }
+    }
+}
+
+fn config(
+    roots: &[rustls_pki_types::CertificateDer<'static>],
+    identity: Option<&Identity>,
+) -> Result<ClientConfig, rustls::Error> {
+    let mut store = RootCertStore::empty();
+    for root in roots {
+        store.add(root.clone())?;
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(store);
+    let mut config = match identity {
+        Some(Identity { chain, key }) => {
+            builder.with_client_auth_cert(chain.clone(), key.clone_key())?
+        }
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![HTTP2.to_vec()];
+    Ok(config)
+}
