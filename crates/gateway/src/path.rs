@@ -213,7 +213,7 @@ async fn carry_call(call: Call, incoming: Incoming) -> Answer {
             .map(|value| value.to_str().unwrap_or("?")),
         http2: incoming.version == Version::Http2,
     };
-    let Detected { protocol, method, binding } =
+    let Detected { protocol, method, codec, binding } =
         match detect::detect(&call.snapshot.directory, &head, audience) {
             Ok(detected) => detected,
             Err(undetected) => {
@@ -264,8 +264,8 @@ async fn carry_call(call: Call, incoming: Incoming) -> Answer {
         }
         (CallerProtocol::Rest | CallerProtocol::Grpc, _) => {
             let tracestate = incoming.headers.get(&TRACESTATE);
-            let request =
-                grpc::Request { plan, upstream, metadata, tracestate, deadline: admitted.deadline };
+            let deadline = admitted.deadline;
+            let request = grpc::Request { plan, upstream, codec, metadata, tracestate, deadline };
             match grpc::carry(&call, request, incoming.body, &mut record).await {
                 Ok(answer) => answer.with(record),
                 Err(refusal) => call.refused(&refusal, shape, record),

@@ -9,11 +9,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tandem_contract::fields;
 
-use crate::coding;
 use crate::status::{Code, Status, details_of};
+use crate::{coding, compression};
 
 /// The reasons, each with its row in the table of E-2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -283,14 +283,11 @@ impl Refusal {
                 headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
             }
             Reason::ContentCoding => {
-                // REST bodies are decoded, messages are not.
-                let identity = HeaderValue::from_static("identity");
-                let accepted = match shape {
-                    Shape::Rest => HeaderValue::from_static(coding::ACCEPTED),
-                    Shape::Grpc | Shape::Connect => identity.clone(),
+                let (name, accepted) = match shape {
+                    Shape::Rest | Shape::Connect => (header::ACCEPT_ENCODING, coding::ACCEPTED),
+                    Shape::Grpc => (compression::ACCEPT_ENCODING, compression::ACCEPTED),
                 };
-                headers.insert(header::ACCEPT_ENCODING, accepted);
-                headers.insert(HeaderName::from_static("grpc-accept-encoding"), identity);
+                headers.insert(name, HeaderValue::from_static(accepted));
             }
             Reason::NoCredential => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -385,7 +382,10 @@ mod tests {
         let refusal = Refusal::new(Reason::ContentCoding, "because");
         let answer = refusal.render(Shape::Rest);
         assert_eq!(answer.headers["accept-encoding"], "gzip, deflate, zstd");
-        assert_eq!(refusal.render(Shape::Grpc).headers["grpc-accept-encoding"], "identity");
+        assert_eq!(
+            refusal.render(Shape::Grpc).headers["grpc-accept-encoding"],
+            compression::ACCEPTED
+        );
     }
 
     #[test]
