@@ -345,8 +345,14 @@ async fn connect(
         Ok(Err(error)) => return Err(failed("HTTP/2", error.to_string())),
         Err(_elapsed) => return Err(failed("HTTP/2", "no handshake in time".into())),
     };
+    let mut pings = connection.ping_pong();
+    let told = timeout(left, settings_have_come(&mut connection, pings.as_mut()));
+    match told.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => return Err(failed("HTTP/2", error)),
+        Err(_elapsed) => return Err(failed("HTTP/2", "no settings in time".into())),
+    }
     let life = Rc::new(Life::default());
-    let pings = connection.ping_pong();
     let standing = pool.0.observe.upstream_connection_opened();
     let (watched, group) = (Rc::clone(&life), Rc::clone(group));
     let name = Arc::clone(&upstream.name);
@@ -364,6 +370,29 @@ async fn connect(
         group.changed.notify_waiters();
     });
     Ok(Connection { send, life })
+}
+
+/// Waits until the server has said how many streams it takes: calls that come before that may be
+/// more, and those that it refuses cannot all be sent again.
+///
+/// Its settings come before all else (RFC 9113, section 3.4), so before the answer to a ping.
+async fn settings_have_come<T>(
+    connection: &mut h2::client::Connection<T, Bytes>,
+    pings: Option<&mut PingPong>,
+) -> Result<(), String>
+where
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    let Some(pings) = pings else { return Ok(()) };
+    tokio::select! {
+        ended = connection => Err(match ended {
+            Ok(()) => "closed at once".to_owned(),
+            Err(error) => error.to_string(),
+        }),
+        pong = pings.ping(Ping::opaque()) => {
+            pong.map(|_pong| ()).map_err(|error| error.to_string())
+        }
+    }
 }
 
 /// The settings that we offer to every upstream.
