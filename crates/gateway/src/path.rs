@@ -116,7 +116,10 @@ impl Call {
     /// The refusal in the caller's words, with the record on it.
     pub(crate) fn refused(&self, refusal: &Refusal, shape: Shape, mut record: Record) -> Answer {
         match refusal.reason {
-            Reason::Unavailable | Reason::UpstreamUnusable | Reason::UpstreamTooLarge => {
+            Reason::Unavailable
+            | Reason::UpstreamUnusable
+            | Reason::UpstreamTooLarge
+            | Reason::UpstreamCancelled => {
                 tracing::warn!(request = %self.request_id, reason = ?refusal.reason, "{}", refusal.log);
             }
             reason => {
@@ -318,6 +321,7 @@ fn refusal_of(error: &SendError) -> Refusal {
                 status::Code::Unavailable => Reason::Unavailable,
                 status::Code::ResourceExhausted => Reason::Quota,
                 status::Code::PermissionDenied => Reason::NotAllowed,
+                status::Code::Cancelled => Reason::UpstreamCancelled,
                 _ => Reason::UpstreamUnusable,
             };
             Refusal::new(reason, "the service broke the call off").logged(log)

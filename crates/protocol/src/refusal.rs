@@ -53,6 +53,8 @@ pub enum Reason {
     TooSlow,
     UpstreamUnusable,
     UpstreamTooLarge,
+    /// The upstream cancelled the call (E-10).
+    UpstreamCancelled,
     /// A fault of ours.
     Bug,
 }
@@ -96,6 +98,7 @@ impl Reason {
             Reason::UpstreamTooLarge => {
                 (502, C::ResourceExhausted, (429, "resource_exhausted"), false)
             }
+            Reason::UpstreamCancelled => (499, C::Cancelled, (499, "canceled"), false),
             Reason::Bug => (500, C::Internal, (500, "internal"), false),
         };
         Row { http, code, connect, bare }
@@ -317,7 +320,7 @@ mod tests {
 
     type Row = (Reason, u16, u32, Option<u32>, u16, &'static str);
 
-    const ALL: [Row; 23] = [
+    const ALL: [Row; 24] = [
         // reason, REST status, REST code, gRPC code (None: bare status), Connect
         (Reason::NotFound, 404, 5, Some(12), 404, "unimplemented"),
         (Reason::WrongMethod, 405, 12, None, 405, "unknown"),
@@ -341,6 +344,7 @@ mod tests {
         (Reason::TooSlow, 408, 4, Some(4), 504, "deadline_exceeded"),
         (Reason::UpstreamUnusable, 502, 13, Some(13), 500, "internal"),
         (Reason::UpstreamTooLarge, 502, 8, Some(8), 429, "resource_exhausted"),
+        (Reason::UpstreamCancelled, 499, 1, Some(1), 499, "canceled"),
         (Reason::Bug, 500, 13, Some(13), 500, "internal"),
     ];
 
