@@ -10,6 +10,7 @@
 //!
 //! Source: gRPC over HTTP/2; protocols, sections 8, 10 and 11.
 
+mod gather;
 mod json;
 
 use std::cell::RefCell;
@@ -32,6 +33,7 @@ use tandem_protocol::status::{self, Code, Status};
 use tandem_protocol::{CallerProtocol, cardinality};
 use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 
+use self::gather::Gather;
 use super::rest::broken;
 use super::{Call, Unrecorded, deadline_exceeded, gave_up_for_time, refusal_of};
 use crate::body::{Body, BodyError, Piece, Source};
@@ -60,6 +62,10 @@ pub(super) async fn carry(
     record: &mut Record,
 ) -> Result<Unrecorded, Refusal> {
     let Request { plan, upstream, codec, mut metadata, tracestate, deadline } = request;
+    // A timer fires at its next tick; until then an upstream could be asked in vain.
+    if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        return Err(deadline_exceeded());
+    }
     let fault: Fault = Rc::default();
     let ratio_max = call.thread.limits.ratio as usize;
     let mut agreed = Agreed::by_caller(metadata.headers_mut())?;
@@ -76,7 +82,7 @@ pub(super) async fn carry(
     };
     let activity = Activity::new(call.thread.limits.stream_idle);
     let gate = RequestGate {
-        body,
+        body: Gather::new(body),
         scanner: Scanner::new(plan.message_bytes_max).decoding(agreed.request, ratio_max),
         kind: plan.kind,
         fault: Rc::clone(&fault),
@@ -148,7 +154,7 @@ pub(super) async fn carry(
                     First::Data(data) => Some(Piece::Data(data)),
                     First::Silence | First::Ended(_) => None,
                 },
-                body: Some(body),
+                body: Some(Gather::new(body)),
                 scanner: Scanner::new(upstream.message_bytes_max as usize)
                     .decoding(coding, ratio_max),
                 kind: plan.kind,
@@ -240,7 +246,7 @@ impl Activity {
 
 /// The request on its way out.
 struct RequestGate {
-    body: Body,
+    body: Gather,
     scanner: Scanner,
     kind: MethodKind,
     fault: Fault,
@@ -343,7 +349,7 @@ async fn hold(
 struct AnswerGate {
     first: Option<Piece>,
     /// `None` once a status of ours was given in place of the rest.
-    body: Option<Body>,
+    body: Option<Gather>,
     scanner: Scanner,
     kind: MethodKind,
     upstream: Arc<Upstream>,
