@@ -5,7 +5,7 @@
 //! empty. Each case is a run of the client, which ends with 0 when all that it looked at was as
 //! it must be.
 //!
-//! Not here: the six negative cases over HTTP/2 (`crates/gateway/tests/grpc_product.rs`), and
+//! Not here: the six negative cases over HTTP/2 (`crates/gateway/tests/grpc/http2.rs`), and
 //! those of ORCA, of credentials and of a client's own balancing, which a gateway has no part in.
 
 use std::fs;

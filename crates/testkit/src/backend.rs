@@ -4,6 +4,7 @@
 //! recorded.
 
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub enum Script {
         /// `None` ends the stream without any.
         trailers: Option<Vec<(&'static str, &'static str)>>,
     },
+    /// A head and bytes as they are, each piece in a DATA frame of its own; then the end.
+    Raw { head: Vec<(&'static str, &'static str)>, pieces: Vec<Vec<u8>>, end: End },
     /// Answers with the request's first message.
     Echo,
     /// A head and messages, then the stream is reset with this code.
@@ -38,6 +41,27 @@ pub enum Script {
     Hang,
     /// A head and the messages, then silence.
     HangAfter(Vec<Vec<u8>>),
+}
+
+/// How an answer ends.
+#[derive(Debug, Clone)]
+pub enum End {
+    Trailers(Vec<(&'static str, &'static str)>),
+    /// In its last DATA frame; without one in the head, which is how trailers-only looks.
+    Bare,
+    /// Reset with this code.
+    Reset(u32),
+}
+
+/// How the upstream behaves as a server of HTTP/2, whatever it answers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manner {
+    /// SETTINGS_MAX_CONCURRENT_STREAMS.
+    pub streams_most: Option<u32>,
+    /// A connection says GOAWAY when this many requests have come on it.
+    pub goaway_after: Option<usize>,
+    /// Pings that it sends, one after the other, before it answers a request.
+    pub pings: usize,
 }
 
 impl Script {
@@ -68,6 +92,8 @@ pub struct Reached {
     pub path: String,
     pub headers: HeaderMap,
     pub messages: Vec<Bytes>,
+    /// The body as it came.
+    pub body: Vec<u8>,
     /// Whether the request was ended, not broken off.
     pub ended: bool,
 }
@@ -77,11 +103,25 @@ pub struct Backend {
     pub address: SocketAddr,
     reached: Arc<Mutex<Vec<Reached>>>,
     cancelled: watch::Receiver<usize>,
+    connections: watch::Receiver<Connections>,
     _stop: watch::Sender<bool>,
+}
+
+/// What was seen of connections so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Connections {
+    pub opened: usize,
+    pub closed: usize,
+    /// Pings of ours that were answered.
+    pub pongs: usize,
+    /// The most requests that were open at once on one connection.
+    pub streams_most: usize,
 }
 
 struct Shared {
     script: Vec<Script>,
+    manner: Manner,
+    connections: watch::Sender<Connections>,
     next: Mutex<usize>,
     reached: Arc<Mutex<Vec<Reached>>>,
     cancelled: watch::Sender<usize>,
@@ -90,10 +130,18 @@ struct Shared {
 impl Backend {
     /// Starts it on a free port of this machine.
     pub fn start(script: Vec<Script>) -> Backend {
+        Backend::with_manner(script, Manner::default())
+    }
+
+    /// As [`Backend::start`], with manners of its own.
+    pub fn with_manner(script: Vec<Script>, manner: Manner) -> Backend {
         let reached: Arc<Mutex<Vec<Reached>>> = Arc::default();
         let (count_cancelled, cancelled) = watch::channel(0);
+        let (count_connections, connections) = watch::channel(Connections::default());
         let shared = Arc::new(Shared {
             script,
+            manner,
+            connections: count_connections,
             next: Mutex::new(0),
             reached: Arc::clone(&reached),
             cancelled: count_cancelled,
@@ -120,12 +168,17 @@ impl Backend {
             });
         });
         let address = heard.recv().expect("the backend starts");
-        Backend { address, reached, cancelled, _stop: stop }
+        Backend { address, reached, cancelled, connections, _stop: stop }
     }
 
     /// Everything that reached it so far.
     pub fn reached(&self) -> Vec<Reached> {
         self.reached.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What was seen of connections so far.
+    pub fn connections(&self) -> Connections {
+        *self.connections.borrow()
     }
 
     /// Waits until `count` requests were reset by the other side.
@@ -145,16 +198,53 @@ fn start(future: impl Future<Output = ()> + Send + 'static) {
 }
 
 async fn serve(stream: tokio::net::TcpStream, shared: Arc<Shared>) {
-    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
-    while let Some(Ok((request, respond))) = connection.accept().await {
-        let script = {
-            let mut next = shared.next.lock().unwrap_or_else(PoisonError::into_inner);
-            let script = shared.script[(*next).min(shared.script.len() - 1)].clone();
-            *next += 1;
-            script
-        };
-        start(answer(request, respond, script, Arc::clone(&shared)));
+    let Manner { streams_most, goaway_after, pings } = shared.manner;
+    let mut builder = h2::server::Builder::new();
+    if let Some(streams) = streams_most {
+        builder.max_concurrent_streams(streams);
     }
+    let Ok(mut connection) = builder.handshake(stream).await else { return };
+    shared.connections.send_modify(|seen| seen.opened += 1);
+    let mut ping_pong = connection.ping_pong().expect("it was not taken before");
+    let (answered, pinged) = watch::channel(pings == 0);
+    let pinging = async {
+        for _ in 0..pings {
+            if ping_pong.ping(h2::Ping::opaque()).await.is_err() {
+                return;
+            }
+            shared.connections.send_modify(|seen| seen.pongs += 1);
+        }
+        answered.send_replace(true);
+    };
+    let open = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let serving = async {
+        let mut accepted = 0;
+        while let Some(Ok((request, respond))) = connection.accept().await {
+            accepted += 1;
+            if goaway_after == Some(accepted) {
+                connection.graceful_shutdown();
+            }
+            let script = {
+                let mut next = shared.next.lock().unwrap_or_else(PoisonError::into_inner);
+                let script = shared.script[(*next).min(shared.script.len() - 1)].clone();
+                *next += 1;
+                script
+            };
+            let streams = open.fetch_add(1, Ordering::Relaxed) + 1;
+            shared.connections.send_modify(|seen| {
+                seen.streams_most = seen.streams_most.max(streams);
+            });
+            let (shared, open, mut pinged) =
+                (Arc::clone(&shared), Arc::clone(&open), pinged.clone());
+            start(async move {
+                let _ = pinged.wait_for(|pinged| *pinged).await;
+                answer(request, respond, script, shared).await;
+                open.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+    };
+    tokio::join!(serving, pinging);
+    shared.connections.send_modify(|seen| seen.closed += 1);
 }
 
 async fn answer(
@@ -166,6 +256,7 @@ async fn answer(
     let (head, mut body) = request.into_parts();
     let mut reader = EnvelopeReader::new(64 << 20);
     let mut messages = Vec::new();
+    let mut bytes = Vec::new();
     let mut ended = true;
     while let Some(data) = body.data().await {
         let Ok(data) = data else {
@@ -173,6 +264,7 @@ async fn answer(
             break;
         };
         let _ = body.flow_control().release_capacity(data.len());
+        bytes.extend_from_slice(&data);
         reader.push(data);
         while let Some(Ok(message)) = reader.next() {
             messages.push(message.payload);
@@ -183,8 +275,8 @@ async fn answer(
         }
     }
     let first = messages.first().cloned().unwrap_or_default();
-    let reached =
-        Reached { path: head.uri.path().to_owned(), headers: head.headers, messages, ended };
+    let path = head.uri.path().to_owned();
+    let reached = Reached { path, headers: head.headers, messages, body: bytes, ended };
     shared.reached.lock().unwrap_or_else(PoisonError::into_inner).push(reached);
     if !ended {
         shared.cancelled.send_modify(|count| *count += 1);
@@ -209,6 +301,28 @@ async fn answer(
                 Some(trailers) => stream.send_trailers(headers(&trailers)),
                 None => stream.send_data(Bytes::new(), true),
             };
+        }
+        Script::Raw { head, pieces, end } => {
+            *response.headers_mut() = headers(&head);
+            let bare = matches!(end, End::Bare);
+            let Ok(mut stream) = respond.send_response(response, bare && pieces.is_empty()) else {
+                return;
+            };
+            let last = pieces.len();
+            for (index, piece) in pieces.into_iter().enumerate() {
+                let _ = stream.send_data(piece.into(), bare && index + 1 == last);
+            }
+            match end {
+                End::Trailers(trailers) => {
+                    let _ = stream.send_trailers(headers(&trailers));
+                }
+                End::Bare => {}
+                End::Reset(code) => {
+                    // What was sent leaves before the reset takes the stream away.
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    stream.send_reset(Reason::from(code));
+                }
+            }
         }
         Script::ResetAfter { messages, code } => {
             let Ok(mut stream) = respond.send_response(response, false) else { return };

@@ -9,5 +9,5 @@ pub mod backend;
 pub mod client;
 pub mod gateway;
 
-pub use self::backend::{Backend, Script};
+pub use self::backend::{Backend, End, Manner, Script};
 pub use self::gateway::{TestGateway, gateway};
