@@ -1,8 +1,9 @@
 //! gRPC callers through sockets: each rule, every combination of kind, compression and outcome,
-//! and upstreams that are difficult as servers of HTTP/2.
+//! upstreams that are difficult as servers of HTTP/2, and the clients of strangers.
 //!
 //! Not here: what REST callers share with them (`calls`).
 
+mod clients;
 mod http2;
 mod json;
 mod product;
