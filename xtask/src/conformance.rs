@@ -5,7 +5,7 @@
 //! `target/conformance/SUITE.json`, from which the table of the README is made, and ends with the
 //! line `N passed, M failed`.
 //!
-//! Not here: the programs that a suite drives (`crates/testkit`).
+//! Not here: the programs that a suite drives (`crates/testkit`), the suite of gRPC (`interop`).
 
 use std::fs;
 use std::path::Path;
@@ -15,16 +15,25 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::process::{cargo, quiet, root};
-use crate::{npm, test};
+use crate::{interop, npm, test};
 
 /// What can be asked for.
-const SUITES: [Suite; 1] = [Suite {
-    name: "protojson",
-    version: "protobuf v33.2",
-    what: "ProtoJSON and the wire format, required and recommended, editions to 2023",
-    cases: 5567,
-    run: protojson,
-}];
+const SUITES: [Suite; 2] = [
+    Suite {
+        name: "protojson",
+        version: "protobuf v33.2",
+        what: "ProtoJSON and the wire format, required and recommended, editions to 2023",
+        cases: 5567,
+        run: protojson,
+    },
+    Suite {
+        name: "interop",
+        version: "grpc-go v1.83.0",
+        what: "client and server of gRPC's own interop tests, through the gateway",
+        cases: interop::CASES.len() as u64,
+        run: interop::run,
+    },
+];
 
 struct Suite {
     name: &'static str,
@@ -37,10 +46,10 @@ struct Suite {
 
 /// What a runner said at its end.
 #[derive(Debug, PartialEq, Eq)]
-struct Outcome {
-    passed: u64,
-    failed: u64,
-    skipped: u64,
+pub(crate) struct Outcome {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
+    pub(crate) skipped: u64,
 }
 
 pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
@@ -114,7 +123,7 @@ fn commit() -> Option<String> {
     quiet(git.current_dir(root())).ok().map(|name| name.trim().to_owned())
 }
 
-fn at(path: &Path) -> impl Fn(std::io::Error) -> String {
+pub(crate) fn at(path: &Path) -> impl Fn(std::io::Error) -> String {
     move |error| format!("{}: {error}", path.display())
 }
 

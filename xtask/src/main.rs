@@ -10,6 +10,7 @@ mod crate_line;
 mod demo;
 mod fuzz;
 mod http;
+mod interop;
 mod npm;
 mod process;
 mod supply;

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -72,6 +72,12 @@ impl Beside {
         Some(format!("{} ended with {status}\n{}", self.name, self.last_lines()))
     }
 
+    /// How it ended; `None` when it has not after `limit`.
+    pub(crate) fn outcome(&mut self, limit: Duration) -> Option<ExitStatus> {
+        until(limit, || self.child.try_wait().ok()?)
+    }
+
+    /// The last lines of its log.
     pub(crate) fn last_lines(&self) -> String {
         let mut text = String::new();
         if let Ok(mut file) = std::fs::File::open(&self.log) {

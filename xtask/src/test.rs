@@ -89,6 +89,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
         });
     }
     stages.run("conformance", || conformance::run(&["protojson"]));
+    stages.run("interop", || conformance::run(&["interop"]));
     stages.run("demo", || demo::run(&["--once", "--dev"]));
     stages.run("demo, Rust alone", || demo::run(&["--once", "--dev", "--rust-only"]));
     stages.end()

@@ -116,7 +116,10 @@ impl Call {
     /// The refusal in the caller's words, with the record on it.
     pub(crate) fn refused(&self, refusal: &Refusal, shape: Shape, mut record: Record) -> Answer {
         match refusal.reason {
-            Reason::Unavailable | Reason::UpstreamUnusable | Reason::UpstreamTooLarge => {
+            Reason::Unavailable
+            | Reason::UpstreamUnusable
+            | Reason::UpstreamTooLarge
+            | Reason::UpstreamCancelled => {
                 tracing::warn!(request = %self.request_id, reason = ?refusal.reason, "{}", refusal.log);
             }
             reason => {
@@ -213,7 +216,7 @@ async fn carry_call(call: Call, incoming: Incoming) -> Answer {
             .map(|value| value.to_str().unwrap_or("?")),
         http2: incoming.version == Version::Http2,
     };
-    let Detected { protocol, method, binding } =
+    let Detected { protocol, method, codec, binding } =
         match detect::detect(&call.snapshot.directory, &head, audience) {
             Ok(detected) => detected,
             Err(undetected) => {
@@ -264,8 +267,8 @@ async fn carry_call(call: Call, incoming: Incoming) -> Answer {
         }
         (CallerProtocol::Rest | CallerProtocol::Grpc, _) => {
             let tracestate = incoming.headers.get(&TRACESTATE);
-            let request =
-                grpc::Request { plan, upstream, metadata, tracestate, deadline: admitted.deadline };
+            let deadline = admitted.deadline;
+            let request = grpc::Request { plan, upstream, codec, metadata, tracestate, deadline };
             match grpc::carry(&call, request, incoming.body, &mut record).await {
                 Ok(answer) => answer.with(record),
                 Err(refusal) => call.refused(&refusal, shape, record),
@@ -321,6 +324,7 @@ fn refusal_of(error: &SendError) -> Refusal {
                 status::Code::Unavailable => Reason::Unavailable,
                 status::Code::ResourceExhausted => Reason::Quota,
                 status::Code::PermissionDenied => Reason::NotAllowed,
+                status::Code::Cancelled => Reason::UpstreamCancelled,
                 _ => Reason::UpstreamUnusable,
             };
             Refusal::new(reason, "the service broke the call off").logged(log)

@@ -15,8 +15,8 @@ use tandem_config::document::{
     Address, Bounds, JsonDefaults, JsonEnums, JsonInt64, JsonNames, JsonSwitches, PlatformLimits,
     RestSwitches, Unknown,
 };
-use tandem_contract::MethodKind;
 use tandem_contract::directory::{Directory, DirectoryFault, DirectoryMethod, NamespaceEntry};
+use tandem_contract::{MessageId, MethodKind};
 use tandem_transcode::{BindOptions, JsonOptions, Plans, RulePlan};
 use tokio::time::Instant;
 
@@ -39,6 +39,8 @@ pub(crate) struct MethodPlan {
     /// With the contract that they were made from.
     pub(crate) plans: Arc<Plans>,
     pub(crate) kind: MethodKind,
+    pub(crate) input: MessageId,
+    pub(crate) output: MessageId,
     pub(crate) path: PathAndQuery,
     /// `None` where the document names none; such calls find no endpoint.
     pub(crate) primary: Option<Arc<Upstream>>,
@@ -148,6 +150,8 @@ impl Snapshot {
                 method_plans.push(MethodPlan {
                     plans: Arc::clone(compiled),
                     kind: method.kind,
+                    input: method.input,
+                    output: method.output,
                     path: path.expect("names of services and methods are identifiers"),
                     primary: resolved.primary.and_then(|name| upstreams.get(&name).map(Arc::clone)),
                     public: resolved.auth.is_some(),

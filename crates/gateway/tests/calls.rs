@@ -111,6 +111,7 @@ async fn protocols_e_9_what_the_upstream_says_wrongly_is_never_ok() {
         (answer(503, "text/html", None), "14", 503),
         (answer(500, grpc_type, Some(vec![("grpc-status", "0")])), "2", 500),
         (Script::Reset(0x7), "14", 503),
+        (Script::Reset(0x8), "1", 499),
         (Script::Reset(0xb), "8", 429),
         (Script::Reset(0xc), "7", 403),
         (Script::Reset(0x2), "13", 502),
@@ -357,7 +358,7 @@ async fn protocols_d_2_media_types_are_exact() {
     for (media, http_status, status) in [
         ("application/grpc", 200, "0"),
         ("application/grpc+proto", 200, "0"),
-        ("application/grpc+json", 415, "none"),
+        ("application/grpc+json", 200, "3"), // it is no JSON
         ("application/grpc-web", 415, "none"),
         ("application/grpc;x", 415, "none"),
         ("application/json", 415, "none"),

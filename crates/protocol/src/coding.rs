@@ -1,11 +1,13 @@
-//! Content codings of request bodies: gzip, deflate and zstd, decoded within bounds.
+//! Codings of request bodies and of gRPC messages: gzip, deflate and zstd, decoded within bounds.
 //!
 //! Output is counted as it grows and decoding stops at the first byte too many, so a bomb costs
 //! what the bounds allow, in memory and in time, whatever it claims to hold. The zstd window is
 //! bounded too: a frame of twenty bytes may ask for one of gigabytes.
 //!
-//! Anything else, `br` included, is refused with what is taken (protocols I-6). Compression of
-//! answers and of gRPC messages is not here.
+//! [`decode`] gives the bytes; [`Meter`] only counts them, for messages that pass as they are.
+//!
+//! Anything else, `br` included, is refused with what is taken (protocols I-6). Not here: how gRPC
+//! names the coding of its messages (`compression`), coding of what we send.
 //!
 //! Source: RFC 9110, section 8.4.1 (codings); RFC 1952 (gzip, members one behind the other);
 //! RFC 1950 (deflate is the zlib format); RFC 8878 and RFC 9659 (zstd, a window of 8 MiB at most).
@@ -37,6 +39,27 @@ pub enum Coding {
     Zstd,
 }
 
+impl Coding {
+    /// The coding of this name, in lower case.
+    pub fn of_name(name: &str) -> Option<Coding> {
+        match name {
+            "gzip" => Some(Coding::Gzip),
+            "deflate" => Some(Coding::Deflate),
+            "zstd" => Some(Coding::Zstd),
+            _ => None,
+        }
+    }
+
+    /// As headers write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Coding::Gzip => "gzip",
+            Coding::Deflate => "deflate",
+            Coding::Zstd => "zstd",
+        }
+    }
+}
+
 /// How much may come out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
@@ -44,6 +67,13 @@ pub struct Bounds {
     pub bytes_max: usize,
     /// Decoded bytes for each byte that came, judged above 64 KiB (LI-11).
     pub ratio_max: usize,
+}
+
+impl Bounds {
+    /// Bytes that may come out of so many coded ones.
+    fn of(self, coded: usize) -> usize {
+        self.bytes_max.min(self.ratio_max.saturating_mul(coded).max(RATIO_FROM_BYTES))
+    }
 }
 
 /// The coding that the headers name; `None` where the body stands as it is.
@@ -55,13 +85,11 @@ pub fn of_body(headers: &HeaderMap) -> Result<Option<Coding>, Refusal> {
     for value in headers.get_all(header::CONTENT_ENCODING) {
         let text = value.to_str().unwrap_or("?");
         for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-            let coding = match name.to_ascii_lowercase().as_str() {
-                "identity" => continue,
-                "gzip" => Coding::Gzip,
-                "deflate" => Coding::Deflate,
-                "zstd" => Coding::Zstd,
-                _ => return Err(unsupported()),
-            };
+            let name = name.to_ascii_lowercase();
+            if name == "identity" {
+                continue;
+            }
+            let coding = Coding::of_name(&name).ok_or_else(unsupported)?;
             if found.replace(coding).is_some() {
                 return Err(unsupported());
             }
@@ -81,9 +109,8 @@ fn unsupported() -> Refusal {
 /// 413 when more comes out than the bounds allow; 400 for bytes that are not of this coding, that
 /// end too early, or that go on behind the end.
 pub fn decode(coding: Coding, body: &[u8], bounds: Bounds) -> Result<Vec<u8>, Refusal> {
-    let by_ratio = bounds.ratio_max.saturating_mul(body.len()).max(RATIO_FROM_BYTES);
-    let bytes_max = bounds.bytes_max.min(by_ratio);
-    let mut decoder = Decoder::new(coding)?;
+    let bytes_max = bounds.of(body.len());
+    let mut decoder = Decoder::new(coding).ok_or_else(no_decoder)?;
     let mut rest = body;
     let mut out = Vec::new();
     let mut members = 0;
@@ -114,12 +141,11 @@ pub fn decode(coding: Coding, body: &[u8], bounds: Bounds) -> Result<Vec<u8>, Re
 }
 
 fn malformed(coding: Coding) -> Refusal {
-    let name = match coding {
-        Coding::Gzip => "gzip",
-        Coding::Deflate => "deflate",
-        Coding::Zstd => "zstd",
-    };
-    Refusal::new(Reason::Malformed, format!("the body is not sound {name}"))
+    Refusal::new(Reason::Malformed, format!("the body is not sound {}", coding.name()))
+}
+
+fn no_decoder() -> Refusal {
+    Refusal::new(Reason::Bug, "a fault of the gateway")
 }
 
 fn too_large(by_bytes: bool, bounds: Bounds) -> Refusal {
@@ -132,6 +158,93 @@ fn too_large(by_bytes: bool, bounds: Bounds) -> Refusal {
             format!("the decoded body is more than {ratio_max} times as long as the coded one")
         },
     )
+}
+
+/// Counts the bytes of a coded message while it passes, and keeps none of them.
+///
+/// It takes the same bytes as [`decode`], however they are split.
+pub struct Meter {
+    decoder: Decoder,
+    bytes_max: usize,
+    decoded: usize,
+    members: u32,
+    /// A member is complete, and none has begun behind it.
+    between: bool,
+}
+
+/// Why a coded message may not pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmetered {
+    /// It holds more than the bounds allow.
+    TooLarge,
+    /// It is not of this coding, ends too early or goes on behind its end.
+    Unsound,
+}
+
+impl Meter {
+    /// For a message of `coded` bytes; `None` when there is no memory for a decoder.
+    pub fn new(coding: Coding, coded: usize, bounds: Bounds) -> Option<Meter> {
+        Some(Meter {
+            decoder: Decoder::new(coding)?,
+            bytes_max: bounds.of(coded),
+            decoded: 0,
+            members: 0,
+            between: false,
+        })
+    }
+
+    /// Counts what comes next. `scratch` is any room to decode into; what it holds means nothing.
+    ///
+    /// # Errors
+    /// At the first byte too many, and at the first that is not of the coding.
+    pub fn pass(&mut self, mut coded: &[u8], scratch: &mut [u8]) -> Result<(), Unmetered> {
+        loop {
+            if self.between {
+                if coded.is_empty() {
+                    return Ok(());
+                }
+                self.members += 1;
+                if self.members == MEMBERS_MOST || !self.decoder.begin_again() {
+                    return Err(Unmetered::Unsound);
+                }
+                self.between = false;
+            }
+            let step = self.decoder.step(coded, scratch).ok_or(Unmetered::Unsound)?;
+            self.decoded += step.written;
+            if self.decoded > self.bytes_max {
+                return Err(Unmetered::TooLarge);
+            }
+            coded = &coded[step.read..];
+            self.between = step.ended;
+            if !step.ended && coded.is_empty() && step.written < scratch.len() {
+                // It wants more bytes; those that it had are all written.
+                return Ok(());
+            }
+            if !step.ended && step.read == 0 && step.written == 0 {
+                return Err(Unmetered::Unsound);
+            }
+        }
+    }
+
+    /// Says whether the message may end here.
+    ///
+    /// # Errors
+    /// `Unsound` inside a member.
+    pub fn end(&self) -> Result<(), Unmetered> {
+        if self.between { Ok(()) } else { Err(Unmetered::Unsound) }
+    }
+}
+
+impl std::fmt::Debug for Meter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Meter { decoder: _, bytes_max, decoded, members, between } = self;
+        f.debug_struct("Meter")
+            .field("bytes_max", bytes_max)
+            .field("decoded", decoded)
+            .field("members", members)
+            .field("between", between)
+            .finish_non_exhaustive()
+    }
 }
 
 enum Decoder {
@@ -149,8 +262,9 @@ struct Step {
 }
 
 impl Decoder {
-    fn new(coding: Coding) -> Result<Decoder, Refusal> {
-        Ok(match coding {
+    /// `None` when the library has no memory for one.
+    fn new(coding: Coding) -> Option<Decoder> {
+        Some(match coding {
             Coding::Gzip => Decoder::Gzip(gzip_member()),
             Coding::Deflate => Decoder::Deflate(Decompress::new(true)),
             Coding::Zstd => {
@@ -158,8 +272,7 @@ impl Decoder {
                     let window = DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MOST);
                     context.set_parameter(window).is_ok().then_some(context)
                 });
-                let none = || Refusal::new(Reason::Bug, "a fault of the gateway");
-                Decoder::Zstd(context.ok_or_else(none)?)
+                Decoder::Zstd(context?)
             }
         })
     }
@@ -243,9 +356,30 @@ mod tests {
         std::iter::repeat_with(next).take(length).collect()
     }
 
+    /// The same from both that decode: the one that gives bytes, and the one that counts.
     fn refused(coding: Coding, body: &[u8], bounds: Bounds, reason: Reason) {
         let refusal = decode(coding, body, bounds).expect_err("a refusal");
         assert_eq!(refusal.reason, reason, "{coding:?}: {}", refusal.message);
+        let unmetered = match reason {
+            Reason::TooLarge => Unmetered::TooLarge,
+            _ => Unmetered::Unsound,
+        };
+        for split in [usize::MAX, 1_000] {
+            assert_eq!(metered(coding, body, bounds, split), Err(unmetered), "{coding:?} {split}");
+        }
+    }
+
+    fn metered(
+        coding: Coding,
+        body: &[u8],
+        bounds: Bounds,
+        split: usize,
+    ) -> Result<usize, Unmetered> {
+        let mut meter = Meter::new(coding, body.len(), bounds).unwrap();
+        let mut scratch = [0; 512];
+        body.chunks(split).try_for_each(|part| meter.pass(part, &mut scratch))?;
+        meter.end()?;
+        Ok(meter.decoded)
     }
 
     #[test]
@@ -377,7 +511,11 @@ mod tests {
             let data = data.repeat(times);
             for coding in ALL {
                 let bounds = Bounds { bytes_max: data.len(), ratio_max: usize::MAX };
-                prop_assert_eq!(decode(coding, &coded(coding, &data), bounds).unwrap(), &data[..]);
+                let body = coded(coding, &data);
+                prop_assert_eq!(decode(coding, &body, bounds).unwrap(), &data[..]);
+                for split in [usize::MAX, 7, 1] {
+                    prop_assert_eq!(metered(coding, &body, bounds, split), Ok(data.len()));
+                }
             }
         }
 
@@ -390,7 +528,12 @@ mod tests {
                     Coding::Zstd => b"\x28\xb5\x2f\xfd",
                 };
                 for body in [data.clone(), [with_magic, &data].concat()] {
-                    match decode(coding, &body, WIDE) {
+                    let decoded = decode(coding, &body, WIDE);
+                    for split in [usize::MAX, 3] {
+                        let counted = metered(coding, &body, WIDE, split).ok();
+                        prop_assert_eq!(counted, decoded.as_ref().ok().map(Vec::len));
+                    }
+                    match decoded {
                         Ok(out) => prop_assert!(out.len() <= WIDE.bytes_max),
                         Err(refusal) => prop_assert!(
                             matches!(refusal.reason, Reason::Malformed | Reason::TooLarge)

@@ -28,8 +28,16 @@ pub struct Head<'a> {
 pub struct Detected {
     pub protocol: CallerProtocol,
     pub method: MethodIndex,
+    pub codec: Codec,
     /// For REST.
     pub binding: Option<Binding>,
+}
+
+/// How the messages of a call are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Codec {
+    Proto,
+    Json,
 }
 
 /// The rule that a REST request means, and what its path says.
@@ -62,10 +70,14 @@ pub fn detect(
     let media = head.content_type.unwrap_or("");
     if media.starts_with("application/grpc") {
         let shape = Shape::Grpc;
-        if !matches!(media, "application/grpc" | "application/grpc+proto") {
-            let message = "this media type is not served here";
-            return refused(shape, Refusal::new(Reason::MediaType, message));
-        }
+        let codec = match media {
+            "application/grpc" | "application/grpc+proto" => Codec::Proto,
+            "application/grpc+json" => Codec::Json,
+            _ => {
+                let message = "this media type is not served here";
+                return refused(shape, Refusal::new(Reason::MediaType, message));
+            }
+        };
         if !head.http2 {
             let message = "gRPC needs HTTP/2";
             return refused(shape, Refusal::new(Reason::HttpVersion, message));
@@ -74,7 +86,9 @@ pub fn detect(
             return refused(shape, wrong_method(vec!["POST".into()]));
         }
         return match directory.find_rpc(audience, head.path) {
-            Some(method) => Ok(Detected { protocol: CallerProtocol::Grpc, method, binding: None }),
+            Some(method) => {
+                Ok(Detected { protocol: CallerProtocol::Grpc, method, codec, binding: None })
+            }
             None => refused(shape, Refusal::new(Reason::NotFound, "unknown method")),
         };
     }
@@ -91,6 +105,7 @@ pub fn detect(
         RestMatch::Found { method, rule, values } => Ok(Detected {
             protocol: CallerProtocol::Rest,
             method,
+            codec: Codec::Json,
             binding: Some(Binding { rule, values }),
         }),
         RestMatch::WrongMethod { allow } if head.http_method == "OPTIONS" => {

@@ -8,6 +8,8 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+use crate::coding::{Bounds, Coding, Meter, Unmetered};
+
 /// Bytes before each message: a flag, then the length, most significant byte first.
 pub const HEAD: usize = 5;
 
@@ -27,6 +29,17 @@ pub enum EnvelopeError {
     /// More bytes than the limit.
     #[error("a message of {bytes} bytes is more than the limit of {limit}")]
     TooLarge { bytes: usize, limit: usize },
+    /// More bytes than the limit, or than the ratio allows, once they are decoded.
+    #[error(
+        "a compressed message holds more than the limit of {limit} bytes, or too many times what it takes"
+    )]
+    Expands { limit: usize },
+    /// A message is marked as compressed and no coding was named (protocols G-4).
+    #[error("a message is compressed, and no encoding was named")]
+    Unnamed,
+    /// A compressed message is not what its coding says.
+    #[error("a compressed message is not sound")]
+    Unsound,
     /// The stream ended inside a message.
     #[error("the stream ended inside a message")]
     Truncated,
@@ -146,32 +159,63 @@ impl EnvelopeReader {
 }
 
 /// Watches messages pass: counts them, refuses those that are too large, keeps nothing.
+///
+/// Compressed ones are decoded to be measured, and their bytes thrown away: the limit holds for
+/// what a message is, not for what it takes (protocols G-4).
 #[derive(Debug)]
 pub struct Scanner {
     limit: usize,
+    coding: Option<Coding>,
+    ratio_max: usize,
+    /// For the message that passes now, when it is compressed.
+    meter: Option<Meter>,
+    /// Room to decode into, from the first compressed message on.
+    scratch: Vec<u8>,
     head: [u8; HEAD],
     head_bytes: usize,
     left: usize,
     messages: u64,
-    compressed: bool,
 }
 
+/// Bytes that are decoded at a time to be counted.
+const SCRATCH_BYTES: usize = 32 << 10;
+
 impl Scanner {
-    /// A scanner that refuses messages of more than `limit` bytes.
+    /// A scanner that refuses messages of more than `limit` bytes, and every compressed one.
     pub fn new(limit: usize) -> Scanner {
-        Scanner { limit, head: [0; HEAD], head_bytes: 0, left: 0, messages: 0, compressed: false }
+        Scanner {
+            limit,
+            coding: None,
+            ratio_max: 0,
+            meter: None,
+            scratch: Vec::new(),
+            head: [0; HEAD],
+            head_bytes: 0,
+            left: 0,
+            messages: 0,
+        }
+    }
+
+    /// Takes messages in this coding that hold at most `ratio_max` times the bytes they take.
+    #[must_use]
+    pub fn decoding(mut self, coding: Option<Coding>, ratio_max: usize) -> Scanner {
+        self.coding = coding;
+        self.ratio_max = ratio_max;
+        self
     }
 
     /// Looks at the next bytes. Heads that are complete in them count as messages.
     ///
     /// # Errors
-    /// A flag that is none, or a message over the limit; told by its head.
+    /// A flag that is none, a message over the limit, told by its head; a compressed message
+    /// without a coding, over the limit once it is decoded, or unsound.
     pub fn pass(&mut self, mut data: &[u8]) -> Result<(), EnvelopeError> {
         while !data.is_empty() {
             if self.left > 0 {
-                let passed = self.left.min(data.len());
-                self.left -= passed;
-                data = &data[passed..];
+                let (part, rest) = data.split_at(self.left.min(data.len()));
+                self.left -= part.len();
+                data = rest;
+                self.measure(part)?;
                 continue;
             }
             let taken = (HEAD - self.head_bytes).min(data.len());
@@ -183,20 +227,38 @@ impl Scanner {
                 self.head_bytes = 0;
                 self.left = bytes;
                 self.messages += 1;
-                self.compressed |= compressed;
+                if compressed {
+                    let coding = self.coding.ok_or(EnvelopeError::Unnamed)?;
+                    // No bytes are the empty message in every coding.
+                    if bytes > 0 {
+                        let bounds = Bounds { bytes_max: self.limit, ratio_max: self.ratio_max };
+                        let meter = Meter::new(coding, bytes, bounds);
+                        self.meter = Some(meter.ok_or(EnvelopeError::Unsound)?);
+                        self.scratch.resize(SCRATCH_BYTES, 0);
+                    }
+                }
             }
         }
         Ok(())
     }
 
+    /// Counts a part of a message that is compressed, and judges its end.
+    fn measure(&mut self, part: &[u8]) -> Result<(), EnvelopeError> {
+        let Some(meter) = &mut self.meter else { return Ok(()) };
+        let measured = meter.pass(part, &mut self.scratch);
+        let measured = measured.and_then(|()| if self.left == 0 { meter.end() } else { Ok(()) });
+        if self.left == 0 {
+            self.meter = None;
+        }
+        measured.map_err(|unmetered| match unmetered {
+            Unmetered::TooLarge => EnvelopeError::Expands { limit: self.limit },
+            Unmetered::Unsound => EnvelopeError::Unsound,
+        })
+    }
+
     /// Messages whose heads have passed.
     pub fn messages(&self) -> u64 {
         self.messages
-    }
-
-    /// Whether one of them was marked as compressed.
-    pub fn compressed(&self) -> bool {
-        self.compressed
     }
 
     /// Says whether the stream may end here.
@@ -259,6 +321,63 @@ mod tests {
             let mut scanner = Scanner::new(10);
             scanner.pass(&message[..bytes]).unwrap();
             assert_eq!(scanner.end().is_ok(), whole, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn protocols_g_4_a_compressed_message_is_measured_by_what_it_holds() {
+        let coded = |coding: Coding, message: &[u8]| -> Vec<u8> {
+            use flate2::Compression;
+            use flate2::read::{GzEncoder, ZlibEncoder};
+            use std::io::Read as _;
+            let mut out = Vec::new();
+            match coding {
+                Coding::Gzip => GzEncoder::new(message, Compression::best()).read_to_end(&mut out),
+                Coding::Deflate => {
+                    ZlibEncoder::new(message, Compression::best()).read_to_end(&mut out)
+                }
+                Coding::Zstd => {
+                    out = zstd::bulk::compress(message, 3).unwrap();
+                    Ok(0)
+                }
+            }
+            .unwrap();
+            out
+        };
+        let framed = |payload: &[u8]| {
+            let mut frame = frame(payload).to_vec();
+            frame[0] = 1;
+            frame
+        };
+        let expands = Err(EnvelopeError::Expands { limit: 200_000 });
+        for coding in [Coding::Gzip, Coding::Deflate, Coding::Zstd] {
+            let check = |frames: &[u8], coding, ratio, expected: Result<(), EnvelopeError>| {
+                for split in [usize::MAX, 1_000, 1] {
+                    let mut scanner = Scanner::new(200_000).decoding(coding, ratio);
+                    let passed = frames.chunks(split).try_for_each(|part| scanner.pass(part));
+                    let passed = passed.and_then(|()| scanner.end());
+                    assert_eq!(passed, expected, "{coding:?} {split}");
+                }
+            };
+            let named = Some(coding);
+            let whole = coded(coding, &[7; 200_000]);
+            let both = [framed(&whole), frame(b"plain").to_vec(), framed(&whole)].concat();
+            check(&both, named, 100_000, Ok(()));
+            check(&framed(&coded(coding, &[7; 200_001])), named, 100_000, expands);
+            check(&framed(&whole), named, 100, expands); // the ratio
+            check(&framed(&whole), None, 100_000, Err(EnvelopeError::Unnamed));
+            check(&framed(b""), named, 100, Ok(()));
+            check(&framed(b""), None, 100, Err(EnvelopeError::Unnamed));
+            check(&framed(b"not coded"), named, 100, Err(EnvelopeError::Unsound));
+            let cut = &whole[..whole.len() - 1];
+            check(&framed(cut), named, 100_000, Err(EnvelopeError::Unsound));
+            // A message ends where its head says, whatever the coding says of the next one.
+            check(
+                &[framed(cut), framed(&whole)].concat(),
+                named,
+                100_000,
+                Err(EnvelopeError::Unsound),
+            );
         }
     }
 

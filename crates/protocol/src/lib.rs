@@ -10,6 +10,7 @@
 
 pub mod cardinality;
 pub mod coding;
+pub mod compression;
 pub mod deadline;
 pub mod detect;
 pub mod envelope;

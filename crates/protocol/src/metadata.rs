@@ -23,6 +23,11 @@ const BINARY_BYTES_MOST: usize = 8 * 1024;
 pub struct Metadata(HeaderMap);
 
 impl Metadata {
+    /// For what is agreed on hop by hop.
+    pub fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.0
+    }
+
     /// The headers that carry it.
     pub fn into_headers(self) -> HeaderMap {
         self.0

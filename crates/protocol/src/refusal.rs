@@ -9,11 +9,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tandem_contract::fields;
 
-use crate::coding;
 use crate::status::{Code, Status, details_of};
+use crate::{coding, compression};
 
 /// The reasons, each with its row in the table of E-2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,6 +53,8 @@ pub enum Reason {
     TooSlow,
     UpstreamUnusable,
     UpstreamTooLarge,
+    /// The upstream cancelled the call (E-10).
+    UpstreamCancelled,
     /// A fault of ours.
     Bug,
 }
@@ -96,6 +98,7 @@ impl Reason {
             Reason::UpstreamTooLarge => {
                 (502, C::ResourceExhausted, (429, "resource_exhausted"), false)
             }
+            Reason::UpstreamCancelled => (499, C::Cancelled, (499, "canceled"), false),
             Reason::Bug => (500, C::Internal, (500, "internal"), false),
         };
         Row { http, code, connect, bare }
@@ -283,14 +286,11 @@ impl Refusal {
                 headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
             }
             Reason::ContentCoding => {
-                // REST bodies are decoded, messages are not.
-                let identity = HeaderValue::from_static("identity");
-                let accepted = match shape {
-                    Shape::Rest => HeaderValue::from_static(coding::ACCEPTED),
-                    Shape::Grpc | Shape::Connect => identity.clone(),
+                let (name, accepted) = match shape {
+                    Shape::Rest | Shape::Connect => (header::ACCEPT_ENCODING, coding::ACCEPTED),
+                    Shape::Grpc => (compression::ACCEPT_ENCODING, compression::ACCEPTED),
                 };
-                headers.insert(header::ACCEPT_ENCODING, accepted);
-                headers.insert(HeaderName::from_static("grpc-accept-encoding"), identity);
+                headers.insert(name, HeaderValue::from_static(accepted));
             }
             Reason::NoCredential => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -320,7 +320,7 @@ mod tests {
 
     type Row = (Reason, u16, u32, Option<u32>, u16, &'static str);
 
-    const ALL: [Row; 23] = [
+    const ALL: [Row; 24] = [
         // reason, REST status, REST code, gRPC code (None: bare status), Connect
         (Reason::NotFound, 404, 5, Some(12), 404, "unimplemented"),
         (Reason::WrongMethod, 405, 12, None, 405, "unknown"),
@@ -344,6 +344,7 @@ mod tests {
         (Reason::TooSlow, 408, 4, Some(4), 504, "deadline_exceeded"),
         (Reason::UpstreamUnusable, 502, 13, Some(13), 500, "internal"),
         (Reason::UpstreamTooLarge, 502, 8, Some(8), 429, "resource_exhausted"),
+        (Reason::UpstreamCancelled, 499, 1, Some(1), 499, "canceled"),
         (Reason::Bug, 500, 13, Some(13), 500, "internal"),
     ];
 
@@ -385,7 +386,10 @@ mod tests {
         let refusal = Refusal::new(Reason::ContentCoding, "because");
         let answer = refusal.render(Shape::Rest);
         assert_eq!(answer.headers["accept-encoding"], "gzip, deflate, zstd");
-        assert_eq!(refusal.render(Shape::Grpc).headers["grpc-accept-encoding"], "identity");
+        assert_eq!(
+            refusal.render(Shape::Grpc).headers["grpc-accept-encoding"],
+            compression::ACCEPTED
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! recorded. Questions after its health are answered apart and recorded nowhere.
 
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub enum Script {
         /// `None` ends the stream without any.
         trailers: Option<Vec<(&'static str, &'static str)>>,
     },
+    /// A head and bytes as they are, each piece in a DATA frame of its own; then the end.
+    Raw { head: Vec<(&'static str, &'static str)>, pieces: Vec<Vec<u8>>, end: End },
     /// Answers with the request's first message.
     Echo,
     /// A head and messages, then the stream is reset with this code.
@@ -51,6 +54,27 @@ pub enum Health {
     NotServing,
     /// It never answers.
     Silent,
+}
+
+/// How an answer ends.
+#[derive(Debug, Clone)]
+pub enum End {
+    Trailers(Vec<(&'static str, &'static str)>),
+    /// In its last DATA frame; without one in the head, which is how trailers-only looks.
+    Bare,
+    /// Reset with this code.
+    Reset(u32),
+}
+
+/// How the upstream behaves as a server of HTTP/2, whatever it answers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manner {
+    /// SETTINGS_MAX_CONCURRENT_STREAMS.
+    pub streams_most: Option<u32>,
+    /// A connection says GOAWAY when this many requests have come on it.
+    pub goaway_after: Option<usize>,
+    /// Pings that it sends, one after the other, before it answers a request.
+    pub pings: usize,
 }
 
 impl Script {
@@ -81,6 +105,8 @@ pub struct Reached {
     pub path: String,
     pub headers: HeaderMap,
     pub messages: Vec<Bytes>,
+    /// The body as it came.
+    pub body: Vec<u8>,
     /// Whether the request was ended, not broken off.
     pub ended: bool,
 }
@@ -91,39 +117,59 @@ pub struct Backend {
     reached: Arc<Mutex<Vec<Reached>>>,
     cancelled: watch::Receiver<usize>,
     shared: Arc<Shared>,
+    connections: watch::Receiver<Connections>,
     _stop: watch::Sender<bool>,
+}
+
+/// What was seen of connections so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Connections {
+    pub opened: usize,
+    pub closed: usize,
+    /// Pings of ours that were answered.
+    pub pongs: usize,
+    /// The most requests that were open at once on one connection.
+    pub streams_most: usize,
 }
 
 struct Shared {
     script: Mutex<Vec<Script>>,
+    manner: Manner,
+    connections: watch::Sender<Connections>,
     next: Mutex<usize>,
     reached: Arc<Mutex<Vec<Reached>>>,
     cancelled: watch::Sender<usize>,
     health: Mutex<Health>,
     released: watch::Sender<bool>,
     go_aways: watch::Sender<usize>,
-    streams_max: Option<u32>,
 }
 
 impl Backend {
     /// Starts it on a free port of this machine.
     pub fn start(script: Vec<Script>) -> Backend {
-        Backend::start_with(script, None)
+        Backend::with_manner(script, Manner::default())
     }
 
     /// As [`Backend::start`], with at most so many streams on one connection.
-    pub fn start_with(script: Vec<Script>, streams_max: Option<u32>) -> Backend {
+    pub fn start_with(script: Vec<Script>, streams_most: Option<u32>) -> Backend {
+        Backend::with_manner(script, Manner { streams_most, ..Manner::default() })
+    }
+
+    /// As [`Backend::start`], with manners of its own.
+    pub fn with_manner(script: Vec<Script>, manner: Manner) -> Backend {
         let reached: Arc<Mutex<Vec<Reached>>> = Arc::default();
         let (count_cancelled, cancelled) = watch::channel(0);
+        let (count_connections, connections) = watch::channel(Connections::default());
         let shared = Arc::new(Shared {
             script: Mutex::new(script),
+            manner,
+            connections: count_connections,
             next: Mutex::new(0),
             reached: Arc::clone(&reached),
             cancelled: count_cancelled,
             health: Mutex::new(Health::Unknown),
             released: watch::Sender::new(false),
             go_aways: watch::Sender::new(0),
-            streams_max,
         });
         let served = Arc::clone(&shared);
         let (stop, mut stopped) = watch::channel(false);
@@ -148,7 +194,7 @@ impl Backend {
             });
         });
         let address = heard.recv().expect("the backend starts");
-        Backend { address, reached, cancelled, shared, _stop: stop }
+        Backend { address, reached, cancelled, shared, connections, _stop: stop }
     }
 
     /// From now on this is its script, from its first line.
@@ -182,6 +228,11 @@ impl Backend {
         self.reached.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What was seen of connections so far.
+    pub fn connections(&self) -> Connections {
+        *self.connections.borrow()
+    }
+
     /// Waits until `count` requests were reset by the other side.
     pub async fn cancelled(&self, count: usize) {
         let mut cancelled = self.cancelled.clone();
@@ -199,35 +250,68 @@ fn start(future: impl Future<Output = ()> + Send + 'static) {
 }
 
 async fn serve(stream: tokio::net::TcpStream, shared: Arc<Shared>) {
+    let Manner { streams_most, goaway_after, pings } = shared.manner;
     let mut builder = h2::server::Builder::new();
-    if let Some(most) = shared.streams_max {
-        builder.max_concurrent_streams(most);
+    if let Some(streams) = streams_most {
+        builder.max_concurrent_streams(streams);
     }
     let Ok(mut connection) = builder.handshake(stream).await else { return };
-    let mut go_aways = shared.go_aways.subscribe();
-    loop {
-        let accepted = tokio::select! {
-            accepted = connection.accept() => accepted,
-            _ = go_aways.changed() => {
-                connection.graceful_shutdown();
+    shared.connections.send_modify(|seen| seen.opened += 1);
+    let mut ping_pong = connection.ping_pong().expect("it was not taken before");
+    let (answered, pinged) = watch::channel(pings == 0);
+    let pinging = async {
+        for _ in 0..pings {
+            if ping_pong.ping(h2::Ping::opaque()).await.is_err() {
+                return;
+            }
+            shared.connections.send_modify(|seen| seen.pongs += 1);
+        }
+        answered.send_replace(true);
+    };
+    let open = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let serving = async {
+        let mut accepted = 0;
+        let mut go_aways = shared.go_aways.subscribe();
+        loop {
+            let next = tokio::select! {
+                next = connection.accept() => next,
+                _ = go_aways.changed() => {
+                    connection.graceful_shutdown();
+                    continue;
+                }
+            };
+            let Some(Ok((request, respond))) = next else { break };
+            if request.uri().path() == "/grpc.health.v1.Health/Check" {
+                let health = *shared.health.lock().unwrap_or_else(PoisonError::into_inner);
+                start(answer_health(respond, health));
                 continue;
             }
-        };
-        let Some(Ok((request, respond))) = accepted else { return };
-        if request.uri().path() == "/grpc.health.v1.Health/Check" {
-            let health = *shared.health.lock().unwrap_or_else(PoisonError::into_inner);
-            start(answer_health(respond, health));
-            continue;
+            accepted += 1;
+            if goaway_after == Some(accepted) {
+                connection.graceful_shutdown();
+            }
+            let script = {
+                let mut next = shared.next.lock().unwrap_or_else(PoisonError::into_inner);
+                let script = shared.script.lock().unwrap_or_else(PoisonError::into_inner);
+                let line = script[(*next).min(script.len() - 1)].clone();
+                *next += 1;
+                line
+            };
+            let streams = open.fetch_add(1, Ordering::Relaxed) + 1;
+            shared.connections.send_modify(|seen| {
+                seen.streams_most = seen.streams_most.max(streams);
+            });
+            let (shared, open, mut pinged) =
+                (Arc::clone(&shared), Arc::clone(&open), pinged.clone());
+            start(async move {
+                let _ = pinged.wait_for(|pinged| *pinged).await;
+                answer(request, respond, script, shared).await;
+                open.fetch_sub(1, Ordering::Relaxed);
+            });
         }
-        let script = {
-            let mut next = shared.next.lock().unwrap_or_else(PoisonError::into_inner);
-            let script = shared.script.lock().unwrap_or_else(PoisonError::into_inner);
-            let line = script[(*next).min(script.len() - 1)].clone();
-            *next += 1;
-            line
-        };
-        start(answer(request, respond, script, Arc::clone(&shared)));
-    }
+    };
+    tokio::join!(serving, pinging);
+    shared.connections.send_modify(|seen| seen.closed += 1);
 }
 
 async fn answer_health(mut respond: SendResponse<Bytes>, health: Health) {
@@ -261,6 +345,7 @@ async fn answer(
     let (head, mut body) = request.into_parts();
     let mut reader = EnvelopeReader::new(64 << 20);
     let mut messages = Vec::new();
+    let mut bytes = Vec::new();
     let mut ended = true;
     while let Some(data) = body.data().await {
         let Ok(data) = data else {
@@ -268,6 +353,7 @@ async fn answer(
             break;
         };
         let _ = body.flow_control().release_capacity(data.len());
+        bytes.extend_from_slice(&data);
         reader.push(data);
         while let Some(Ok(message)) = reader.next() {
             messages.push(message.payload);
@@ -278,8 +364,8 @@ async fn answer(
         }
     }
     let first = messages.first().cloned().unwrap_or_default();
-    let reached =
-        Reached { path: head.uri.path().to_owned(), headers: head.headers, messages, ended };
+    let path = head.uri.path().to_owned();
+    let reached = Reached { path, headers: head.headers, messages, body: bytes, ended };
     shared.reached.lock().unwrap_or_else(PoisonError::into_inner).push(reached);
     if !ended {
         shared.cancelled.send_modify(|count| *count += 1);
@@ -315,6 +401,28 @@ async fn answer(
                 Some(trailers) => stream.send_trailers(headers(&trailers)),
                 None => stream.send_data(Bytes::new(), true),
             };
+        }
+        Script::Raw { head, pieces, end } => {
+            *response.headers_mut() = headers(&head);
+            let bare = matches!(end, End::Bare);
+            let Ok(mut stream) = respond.send_response(response, bare && pieces.is_empty()) else {
+                return;
+            };
+            let last = pieces.len();
+            for (index, piece) in pieces.into_iter().enumerate() {
+                let _ = stream.send_data(piece.into(), bare && index + 1 == last);
+            }
+            match end {
+                End::Trailers(trailers) => {
+                    let _ = stream.send_trailers(headers(&trailers));
+                }
+                End::Bare => {}
+                End::Reset(code) => {
+                    // What was sent leaves before the reset takes the stream away.
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    stream.send_reset(Reason::from(code));
+                }
+            }
         }
         Script::ResetAfter { messages, code } => {
             let Ok(mut stream) = respond.send_response(response, false) else { return };

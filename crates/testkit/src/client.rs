@@ -60,6 +60,8 @@ pub struct GrpcAnswer {
     pub http_status: StatusCode,
     pub head: HeaderMap,
     pub messages: Vec<Bytes>,
+    /// The body as it came.
+    pub body: Vec<u8>,
     /// `None` when the head was all (trailers-only), or the stream broke.
     pub trailers: Option<HeaderMap>,
     /// The stream was reset.
@@ -113,6 +115,11 @@ impl GrpcCall {
         let _ = self.send.send_data(envelope::frame(message), false);
     }
 
+    /// Sends bytes as they are, in a DATA frame of their own.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        let _ = self.send.send_data(Bytes::copy_from_slice(bytes), false);
+    }
+
     /// Whether a head comes within `limit`; the call is given up afterwards.
     pub async fn head_comes(self, limit: Duration) -> bool {
         tokio::time::timeout(limit, self.response).await.is_ok_and(|head| head.is_ok())
@@ -136,6 +143,7 @@ impl GrpcCall {
         let (head, mut body) = response.into_parts();
         let mut reader = EnvelopeReader::new(64 << 20);
         let mut messages = Vec::new();
+        let mut bytes = Vec::new();
         let mut reset = false;
         while let Some(data) = body.data().await {
             let Ok(data) = data else {
@@ -143,13 +151,21 @@ impl GrpcCall {
                 break;
             };
             let _ = body.flow_control().release_capacity(data.len());
+            bytes.extend_from_slice(&data);
             reader.push(data);
             while let Some(Ok(message)) = reader.next() {
                 messages.push(message.payload);
             }
         }
         let trailers = body.trailers().await.ok().flatten();
-        GrpcAnswer { http_status: head.status, head: head.headers, messages, trailers, reset }
+        GrpcAnswer {
+            http_status: head.status,
+            head: head.headers,
+            messages,
+            body: bytes,
+            trailers,
+            reset,
+        }
     }
 }
 

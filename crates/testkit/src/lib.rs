@@ -12,7 +12,7 @@ pub mod gateway;
 pub mod refuser;
 pub mod tls;
 
-pub use self::backend::{Backend, Health, Script};
+pub use self::backend::{Backend, End, Health, Manner, Script};
 pub use self::fault_proxy::{FaultProxy, Faults};
 pub use self::gateway::{Documents, Setup, TestGateway, gateway};
 pub use self::refuser::Refuser;

@@ -1,11 +1,17 @@
-//! A gRPC call passed through: frames unread, but counted and bounded.
+//! A gRPC call passed through: messages unread, but counted and measured.
 //!
 //! The head of the answer is held until the first message or the status, so that a call that
 //! fails before its first message fails in one head (protocols A-1, G-2). A stream that stays
 //! silent releases it after [`HEAD_HOLD`]. An answer that breaks off ends with a status of ours
 //! in its trailers, never by looking complete.
 //!
+//! Compressed messages pass too, where caller and upstream agree on the coding; they are decoded
+//! only to be measured (protocols G-4).
+//!
 //! Source: gRPC over HTTP/2; protocols, sections 8, 10 and 11.
+
+mod gather;
+mod json;
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -17,6 +23,9 @@ use std::time::Duration;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 use tandem_contract::MethodKind;
+use tandem_protocol::coding::Bounds;
+use tandem_protocol::compression::{self, Agreed};
+use tandem_protocol::detect::Codec;
 use tandem_protocol::envelope::{EnvelopeError, Scanner};
 use tandem_protocol::metadata::{self, Metadata};
 use tandem_protocol::refusal::{Reason, Refusal, Shape};
@@ -24,6 +33,7 @@ use tandem_protocol::status::{self, Code, Status};
 use tandem_protocol::{CallerProtocol, cardinality};
 use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 
+use self::gather::Gather;
 use super::rest::broken;
 use super::{Call, Unrecorded, deadline_exceeded, gave_up_for_time, refusal_of};
 use crate::body::{Body, BodyError, Piece, Source};
@@ -39,6 +49,7 @@ const HEAD_HOLD: Duration = Duration::from_millis(100);
 pub(super) struct Request<'a> {
     pub(super) plan: &'a MethodPlan,
     pub(super) upstream: &'a Arc<Upstream>,
+    pub(super) codec: Codec,
     pub(super) metadata: Metadata,
     pub(super) tracestate: Option<&'a HeaderValue>,
     pub(super) deadline: Option<Instant>,
@@ -50,12 +61,29 @@ pub(super) async fn carry(
     body: Body,
     record: &mut Record,
 ) -> Result<Unrecorded, Refusal> {
-    let Request { plan, upstream, metadata, tracestate, deadline } = request;
+    let Request { plan, upstream, codec, mut metadata, tracestate, deadline } = request;
+    // A timer fires at its next tick; until then an upstream could be asked in vain.
+    if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        return Err(deadline_exceeded());
+    }
     let fault: Fault = Rc::default();
+    let ratio_max = call.thread.limits.ratio as usize;
+    let mut agreed = Agreed::by_caller(metadata.headers_mut())?;
+    let body = match codec {
+        Codec::Proto => body,
+        Codec::Json => {
+            let coding = agreed.request;
+            agreed = Agreed::nothing(metadata.headers_mut());
+            let bounds = Bounds { bytes_max: plan.message_bytes_max, ratio_max };
+            let messages = json::Messages::of(call, plan, plan.input);
+            let fault = Rc::clone(&fault);
+            Body::stream(json::FromJson::new(body, coding, bounds, messages, fault))
+        }
+    };
     let activity = Activity::new(call.thread.limits.stream_idle);
     let gate = RequestGate {
-        body,
-        scanner: Scanner::new(plan.message_bytes_max),
+        body: Gather::new(body),
+        scanner: Scanner::new(plan.message_bytes_max).decoding(agreed.request, ratio_max),
         kind: plan.kind,
         fault: Rc::clone(&fault),
         activity: Rc::clone(&activity),
@@ -83,15 +111,22 @@ pub(super) async fn carry(
     if let Some(refusal) = fault.borrow_mut().take() {
         return Err(refusal);
     }
-    let Held { status: http_status, head, first, body } = held?;
-    let grpc = is_grpc(&head);
+    let Held { status: http_status, mut head, first, body } = held?;
+    let media = Media::of(&head);
+    let coding = agreed.answered(&mut head);
+    if coding.is_err() || codec == Codec::Json {
+        head.remove(compression::ENCODING);
+    }
+    if codec == Codec::Json {
+        head.remove(compression::ACCEPT_ENCODING);
+    }
     let mut headers = metadata::head_to_caller(&head, CallerProtocol::Grpc);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(codec)));
     call.sign(&mut headers);
-    let usable = grpc && http_status == StatusCode::OK;
+    let usable = media == Media::Grpc && http_status == StatusCode::OK;
     match first {
         First::Data(_) | First::Silence if !usable => {
-            let said = final_status(None, http_status, grpc);
+            let said = final_status(None, http_status, media);
             Ok(trailers_only(headers, said, record))
         }
         First::Ended(trailers) => {
@@ -99,7 +134,7 @@ pub(super) async fn carry(
                 Some(trailers) => status::from_trailers(trailers),
                 None => status::from_trailers(&head),
             };
-            let mut said = final_status(said, http_status, grpc);
+            let mut said = final_status(said, http_status, media);
             if gave_up_for_time(&said, deadline) {
                 return Err(deadline_exceeded());
             }
@@ -113,14 +148,16 @@ pub(super) async fn carry(
             Ok(trailers_only(headers, said, record))
         }
         first @ (First::Data(_) | First::Silence) => {
+            let coding = coding.map_err(|unoffered| unusable(upstream, &unoffered.to_string()))?;
             record.head(200, None);
             let gate = AnswerGate {
                 first: match first {
                     First::Data(data) => Some(Piece::Data(data)),
                     First::Silence | First::Ended(_) => None,
                 },
-                body: Some(body),
-                scanner: Scanner::new(upstream.message_bytes_max as usize),
+                body: Some(Gather::new(body)),
+                scanner: Scanner::new(upstream.message_bytes_max as usize)
+                    .decoding(coding, ratio_max),
                 kind: plan.kind,
                 upstream: Arc::clone(upstream),
                 deadline: deadline.map(|deadline| Box::pin(sleep_until(deadline))),
@@ -128,7 +165,12 @@ pub(super) async fn carry(
                 fault,
                 activity,
             };
-            Ok(Unrecorded { status: StatusCode::OK, headers, body: Body::stream(gate) })
+            let mut body = Body::stream(gate);
+            if codec == Codec::Json {
+                let messages = json::Messages::of(call, plan, plan.output);
+                body = Body::stream(json::IntoJson::new(body, messages, upstream));
+            }
+            Ok(Unrecorded { status: StatusCode::OK, headers, body })
         }
     }
 }
@@ -139,26 +181,48 @@ fn trailers_only(mut headers: HeaderMap, said: Status, record: &mut Record) -> U
     Unrecorded { status: StatusCode::OK, headers, body: Body::empty() }
 }
 
-/// Whether an answer says that it is gRPC.
-pub(super) fn is_grpc(head: &HeaderMap) -> bool {
-    head.get(header::CONTENT_TYPE).is_some_and(|media| {
-        let media = media.as_bytes();
-        media == b"application/grpc"
-            || media.starts_with(b"application/grpc+")
-            || media.starts_with(b"application/grpc;")
-    })
+/// What an answer says that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Media {
+    Grpc,
+    /// gRPC with messages in something else than protobuf, which nobody asked for.
+    OtherCodec,
+    Other,
+}
+
+impl Media {
+    pub(super) fn of(head: &HeaderMap) -> Media {
+        let media = head.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        let Some(rest) = media.strip_prefix(b"application/grpc") else { return Media::Other };
+        let rest = rest.split(|byte| *byte == b';').next().unwrap_or_default();
+        match rest.trim_ascii() {
+            b"" | b"+proto" => Media::Grpc,
+            [b'+', ..] => Media::OtherCodec,
+            _ => Media::Other, // gRPC-Web, say
+        }
+    }
+}
+
+fn media_type(codec: Codec) -> &'static str {
+    match codec {
+        Codec::Proto => "application/grpc",
+        Codec::Json => "application/grpc+json",
+    }
 }
 
 /// The status of an answer: what was said, or what its absence means (protocols E-9).
-pub(super) fn final_status(said: Option<Status>, http_status: StatusCode, grpc: bool) -> Status {
+pub(super) fn final_status(said: Option<Status>, http_status: StatusCode, media: Media) -> Status {
     match said {
-        Some(said) if said.code == Code::Ok && http_status != StatusCode::OK => {
-            status::from_http(http_status)
+        Some(said) if said.code != Code::Ok => said,
+        _ if http_status != StatusCode::OK => status::from_http(http_status),
+        Some(said) if media == Media::Grpc => said,
+        None if media == Media::Grpc => {
+            Status::new(Code::Internal, "the service ended without a status")
         }
-        Some(said) => said,
-        None if http_status != StatusCode::OK => status::from_http(http_status),
-        None if !grpc => Status::new(Code::Unknown, "the service did not answer in gRPC"),
-        None => Status::new(Code::Internal, "the service ended without a status"),
+        _ if media == Media::OtherCodec => {
+            Status::new(Code::Internal, "the service answered in a codec that was not asked for")
+        }
+        _ => Status::new(Code::Unknown, "the service did not answer in gRPC"),
     }
 }
 
@@ -183,7 +247,7 @@ impl Activity {
 
 /// The request on its way out.
 struct RequestGate {
-    body: Body,
+    body: Gather,
     scanner: Scanner,
     kind: MethodKind,
     fault: Fault,
@@ -203,11 +267,7 @@ impl Source for RequestGate {
             Some(Ok(Piece::Data(data))) => {
                 self.activity.seen();
                 if let Err(error) = self.scanner.pass(&data) {
-                    let reason = match error {
-                        EnvelopeError::TooLarge { .. } => Reason::TooLarge,
-                        EnvelopeError::Flag(_) | EnvelopeError::Truncated => Reason::Malformed,
-                    };
-                    return self.refuse(Refusal::new(reason, error.to_string()));
+                    return self.refuse(refusal_of_request(error));
                 }
                 let messages = self.scanner.messages();
                 match cardinality::of_request(self.kind, messages, false) {
@@ -218,7 +278,7 @@ impl Source for RequestGate {
             // Request trailers are dropped (protocols M-6); they end the request.
             Some(Ok(Piece::Trailers(_))) | None => {
                 if let Err(error) = self.scanner.end() {
-                    return self.refuse(Refusal::new(Reason::Malformed, error.to_string()));
+                    return self.refuse(refusal_of_request(error));
                 }
                 match cardinality::of_request(self.kind, self.scanner.messages(), true) {
                     Ok(()) => Poll::Ready(None),
@@ -228,6 +288,18 @@ impl Source for RequestGate {
             Some(Err(error)) => Poll::Ready(Some(Err(error))),
         }
     }
+}
+
+/// What is wrong with a caller's messages, in its words.
+fn refusal_of_request(error: EnvelopeError) -> Refusal {
+    let reason = match error {
+        EnvelopeError::TooLarge { .. } | EnvelopeError::Expands { .. } => Reason::TooLarge,
+        EnvelopeError::Unnamed => Reason::UnnamedCompression,
+        EnvelopeError::Flag(_) | EnvelopeError::Unsound | EnvelopeError::Truncated => {
+            Reason::Malformed
+        }
+    };
+    Refusal::new(reason, error.to_string())
 }
 
 /// What came first behind the head.
@@ -278,7 +350,7 @@ async fn hold(
 struct AnswerGate {
     first: Option<Piece>,
     /// `None` once a status of ours was given in place of the rest.
-    body: Option<Body>,
+    body: Option<Gather>,
     scanner: Scanner,
     kind: MethodKind,
     upstream: Arc<Upstream>,
@@ -346,7 +418,7 @@ impl Source for AnswerGate {
                 self.activity.seen();
                 if let Err(error) = self.scanner.pass(&data) {
                     let refusal = match error {
-                        EnvelopeError::TooLarge { .. } => {
+                        EnvelopeError::TooLarge { .. } | EnvelopeError::Expands { .. } => {
                             Refusal::new(Reason::UpstreamTooLarge, error.to_string())
                         }
                         error => unusable(&self.upstream, &error.to_string()),
@@ -362,7 +434,7 @@ impl Source for AnswerGate {
             }
             Poll::Ready(Some(Ok(Piece::Trailers(trailers)))) => {
                 let said = status::from_trailers(&trailers);
-                let mut said = final_status(said, StatusCode::OK, true);
+                let mut said = final_status(said, StatusCode::OK, Media::Grpc);
                 if said.code == Code::Ok {
                     let messages = self.scanner.messages();
                     if let Err(error) = self.scanner.end() {
@@ -380,7 +452,7 @@ impl Source for AnswerGate {
                 self.break_off(&refusal)
             }
             Poll::Ready(None) => {
-                let said = final_status(None, StatusCode::OK, true);
+                let said = final_status(None, StatusCode::OK, Media::Grpc);
                 self.end_with(said, &HeaderMap::new())
             }
         }

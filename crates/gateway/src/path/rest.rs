@@ -21,6 +21,7 @@ use tandem_transcode::{
 };
 use tokio::time::{Instant, timeout_at};
 
+use super::grpc::Media;
 use super::{Call, TRACESTATE, Unrecorded, deadline_exceeded, gave_up_for_time, refusal_of};
 use crate::body::{Body, BodyError, Piece};
 use crate::observe::Record;
@@ -275,10 +276,10 @@ async fn gather(answer: UpstreamAnswer, upstream: &Upstream) -> Result<Gathered,
     let mut reader = EnvelopeReader::new(limit);
     let mut messages: Vec<Bytes> = Vec::new();
     let mut trailers = HeaderMap::new();
-    let grpc = super::grpc::is_grpc(&head);
+    let media = Media::of(&head);
     while let Some(piece) = body.piece().await {
         match piece {
-            Ok(Piece::Data(data)) if grpc && http_status == StatusCode::OK => {
+            Ok(Piece::Data(data)) if media == Media::Grpc && http_status == StatusCode::OK => {
                 reader.push(data);
                 while let Some(message) = reader.next() {
                     let message = message.map_err(|error| match error {
@@ -308,7 +309,7 @@ async fn gather(answer: UpstreamAnswer, upstream: &Upstream) -> Result<Gathered,
         None if messages.is_empty() && trailers.is_empty() => status::from_trailers(&head),
         None => None,
     };
-    let said = super::grpc::final_status(said, http_status, grpc);
+    let said = super::grpc::final_status(said, http_status, media);
     let (head, trailers) = if trailers.is_empty() && messages.is_empty() {
         // Trailers-only: what stands in the only head is trailing metadata.
         (HeaderMap::new(), head)
