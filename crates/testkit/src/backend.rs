@@ -28,6 +28,8 @@ pub enum Script {
     },
     /// Answers with the request's first message.
     Echo,
+    /// Answers each message with itself, when it comes.
+    EchoEach,
     /// A head and messages, then the stream is reset with this code.
     ResetAfter { messages: Vec<Vec<u8>>, code: u32 },
     /// The stream is reset with this code before any head.
@@ -77,6 +79,7 @@ pub struct Backend {
     pub address: SocketAddr,
     reached: Arc<Mutex<Vec<Reached>>>,
     cancelled: watch::Receiver<usize>,
+    answered: watch::Receiver<usize>,
     _stop: watch::Sender<bool>,
 }
 
@@ -85,6 +88,7 @@ struct Shared {
     next: Mutex<usize>,
     reached: Arc<Mutex<Vec<Reached>>>,
     cancelled: watch::Sender<usize>,
+    answered: watch::Sender<usize>,
 }
 
 impl Backend {
@@ -92,11 +96,13 @@ impl Backend {
     pub fn start(script: Vec<Script>) -> Backend {
         let reached: Arc<Mutex<Vec<Reached>>> = Arc::default();
         let (count_cancelled, cancelled) = watch::channel(0);
+        let (count_answered, answered) = watch::channel(0);
         let shared = Arc::new(Shared {
             script,
             next: Mutex::new(0),
             reached: Arc::clone(&reached),
             cancelled: count_cancelled,
+            answered: count_answered,
         });
         let (stop, mut stopped) = watch::channel(false);
         let (say, heard) = std::sync::mpsc::sync_channel(1);
@@ -120,7 +126,7 @@ impl Backend {
             });
         });
         let address = heard.recv().expect("the backend starts");
-        Backend { address, reached, cancelled, _stop: stop }
+        Backend { address, reached, cancelled, answered, _stop: stop }
     }
 
     /// Everything that reached it so far.
@@ -130,13 +136,22 @@ impl Backend {
 
     /// Waits until `count` requests were reset by the other side.
     pub async fn cancelled(&self, count: usize) {
-        let mut cancelled = self.cancelled.clone();
-        let waited = cancelled.wait_for(|cancelled| *cancelled >= count);
-        tokio::time::timeout(Duration::from_secs(10), waited)
-            .await
-            .expect("it is cancelled in time")
-            .expect("the backend lives");
+        at_least(&self.cancelled, count, "it is cancelled in time").await;
     }
+
+    /// Waits until [`Script::EchoEach`] has answered `count` messages.
+    pub async fn answered(&self, count: usize) {
+        at_least(&self.answered, count, "it answers in time").await;
+    }
+}
+
+async fn at_least(counter: &watch::Receiver<usize>, count: usize, expected: &str) {
+    let mut counter = counter.clone();
+    let waited = counter.wait_for(|counted| *counted >= count);
+    tokio::time::timeout(Duration::from_secs(10), waited)
+        .await
+        .expect(expected)
+        .expect("the backend lives");
 }
 
 #[expect(clippy::disallowed_methods, reason = "the backend is no part of the gateway")]
@@ -163,6 +178,9 @@ async fn answer(
     script: Script,
     shared: Arc<Shared>,
 ) {
+    if matches!(script, Script::EchoEach) {
+        return echo_each(request.into_body(), respond, &shared).await;
+    }
     let (head, mut body) = request.into_parts();
     let mut reader = EnvelopeReader::new(64 << 20);
     let mut messages = Vec::new();
@@ -197,7 +215,7 @@ async fn answer(
     let mut response = Response::new(());
     response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
     match script {
-        Script::Echo => unreachable!("replaced above"),
+        Script::Echo | Script::EchoEach => unreachable!("answered above"),
         Script::Answer { http_status, head, messages, trailers } => {
             *response.status_mut() = StatusCode::from_u16(http_status).expect("a status");
             *response.headers_mut() = headers(&head);
@@ -238,6 +256,26 @@ async fn answer(
             shared.cancelled.send_modify(|count| *count += 1);
         }
     }
+}
+
+async fn echo_each(mut body: h2::RecvStream, mut respond: SendResponse<Bytes>, shared: &Shared) {
+    let mut response = Response::new(());
+    response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+    let Ok(mut stream) = respond.send_response(response, false) else { return };
+    let mut reader = EnvelopeReader::new(64 << 20);
+    while let Some(data) = body.data().await {
+        let Ok(data) = data else {
+            shared.cancelled.send_modify(|count| *count += 1);
+            return;
+        };
+        let _ = body.flow_control().release_capacity(data.len());
+        reader.push(data);
+        while let Some(Ok(message)) = reader.next() {
+            let _ = stream.send_data(envelope::frame(&message.payload), false);
+            shared.answered.send_modify(|count| *count += 1);
+        }
+    }
+    let _ = stream.send_trailers(headers(&[("grpc-status", "0")]));
 }
 
 fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {

@@ -1,0 +1,428 @@
+//! The answer that is a stream of messages, framed as the caller likes it.
+//!
+//! The head is held until the first message or the status, so that a stream that fails before
+//! its first message fails as any call does (protocols A-1, S-2). A silent one releases its head
+//! after [`HEAD_HOLD`]. Each message is one piece and leaves when it comes; nothing is taken
+//! from the upstream before the caller has taken what came before (S-8). A stream that fails
+//! later says so in its framing and never looks complete (S-3).
+//!
+//! Not here: the bytes of the framings (`protocol::stream`), how a transfer is aborted
+//! (`listen`).
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::HeaderMap;
+use tandem_protocol::envelope::{EnvelopeError, EnvelopeReader};
+use tandem_protocol::refusal::{Reason, Refusal, Shape};
+use tandem_protocol::status::{self, Code, Status};
+use tandem_protocol::stream::{After, Framer, Framing};
+use tandem_protocol::{CallerProtocol, metadata, rest};
+use tandem_transcode::{RestAnswer, response_to_rest};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+
+use super::request::Progress;
+use super::{
+    Answering, Place, Reading, broken, failed, is_silent, media_type, put_media, success_status,
+    whole,
+};
+use crate::body::{Body, BodyError, Piece, Source};
+use crate::observe::Record;
+use crate::path::grpc::{Activity, final_status, is_grpc, too_silent, unusable};
+use crate::path::{Call, Unrecorded, deadline_exceeded, gave_up_for_time};
+use crate::upstream::{Upstream, UpstreamAnswer};
+
+/// A silent stream's head goes out after this time: event sources wait for it (protocols A-1).
+const HEAD_HOLD: Duration = Duration::from_secs(1);
+
+/// A stream of events says something after this time of silence (protocols S-7).
+const EVENT_SILENCE: Duration = Duration::from_secs(15);
+
+/// How the answer reaches the caller.
+pub(super) struct Delivery {
+    /// `None`: raw bytes.
+    pub(super) framing: Option<Framing>,
+    /// The caller reads when it has written everything (protocols S-11).
+    pub(super) half_duplex: bool,
+    pub(super) progress: Rc<Progress>,
+    pub(super) activity: Rc<Activity>,
+}
+
+pub(super) async fn answer(
+    call: &Call,
+    answering: Answering<'_>,
+    answer: UpstreamAnswer,
+    delivery: Delivery,
+    record: &mut Record,
+) -> Result<Unrecorded, Refusal> {
+    let Answering { place, reading, upstream, deadline, http_method } = answering;
+    let Delivery { framing, half_duplex, progress, activity } = delivery;
+    let mut messages = Messages::of(answer, upstream, Rc::clone(&activity));
+    if half_duplex {
+        messages.gather_until_ended(&progress).await?;
+    }
+    let first = match framing {
+        // Where only a first message names the media type there is no head without one (A-3).
+        Some(_) if messages.usable => {
+            timeout_at(Instant::now() + HEAD_HOLD, messages.next()).await.ok()
+        }
+        _ => Some(messages.next().await),
+    };
+    if let Some(refusal) = progress.take_fault() {
+        return Err(refusal);
+    }
+    let mut headers = metadata::head_to_caller(messages.metadata(), CallerProtocol::Rest);
+    call.sign(&mut headers);
+    let status = success_status(&messages.head);
+    let mut writer = Writer { place, reading, framer: framing.map(Framer::new) };
+    let mut media = framing.map(Framing::content_type);
+    let first = match first {
+        None => None,
+        Some(Next::Message(message)) => {
+            let Written { bytes, content_type } = writer.write(&message)?;
+            if let Some(text) = content_type {
+                media = media_type(&text, upstream)?;
+            }
+            Some(bytes)
+        }
+        Some(Next::Ended(said)) if said.code == Code::Ok => {
+            record.head(status.as_u16(), Some(Code::Ok));
+            let body = writer.framer.as_ref().map(Framer::success).unwrap_or_default();
+            return Ok(whole(headers, status, media, body, http_method));
+        }
+        Some(Next::Ended(said)) if gave_up_for_time(&said, deadline) => {
+            return Err(deadline_exceeded());
+        }
+        Some(Next::Ended(said)) => {
+            return Ok(failed(headers, said, writer.place.plan(), http_method, record));
+        }
+        Some(Next::Broken(refusal)) => return Err(refusal),
+    };
+    put_media(&mut headers, media);
+    if is_silent(status, http_method) {
+        record.head(status.as_u16(), Some(Code::Ok));
+        return Ok(Unrecorded { status, headers, body: Body::empty() });
+    }
+    record.head(status.as_u16(), None);
+    let gate = AnswerGate {
+        first,
+        messages: Some(messages),
+        abort: None,
+        writer,
+        deadline,
+        clock: None,
+        silence: None,
+        progress,
+        activity,
+        told: record.told_by_body(),
+    };
+    Ok(Unrecorded { status, headers, body: Body::stream(gate) })
+}
+
+/// What comes next from the upstream.
+enum Next {
+    Message(Bytes),
+    /// What it said at its end, or what the absence of that means.
+    Ended(Status),
+    /// It ended without saying anything that can be used.
+    Broken(Refusal),
+}
+
+/// The messages of an upstream's answer, and how it ends.
+struct Messages {
+    http_status: StatusCode,
+    head: HeaderMap,
+    /// The head is one behind which messages may stand.
+    usable: bool,
+    body: Body,
+    reader: EnvelopeReader,
+    count: u64,
+    /// Gathered for a caller that does not read yet.
+    waiting: VecDeque<Next>,
+    trailers_only: bool,
+    upstream: Arc<Upstream>,
+    activity: Rc<Activity>,
+}
+
+impl Messages {
+    fn of(answer: UpstreamAnswer, upstream: &Arc<Upstream>, activity: Rc<Activity>) -> Messages {
+        let UpstreamAnswer { status, headers, body } = answer;
+        Messages {
+            http_status: status,
+            usable: is_grpc(&headers) && status == StatusCode::OK,
+            head: headers,
+            body,
+            reader: EnvelopeReader::new(upstream.message_bytes_max as usize),
+            count: 0,
+            waiting: VecDeque::new(),
+            trailers_only: false,
+            upstream: Arc::clone(upstream),
+            activity,
+        }
+    }
+
+    /// Leading metadata; trailing metadata of a stream is dropped (protocols M-5), and in an
+    /// answer without messages and trailers the only head is trailing.
+    fn metadata(&self) -> &HeaderMap {
+        static NONE: std::sync::LazyLock<HeaderMap> = std::sync::LazyLock::new(HeaderMap::new);
+        if self.trailers_only { &NONE } else { &self.head }
+    }
+
+    async fn next(&mut self) -> Next {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// Not to be polled again behind an end.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        match self.waiting.pop_front() {
+            Some(next) => Poll::Ready(next),
+            None => self.poll_upstream(cx),
+        }
+    }
+
+    fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        loop {
+            match self.reader.next() {
+                Some(Ok(message)) if message.compressed => {
+                    let log = "compressed without being asked";
+                    return Poll::Ready(Next::Broken(unusable(&self.upstream, log)));
+                }
+                Some(Ok(message)) => {
+                    self.count += 1;
+                    return Poll::Ready(Next::Message(message.payload));
+                }
+                Some(Err(error @ EnvelopeError::TooLarge { .. })) => {
+                    let refusal = Refusal::new(Reason::UpstreamTooLarge, error.to_string());
+                    return Poll::Ready(Next::Broken(refusal));
+                }
+                Some(Err(error)) => {
+                    let refusal = unusable(&self.upstream, &error.to_string());
+                    return Poll::Ready(Next::Broken(refusal));
+                }
+                None => {}
+            }
+            match ready!(self.body.poll_piece(cx)) {
+                Some(Ok(Piece::Data(data))) if self.usable => {
+                    self.activity.seen();
+                    self.reader.push(data);
+                }
+                Some(Ok(Piece::Data(data))) if data.is_empty() => {}
+                // The page of some other server: not ours to read.
+                Some(Ok(Piece::Data(_))) => return Poll::Ready(self.ended(None)),
+                Some(Ok(Piece::Trailers(trailers))) => {
+                    return Poll::Ready(self.ended(status::from_trailers(&trailers)));
+                }
+                None => {
+                    // A status in the head counts only when nothing followed (E-9).
+                    self.trailers_only = self.count == 0 && self.reader.end().is_ok();
+                    let said =
+                        self.trailers_only.then(|| status::from_trailers(&self.head)).flatten();
+                    return Poll::Ready(self.ended(said));
+                }
+                Some(Err(error)) => {
+                    return Poll::Ready(Next::Broken(broken(&error, &self.upstream)));
+                }
+            }
+        }
+    }
+
+    fn ended(&self, said: Option<Status>) -> Next {
+        let said = final_status(said, self.http_status, is_grpc(&self.head));
+        match self.reader.end() {
+            Err(error) if said.code == Code::Ok => {
+                Next::Broken(unusable(&self.upstream, &error.to_string()))
+            }
+            _ => Next::Ended(said),
+        }
+    }
+
+    /// Gathers what comes until the caller has written everything: one that does not read yet
+    /// must not stop its own request. As much is kept as one message may have.
+    async fn gather_until_ended(&mut self, progress: &Progress) -> Result<(), Refusal> {
+        let mut bytes = 0;
+        poll_fn(|cx| {
+            loop {
+                if progress.ended() {
+                    return Poll::Ready(Ok(()));
+                }
+                let next = match self.poll_upstream(cx) {
+                    Poll::Ready(next) => next,
+                    Poll::Pending if progress.ended() => return Poll::Ready(Ok(())),
+                    Poll::Pending => return Poll::Pending,
+                };
+                let Next::Message(message) = &next else {
+                    self.waiting.push_back(next);
+                    return Poll::Ready(Ok(()));
+                };
+                // What keeping a message costs beside its bytes counts too.
+                bytes += message.len() + size_of::<Next>();
+                if bytes > self.upstream.message_bytes_max as usize {
+                    let message = "too much was answered before the request had ended; \
+                                   by HTTP/2 both can flow at once";
+                    return Poll::Ready(Err(Refusal::new(Reason::UpstreamTooLarge, message)));
+                }
+                self.waiting.push_back(next);
+            }
+        })
+        .await
+    }
+}
+
+/// Turns messages into the caller's bytes.
+struct Writer {
+    place: Place,
+    reading: Reading,
+    /// `None`: raw bytes.
+    framer: Option<Framer>,
+}
+
+struct Written {
+    bytes: Bytes,
+    /// Of a raw message.
+    content_type: Option<String>,
+}
+
+impl Writer {
+    fn write(&mut self, message: &Bytes) -> Result<Written, Refusal> {
+        let plans = &self.place.plan().plans;
+        let Reading { options, limits } = &self.reading;
+        let written = response_to_rest(plans, self.place.rule(), message, &options.json, limits)
+            .map_err(|fault| Refusal::of_fault(&fault))?;
+        Ok(match written {
+            RestAnswer::Json(json) => {
+                let bytes = match &mut self.framer {
+                    Some(framer) => framer.message(&json),
+                    None => json.into(),
+                };
+                Written { bytes, content_type: None }
+            }
+            RestAnswer::Raw { content_type, data } => Written {
+                bytes: message.slice_ref(data),
+                content_type: Some(content_type.to_owned()),
+            },
+        })
+    }
+}
+
+/// The answer on its way to the caller, from its first message on.
+struct AnswerGate {
+    first: Option<Bytes>,
+    /// `None` once the stream has ended, well or not; what is left of it is cancelled then.
+    messages: Option<Messages>,
+    /// Follows the record of a failure.
+    abort: Option<BodyError>,
+    writer: Writer,
+    deadline: Option<Instant>,
+    // Boxed because timers may not move.
+    clock: Option<Pin<Box<Sleep>>>,
+    silence: Option<Pin<Box<Sleep>>>,
+    progress: Rc<Progress>,
+    activity: Rc<Activity>,
+    told: Rc<Cell<Option<Code>>>,
+}
+
+impl AnswerGate {
+    /// The deadline of the call, or without one the silence of both sides (security LI-7).
+    fn poll_clock(&mut self, cx: &mut Context<'_>) -> Poll<Refusal> {
+        let end = self.deadline.unwrap_or_else(|| self.activity.end());
+        ready!(poll_timer(&mut self.clock, end, cx));
+        Poll::Ready(if self.deadline.is_some() { deadline_exceeded() } else { too_silent() })
+    }
+
+    /// Something to say where nothing was said for long.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        let Some(bytes) = self.writer.framer.as_ref().and_then(Framer::silence) else {
+            return Poll::Pending;
+        };
+        let end = match &self.silence {
+            Some(timer) => timer.deadline(),
+            None => Instant::now() + EVENT_SILENCE,
+        };
+        ready!(poll_timer(&mut self.silence, end, cx));
+        self.silence = None;
+        Poll::Ready(bytes)
+    }
+
+    fn refuse(&mut self, refusal: &Refusal) -> Option<Result<Piece, BodyError>> {
+        tracing::warn!(reason = ?refusal.reason, "a stream broke off: {}", refusal.log);
+        self.fail(refusal.status(Shape::Rest))
+    }
+
+    /// Ends the answer with the record of a failure and cancels the rest at the upstream.
+    fn fail(&mut self, said: Status) -> Option<Result<Piece, BodyError>> {
+        self.messages = None;
+        let said = said.without_debug_info();
+        self.told.set(Some(said.code));
+        let aborted = BodyError::Aborted("the stream failed");
+        let Some(framer) = &self.writer.framer else { return Some(Err(aborted)) };
+        let status = rest::error_body(&said, Some(&self.writer.place.plan().plans));
+        let (record, after) = framer.failure(&status);
+        self.abort = (after == After::Abort).then_some(aborted);
+        Some(Ok(Piece::Data(record)))
+    }
+
+    fn succeed(&mut self) -> Option<Result<Piece, BodyError>> {
+        self.messages = None;
+        self.told.set(Some(Code::Ok));
+        let last = self.writer.framer.as_ref().map(Framer::success).unwrap_or_default();
+        (!last.is_empty()).then_some(Ok(Piece::Data(last)))
+    }
+}
+
+fn poll_timer(timer: &mut Option<Pin<Box<Sleep>>>, end: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(end)));
+    if timer.deadline() != end {
+        timer.as_mut().reset(end);
+    }
+    timer.as_mut().poll(cx)
+}
+
+impl Source for AnswerGate {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, BodyError>>> {
+        loop {
+            if let Some(first) = self.first.take().filter(|first| !first.is_empty()) {
+                return Poll::Ready(Some(Ok(Piece::Data(first))));
+            }
+            if let Some(error) = self.abort.take() {
+                return Poll::Ready(Some(Err(error)));
+            }
+            let Some(messages) = &mut self.messages else { return Poll::Ready(None) };
+            let polled = messages.poll_next(cx);
+            // A fault of the caller's that came up on the way is the reason for whatever followed.
+            if let Some(refusal) = self.progress.take_fault() {
+                return Poll::Ready(self.refuse(&refusal));
+            }
+            let next = match polled {
+                Poll::Ready(next) => next,
+                Poll::Pending => {
+                    if let Poll::Ready(refusal) = self.poll_clock(cx) {
+                        return Poll::Ready(self.refuse(&refusal));
+                    }
+                    return self.poll_silence(cx).map(|bytes| Some(Ok(Piece::Data(bytes))));
+                }
+            };
+            self.silence = None;
+            match next {
+                Next::Message(message) => match self.writer.write(&message) {
+                    // Raw messages may be empty.
+                    Ok(written) => self.first = Some(written.bytes),
+                    Err(refusal) => return Poll::Ready(self.refuse(&refusal)),
+                },
+                Next::Ended(said) if said.code == Code::Ok => return Poll::Ready(self.succeed()),
+                Next::Ended(said) if gave_up_for_time(&said, self.deadline) => {
+                    return Poll::Ready(self.refuse(&deadline_exceeded()));
+                }
+                Next::Ended(said) => return Poll::Ready(self.fail(said)),
+                Next::Broken(refusal) => return Poll::Ready(self.refuse(&refusal)),
+            }
+        }
+    }
+}
