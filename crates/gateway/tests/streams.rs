@@ -471,13 +471,14 @@ async fn protocols_s_11_http_2_flows_both_ways_at_once_and_http_1_one_after_the_
     assert_eq!((&*transfer.body, transfer.end), (both, End::Complete));
 
     let mut call = RestCall::open(gateway.public, HTTP1, line, &headers, true).await;
-    call.send(b"{\"text\":\"a\"}{\"text\":\"b\"}").await;
-    // Both are answered by now, and the caller sees nothing of it.
-    backend.answered(4).await;
-    assert!(!call.has_come(), "the answer began before the request had ended");
+    for number in 1..=100 {
+        call.send(b"{\"text\":\"a\"}").await;
+        backend.answered(2 + number).await;
+        assert!(!call.has_come(), "the answer began before the request had ended");
+    }
     call.send(b"").await;
     let transfer = call.finish().await;
-    assert_eq!((&*transfer.body, transfer.end), (both, End::Complete));
+    assert_eq!((transfer.body, transfer.end), ("{\"text\":\"a\"}\n".repeat(100), End::Complete));
 
     // A fault behind the first answer: the framing says so.
     let mut call = RestCall::open(gateway.public, HTTP2, line, &headers, true).await;
@@ -492,4 +493,103 @@ async fn protocols_s_11_http_2_flows_both_ways_at_once_and_http_1_one_after_the_
     );
     assert_eq!(transfer.end, End::Reset(2));
     backend.cancelled(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn protocols_s_8_a_slow_reader_stops_the_upstream() {
+    // More than all buffers between: those of the sockets, which are the system's, and windows.
+    const MIB: usize = 1024 * 1024;
+    for (http2, messages, most_bytes) in [(HTTP1, 512, 16 * MIB), (HTTP2, 128, 3 * MIB)] {
+        let text = "x".repeat(64 * 1024);
+        let backend = Backend::start(vec![Script::Flood(messages, note(&text))]);
+        let gateway = streams(&backend).await;
+        let line = ("GET", "/v1/many");
+        let mut call = RestCall::open(gateway.public, http2, line, &[], false).await;
+        assert_eq!(call.head().await, 200);
+        // Other calls are carried meanwhile, until the stream has stood still for a hundred.
+        let (mut seen, mut still) = (0, 0);
+        while still < 100 {
+            assert_eq!(get(&gateway, http2, "/v1/none", "*/*").await.status, 404);
+            still = if backend.answers() == seen { still + 1 } else { 0 };
+            seen = backend.answers();
+        }
+        assert!(seen * text.len() < most_bytes, "{seen} messages were taken, http2 {http2}");
+        let transfer = call.finish().await;
+        assert_eq!(transfer.end, End::Complete);
+        assert_eq!(transfer.body.len(), messages * (text.len() + r#"{"text":""},"#.len()) + 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn protocols_a_4_head_and_statuses_without_a_body_end_the_stream() {
+    let quiet = Script::Answer {
+        http_status: 200,
+        head: vec![("content-type", "application/grpc"), ("x-http-code", "204")],
+        messages: vec![note("a")],
+        trailers: Some(vec![("grpc-status", "0")]),
+    };
+    let backend = Backend::start(vec![quiet, Script::HangAfter(vec![note("a")])]);
+    let gateway = streams(&backend).await;
+    let transfer = get(&gateway, HTTP2, "/v1/many", "*/*").await;
+    assert_eq!((transfer.status.as_u16(), &*transfer.body), (204, ""));
+    for http2 in [HTTP1, HTTP2] {
+        let line = ("HEAD", "/v1/many");
+        let headers = [("accept", "text/event-stream")];
+        let mut call = RestCall::open(gateway.public, http2, line, &headers, false).await;
+        assert_eq!(call.head().await, 200);
+    }
+    backend.cancelled(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn security_li_7_a_stream_that_nobody_uses_ends() {
+    let backend = Backend::start(vec![Script::HangAfter(vec![note("a")])]);
+    let limits = "stream_idle: 1s";
+    let gateway = gateway(backend.address).contract(STREAMS).limits(limits).start().await;
+    let silent =
+        r#"{"code":4,"message":"neither side has said anything for too long","details":[]}"#;
+    let transfer = get(&gateway, HTTP2, "/v1/many", "*/*").await;
+    assert_eq!(transfer.body, format!(r#"[{{"text":"a"}},{{"error":{silent}}}"#));
+    assert_eq!(transfer.end, End::Reset(2));
+    backend.cancelled(1).await;
+    // Before the first answer it is an ordinary error.
+    for path in ["/v1/collect", "/v1/talk"] {
+        let mut call = RestCall::open(gateway.public, HTTP1, ("POST", path), &[JSON], true).await;
+        call.send(b"[{}").await;
+        let transfer = call.finish().await;
+        assert_eq!((transfer.status.as_u16(), &*transfer.body), (504, silent), "{path}");
+    }
+}
+
+/// What a caller's tool makes of a stream that failed.
+#[tokio::test(flavor = "multi_thread")]
+async fn protocols_s_3_curl_tells_a_failed_stream_from_a_finished_one() {
+    let version = std::process::Command::new("curl").arg("-V").output();
+    let Ok(version) = version else { return eprintln!("no curl on PATH: nothing was tried") };
+    let http2_too = String::from_utf8_lossy(&version.stdout).contains("HTTP2");
+    for (script, fails) in [(ok(&["a", "b"]), false), (failed(&["a", "b"]), true)] {
+        let backend = Backend::start(vec![script]);
+        let gateway = streams(&backend).await;
+        let url = format!("http://{}/v1/many", gateway.public);
+        for (option, cut) in [("--http1.1", 18), ("--http2-prior-knowledge", 92)] {
+            if cut == 92 && !http2_too {
+                continue;
+            }
+            for accept in FRAMINGS {
+                let output = std::process::Command::new("curl")
+                    .args(["-q", "-s", "-N", "--noproxy", "*", "--max-time", "20", option])
+                    .args(["-H", &format!("accept: {accept}"), &url])
+                    .output()
+                    .expect("curl runs");
+                let out = String::from_utf8_lossy(&output.stdout);
+                // Events end cleanly: their last one says how.
+                let events = accept == "text/event-stream";
+                let code = if fails && !events { cut } else { 0 };
+                assert_eq!(output.status.code(), Some(code), "{accept} {option} {out}");
+                assert_eq!(out.contains(FULL), fails, "{accept} {option} {out}");
+                assert_eq!(out.contains("event: error"), fails && events);
+                assert_eq!(out.contains("event: end"), !fails && events);
+            }
+        }
+    }
 }

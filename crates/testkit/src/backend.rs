@@ -30,6 +30,8 @@ pub enum Script {
     Echo,
     /// Answers each message with itself, when it comes.
     EchoEach,
+    /// So many times this message, each when there is room for it, and status OK.
+    Flood(usize, Vec<u8>),
     /// A head and messages, then the stream is reset with this code.
     ResetAfter { messages: Vec<Vec<u8>>, code: u32 },
     /// The stream is reset with this code before any head.
@@ -139,7 +141,12 @@ impl Backend {
         at_least(&self.cancelled, count, "it is cancelled in time").await;
     }
 
-    /// Waits until [`Script::EchoEach`] has answered `count` messages.
+    /// Messages that [`Script::EchoEach`] and [`Script::Flood`] have answered.
+    pub fn answers(&self) -> usize {
+        *self.answered.borrow()
+    }
+
+    /// Waits until they have answered `count` messages.
     pub async fn answered(&self, count: usize) {
         at_least(&self.answered, count, "it answers in time").await;
     }
@@ -216,6 +223,20 @@ async fn answer(
     response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
     match script {
         Script::Echo | Script::EchoEach => unreachable!("answered above"),
+        Script::Flood(times, message) => {
+            let Ok(mut stream) = respond.send_response(response, false) else { return };
+            for _ in 0..times {
+                let mut frame = envelope::frame(&message);
+                while !frame.is_empty() {
+                    stream.reserve_capacity(frame.len());
+                    let room = std::future::poll_fn(|cx| stream.poll_capacity(cx)).await;
+                    let Some(Ok(room)) = room else { return };
+                    let _ = stream.send_data(frame.split_to(room.min(frame.len())), false);
+                }
+                shared.answered.send_modify(|count| *count += 1);
+            }
+            let _ = stream.send_trailers(headers(&[("grpc-status", "0")]));
+        }
         Script::Answer { http_status, head, messages, trailers } => {
             *response.status_mut() = StatusCode::from_u16(http_status).expect("a status");
             *response.headers_mut() = headers(&head);

@@ -271,15 +271,18 @@ impl RestCall {
     /// Reads until `found` stands in what came, the framing of HTTP/1.1 included.
     pub async fn until(&mut self, found: &str) {
         let looked = async {
+            let mut end = None;
             loop {
                 let read = match self {
                     RestCall::Http1 { read, .. } => read,
-                    RestCall::Http2(call) => &mut call.read,
+                    RestCall::Http2(call) => &call.read,
                 };
-                if String::from_utf8_lossy(read).contains(found) {
+                let text = String::from_utf8_lossy(read);
+                if text.contains(found) {
                     return;
                 }
-                assert!(self.more().await.is_none(), "it ended without {found}");
+                assert_eq!(end, None, "it ended without {found}: {text}");
+                end = self.more().await;
             }
         };
         tokio::time::timeout(Duration::from_secs(20), looked).await.expect("it comes in time");
