@@ -426,3 +426,139 @@ impl Source for AnswerGate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use tandem_config::document::{JsonSwitches, RestSwitches};
+    use tandem_contract::directory::Directory;
+    use tandem_contract::{Contract, MethodKind};
+    use tandem_protocol::envelope;
+    use tandem_transcode::{Limits as JsonLimits, Plans, RulePlan};
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::observe::Metrics;
+    use crate::snapshot::{MethodPlan, Snapshot};
+
+    const MANY: &str = r#"
+        syntax = "proto3"; package test.v1; import "google/api/annotations.proto";
+        message Note { string text = 1; }
+        service Notes { rpc Many(Note) returns (stream Note) {
+          option (google.api.http) = { get: "/v1/many" }; } }
+    "#;
+
+    fn snapshot(contract: Contract) -> Snapshot {
+        let contract = Arc::new(contract);
+        let (_, method) = contract.methods().next().expect("a method");
+        let rule = RulePlan::new(&contract, &method.rules[0], method.input, method.output);
+        let plan = MethodPlan {
+            plans: Arc::new(Plans::new(Arc::clone(&contract))),
+            kind: MethodKind::ServerStream,
+            path: "/test.v1.Notes/Many".parse().expect("a path"),
+            primary: None,
+            public: true,
+            deadline: None,
+            message_bytes_max: 1024,
+            rest: RestSwitches::default(),
+            json: JsonSwitches::default(),
+            counters: Metrics::new(1).method("notes", "test.v1.Notes.Many"),
+            rpc_name: "/test.v1.Notes/Many".into(),
+            rule_names: Vec::new(),
+            rules: vec![rule],
+        };
+        Snapshot {
+            directory: Directory::empty(),
+            methods: vec![plan],
+            waiting: BTreeSet::new(),
+            left_out: Vec::new(),
+        }
+    }
+
+    /// A gate, and how messages are given to its upstream.
+    fn gate(framing: Framing, idle: Duration) -> (Body, mpsc::UnboundedSender<Vec<u8>>) {
+        let (send, mut receive) = mpsc::unbounded_channel::<Vec<u8>>();
+        let body = Body::stream(move |cx: &mut Context<'_>| {
+            receive.poll_recv(cx).map(|message| Some(Ok(Piece::Data(envelope::frame(&message?)))))
+        });
+        let headers = [(http::header::CONTENT_TYPE, "application/grpc".parse().expect("a type"))];
+        let answer =
+            UpstreamAnswer { status: StatusCode::OK, headers: headers.into_iter().collect(), body };
+        let upstream = Arc::new(Upstream {
+            key: "notes/it".into(),
+            name: "it".into(),
+            addresses: Vec::new(),
+            connect: Duration::from_secs(1),
+            message_bytes_max: 1024,
+            authority: http::uri::Authority::from_static("it"),
+        });
+        let activity = Activity::new(idle);
+        let snapshot = Arc::new(snapshot(tandem_testkit::gateway::contract(MANY)));
+        let reading =
+            Reading { options: snapshot.methods[0].bind_options(), limits: JsonLimits::default() };
+        let place = Place { snapshot, method: 0, rule: 0 };
+        let gate = AnswerGate {
+            first: None,
+            messages: Some(Messages::of(answer, &upstream, Rc::clone(&activity))),
+            abort: None,
+            writer: Writer { place, reading, framer: Some(Framer::new(framing)) },
+            deadline: None,
+            clock: None,
+            silence: None,
+            progress: Rc::default(),
+            activity,
+            told: Rc::default(),
+        };
+        (Body::stream(gate), send)
+    }
+
+    async fn text(body: &mut Body) -> String {
+        match body.piece().await {
+            Some(Ok(Piece::Data(data))) => String::from_utf8(data.to_vec()).expect("text"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn protocols_s_7_a_comment_every_15_seconds_of_silence() {
+        let began = Instant::now();
+        let (mut body, send) = gate(Framing::Events, Duration::from_secs(70));
+        let at = |seconds: u64| (began + Duration::from_secs(seconds), ":\n\n".to_owned());
+        for seconds in [15, 30] {
+            let comment = text(&mut body).await;
+            assert_eq!((Instant::now(), comment), at(seconds));
+        }
+        // Ten seconds into the silence a message comes: the silence begins again.
+        tokio::select! {
+            biased;
+            _ = text(&mut body) => panic!("nothing is due"),
+            () = tokio::time::sleep(Duration::from_secs(10)) => {}
+        }
+        send.send(b"\x0a\x01a".to_vec()).expect("the gate lives");
+        assert_eq!(text(&mut body).await, "id: 1\ndata: {\"text\":\"a\"}\n\n");
+        for seconds in [55, 70, 85, 100] {
+            let comment = text(&mut body).await;
+            assert_eq!((Instant::now(), comment), at(seconds));
+        }
+        // Comments are ours: both sides have been silent since 40 s.
+        let end = text(&mut body).await;
+        assert!(end.starts_with("event: error\ndata: {\"code\":4,"), "{end}");
+        assert_eq!(Instant::now(), began + Duration::from_secs(110));
+        assert!(body.piece().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn protocols_s_7_arrays_and_lines_say_nothing_in_silence() {
+        let lines = Framing::Lines(tandem_protocol::stream::Lines::Ndjson);
+        for framing in [Framing::Array, lines] {
+            let began = Instant::now();
+            let (mut body, _send) = gate(framing, Duration::from_secs(300));
+            let end = text(&mut body).await;
+            assert!(end.contains("{\"error\":{\"code\":4,"), "{end}");
+            assert_eq!(Instant::now(), began + Duration::from_secs(300));
+            let aborted = BodyError::Aborted("the stream failed");
+            assert_eq!(body.piece().await.map(|piece| piece.unwrap_err()), Some(aborted));
+        }
+    }
+}
