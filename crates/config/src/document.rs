@@ -22,6 +22,6 @@ pub use self::platform::{
 };
 pub use self::rest::{
     EncodedSlash, JsonDefaults, JsonEnums, JsonInt64, JsonNames, JsonSwitches, PatchMask,
-    PathSwitches, RestSwitches, TrailingSlash, UnaskedBody, Unknown,
+    PathSwitches, RestSwitches, StreamEnvelope, StreamFraming, TrailingSlash, UnaskedBody, Unknown,
 };
 pub use self::units::{Address, Share};

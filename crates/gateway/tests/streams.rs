@@ -593,3 +593,18 @@ async fn protocols_s_3_curl_tells_a_failed_stream_from_a_finished_one() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn protocols_s_6_a_route_says_how_streams_are_framed() {
+    let backend = Backend::start(vec![failed(&["a"])]);
+    let rules = "rest: { stream_framing: ndjson, stream_envelope: result_error }";
+    let gateway = gateway(backend.address).contract(STREAMS).method("Many", rules).start().await;
+    for http2 in [HTTP1, HTTP2] {
+        let transfer = get(&gateway, http2, "/v1/many", "*/*").await;
+        assert_eq!(transfer.header("content-type"), "application/x-ndjson");
+        let lines = format!("{{\"result\":{{\"text\":\"a\"}}}}\n{{\"error\":{FULL}}}\n");
+        assert_eq!((transfer.body, transfer.end), (lines, End::Complete));
+        let transfer = get(&gateway, http2, "/v1/many", "application/json").await;
+        assert_eq!(transfer.body, format!(r#"[{{"text":"a"}},{{"error":{FULL}}}"#));
+    }
+}

@@ -45,20 +45,21 @@ const OFFERED: [Framing; 5] = [
 ];
 
 impl Framing {
-    /// The framing that a caller with these headers likes best; an array where it says nothing.
+    /// The framing that a caller with these headers likes best; `default` where it has no wish,
+    /// and before all others of the same weight.
     ///
     /// # Errors
     /// 406 when `Accept` names types and none of ours is among them.
-    pub fn accepted(headers: &HeaderMap) -> Result<Framing, Refusal> {
+    pub fn accepted(headers: &HeaderMap, default: Framing) -> Result<Framing, Refusal> {
         let texts =
             headers.get_all(header::ACCEPT).iter().map(|value| value.to_str().unwrap_or(""));
         let ranges: Vec<Range> =
             texts.flat_map(|text| text.split(',')).filter_map(Range::parse).collect();
         if ranges.is_empty() {
-            return Ok(Framing::Array);
+            return Ok(default);
         }
         let mut best = (0, None);
-        for framing in OFFERED {
+        for framing in [default].into_iter().chain(OFFERED) {
             let weight = weight_of(framing.media(), &ranges);
             if weight > best.0 {
                 best = (weight, Some(framing));
@@ -130,6 +131,14 @@ fn weight_of(media: &str, ranges: &[Range]) -> u16 {
     matching.max().map_or(0, |(_exactness, weight)| weight)
 }
 
+/// What stands around each message of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Envelope {
+    Bare,
+    /// `{"result":…}`, so that `{"error":…}` is unmistakable (S-6).
+    ResultError,
+}
+
 /// What follows the record of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum After {
@@ -143,12 +152,14 @@ pub enum After {
 #[derive(Debug)]
 pub struct Framer {
     framing: Framing,
+    envelope: Envelope,
     messages: u64,
 }
 
 impl Framer {
-    pub fn new(framing: Framing) -> Framer {
-        Framer { framing, messages: 0 }
+    /// `envelope` matters to lines only.
+    pub fn new(framing: Framing, envelope: Envelope) -> Framer {
+        Framer { framing, envelope, messages: 0 }
     }
 
     /// Frames the next message, which is JSON without line breaks.
@@ -157,7 +168,10 @@ impl Framer {
         match self.framing {
             Framing::Array if self.messages == 1 => joined(&[b"[", json]),
             Framing::Array => joined(&[b",", json]),
-            Framing::Lines(_) => joined(&[json, b"\n"]),
+            Framing::Lines(_) => match self.envelope {
+                Envelope::Bare => joined(&[json, b"\n"]),
+                Envelope::ResultError => joined(&[b"{\"result\":", json, b"}\n"]),
+            },
             Framing::Events => {
                 let id = self.messages.to_string();
                 joined(&[b"id: ", id.as_bytes(), b"\ndata: ", json, b"\n\n"])
@@ -182,7 +196,13 @@ impl Framer {
                 let before: &[u8] = if self.messages == 0 { b"[" } else { b"," };
                 (joined(&[before, b"{\"error\":", status, b"}"]), After::Abort)
             }
-            Framing::Lines(_) => (joined(&[b"{\"error\":", status, b"}\n"]), After::Abort),
+            Framing::Lines(_) => {
+                let after = match self.envelope {
+                    Envelope::Bare => After::Abort,
+                    Envelope::ResultError => After::End,
+                };
+                (joined(&[b"{\"error\":", status, b"}\n"]), after)
+            }
             Framing::Events => (joined(&[b"event: error\ndata: ", status, b"\n\n"]), After::End),
         }
     }
@@ -241,7 +261,7 @@ mod tests {
             if let Some(accept) = accept {
                 headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
             }
-            match (Framing::accepted(&headers), framing) {
+            match (Framing::accepted(&headers, Array), framing) {
                 (Ok(found), Some(framing)) => assert_eq!(found, framing, "{accept:?}"),
                 (Err(refusal), None) => assert_eq!(refusal.reason, Reason::NotAcceptable),
                 (found, _) => panic!("{accept:?}: {found:?}"),
@@ -250,12 +270,31 @@ mod tests {
         let mut two = HeaderMap::new();
         two.append(header::ACCEPT, HeaderValue::from_static("text/html"));
         two.append(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
-        assert_eq!(Framing::accepted(&two).unwrap(), Events);
+        assert_eq!(Framing::accepted(&two, Array).unwrap(), Events);
+        // The route's default comes first among equals, and only among them.
+        for (accept, framing) in [
+            (None, Events),
+            (Some("*/*"), Events),
+            (Some("application/json, text/event-stream"), Events),
+            (Some("application/json"), Array),
+            (Some("*/*;q=0.5, application/json"), Array),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(accept) = accept {
+                headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            }
+            assert_eq!(Framing::accepted(&headers, Events).unwrap(), framing, "{accept:?}");
+        }
     }
 
     /// The bytes of a whole stream.
-    fn framed(framing: Framing, messages: &[&str], failure: Option<&str>) -> (String, After) {
-        let mut framer = Framer::new(framing);
+    fn framed(
+        framing: Framing,
+        envelope: Envelope,
+        messages: &[&str],
+        failure: Option<&str>,
+    ) -> (String, After) {
+        let mut framer = Framer::new(framing, envelope);
         let mut out = Vec::new();
         for message in messages {
             out.extend_from_slice(&framer.message(message.as_bytes()));
@@ -297,7 +336,21 @@ mod tests {
             ),
         ] {
             let expected = (text.to_owned(), after);
-            assert_eq!(framed(framing, messages, failure), expected, "{framing:?}");
+            assert_eq!(framed(framing, Envelope::Bare, messages, failure), expected, "{framing:?}");
+        }
+    }
+
+    #[test]
+    fn protocols_s_6_enveloped_lines_end_cleanly_either_way() {
+        let lines = Framing::Lines(Lines::XNdjson);
+        for (framing, messages, failure, text, after) in [
+            (lines, &["{}"][..], None, "{\"result\":{}}\n", After::End),
+            (lines, &[], None, "", After::End),
+            (lines, &["1"], Some("S"), "{\"result\":1}\n{\"error\":S}\n", After::End),
+            (Framing::Array, &["1"], Some("S"), "[1,{\"error\":S}", After::Abort),
+        ] {
+            let found = framed(framing, Envelope::ResultError, messages, failure);
+            assert_eq!(found, (text.to_owned(), after), "{framing:?}");
         }
     }
 }

@@ -16,13 +16,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use tandem_config::document::StreamFraming;
 use tandem_contract::MethodKind;
 use tandem_protocol::detect::Binding;
 use tandem_protocol::metadata::Metadata;
 use tandem_protocol::refusal::{Reason, Refusal};
 use tandem_protocol::rest;
 use tandem_protocol::status::Status;
-use tandem_protocol::stream::Framing;
+use tandem_protocol::stream::{Framing, Lines};
 use tandem_transcode::{BindOptions, Limits as JsonLimits, RulePlan};
 use tokio::time::{Instant, timeout_at};
 
@@ -86,7 +87,7 @@ async fn carry_unbounded(
     let rule = &plan.rules[binding.rule];
     let framing = match (rule.answers_raw(), plan.kind.many_answers()) {
         (true, _) => None,
-        (false, true) => Some(Framing::accepted(headers)?),
+        (false, true) => Some(Framing::accepted(headers, default_framing(plan))?),
         (false, false) => {
             rest::accepts_json(headers)?;
             Some(Framing::Array)
@@ -129,6 +130,15 @@ async fn carry_unbounded(
     match progress.take_fault() {
         Some(refusal) if answered.is_err() => Err(refusal),
         _ => answered,
+    }
+}
+
+/// Where a caller has no wish (protocols S-1).
+fn default_framing(plan: &MethodPlan) -> Framing {
+    match plan.rest.stream_framing {
+        StreamFraming::Array => Framing::Array,
+        StreamFraming::Ndjson => Framing::Lines(Lines::XNdjson),
+        StreamFraming::Sse => Framing::Events,
     }
 }
 

@@ -21,10 +21,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::HeaderMap;
+use tandem_config::document::StreamEnvelope;
 use tandem_protocol::envelope::{EnvelopeError, EnvelopeReader};
 use tandem_protocol::refusal::{Reason, Refusal, Shape};
 use tandem_protocol::status::{self, Code, Status};
-use tandem_protocol::stream::{After, Framer, Framing};
+use tandem_protocol::stream::{After, Envelope, Framer, Framing};
 use tandem_protocol::{CallerProtocol, metadata, rest};
 use tandem_transcode::{RestAnswer, response_to_rest};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
@@ -82,7 +83,12 @@ pub(super) async fn answer(
     let mut headers = metadata::head_to_caller(messages.metadata(), CallerProtocol::Rest);
     call.sign(&mut headers);
     let status = success_status(&messages.head);
-    let mut writer = Writer { place, reading, framer: framing.map(Framer::new) };
+    let envelope = match place.plan().rest.stream_envelope {
+        StreamEnvelope::Bare => Envelope::Bare,
+        StreamEnvelope::ResultError => Envelope::ResultError,
+    };
+    let framer = framing.map(|framing| Framer::new(framing, envelope));
+    let mut writer = Writer { place, reading, framer };
     let mut media = framing.map(Framing::content_type);
     let first = match first {
         None => None,
@@ -502,7 +508,7 @@ mod tests {
             first: None,
             messages: Some(Messages::of(answer, &upstream, Rc::clone(&activity))),
             abort: None,
-            writer: Writer { place, reading, framer: Some(Framer::new(framing)) },
+            writer: Writer { place, reading, framer: Some(Framer::new(framing, Envelope::Bare)) },
             deadline: None,
             clock: None,
             silence: None,
