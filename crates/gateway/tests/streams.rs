@@ -586,7 +586,10 @@ async fn protocols_s_3_curl_tells_a_failed_stream_from_a_finished_one() {
                 let events = accept == "text/event-stream";
                 let code = if fails && !events { cut } else { 0 };
                 assert_eq!(output.status.code(), Some(code), "{accept} {option} {out}");
-                assert_eq!(out.contains(FULL), fails, "{accept} {option} {out}");
+                // By HTTP/2 curl drops what it has not yet written when the reset comes.
+                if code != 92 {
+                    assert_eq!(out.contains(FULL), fails, "{accept} {option} {out}");
+                }
                 assert_eq!(out.contains("event: error"), fails && events);
                 assert_eq!(out.contains("event: end"), !fails && events);
             }
