@@ -26,7 +26,7 @@ pub use self::platform::{
 pub use self::reach::forbidden;
 pub use self::rest::{
     EncodedSlash, JsonDefaults, JsonEnums, JsonInt64, JsonNames, JsonSwitches, PatchMask,
-    PathSwitches, RestSwitches, TrailingSlash, UnaskedBody, Unknown,
+    PathSwitches, RestSwitches, StreamEnvelope, StreamFraming, TrailingSlash, UnaskedBody, Unknown,
 };
 pub use self::tls::{Identity, Tls};
 pub use self::units::{Address, Share};

@@ -11,8 +11,8 @@ use protox::file::{
 };
 use tandem_config::document::{
     EncodedSlash, JsonDefaults, JsonEnums, JsonInt64, JsonNames, JsonSwitches, PatchMask,
-    PathSwitches, PlatformLimits, ResolvedMethod, RestSwitches, TrailingSlash, UnaskedBody,
-    Unknown,
+    PathSwitches, PlatformLimits, ResolvedMethod, RestSwitches, StreamEnvelope, StreamFraming,
+    TrailingSlash, UnaskedBody, Unknown,
 };
 use tandem_config::load::{Loaded, from_texts};
 use tandem_config::{Problem, Severity, Tnd, check};
@@ -75,6 +75,13 @@ fn protocols_k_each_switch_says_what_it_says() {
         (
             "body_without_rule: ignore",
             RestSwitches { body_without_rule: UnaskedBody::Ignore, ..rest },
+        ),
+        ("stream_framing: array, stream_envelope: bare", rest),
+        ("stream_framing: ndjson", RestSwitches { stream_framing: StreamFraming::Ndjson, ..rest }),
+        ("stream_framing: sse", RestSwitches { stream_framing: StreamFraming::Sse, ..rest }),
+        (
+            "stream_envelope: result_error",
+            RestSwitches { stream_envelope: StreamEnvelope::ResultError, ..rest },
         ),
         ("patch_mask: leave", RestSwitches { patch_mask: PatchMask::Leave, ..rest }),
     ] {

@@ -252,6 +252,8 @@ async fn carry_call(call: Call, incoming: Incoming) -> Answer {
         (CallerProtocol::Rest, Some(binding)) => {
             let rest = rest::Request {
                 plan,
+                method: method.0 as usize,
+                version: incoming.version,
                 upstream,
                 binding,
                 query: canonical.query,

@@ -74,6 +74,8 @@ impl MethodPlan {
             unknown_json_field,
             body_without_rule,
             patch_mask,
+            stream_framing: _, // read where answers are framed
+            stream_envelope: _,
         } = self.rest;
         let JsonSwitches { defaults, enums, names, int64 } = self.json;
         BindOptions {

@@ -19,7 +19,9 @@ pub mod metadata;
 pub mod refusal;
 pub mod rest;
 pub mod status;
+pub mod stream;
 pub mod strict;
+pub mod values;
 
 /// The protocol that a caller speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -13,6 +13,7 @@ use tandem_transcode::{JsonOptions, Limits, Plans, json_from_wire};
 
 use crate::refusal::{Reason, Refusal};
 use crate::status::Status;
+use crate::values::Layout;
 
 /// `{"code","message","details"}`. Details of a type that the contract knows, or that belongs to
 /// `google/rpc/error_details.proto`, are written out; others keep their bytes in base64 (E-5).
@@ -175,6 +176,27 @@ pub fn body_is_json(headers: &HeaderMap) -> Result<(), Refusal> {
     Err(Refusal::new(Reason::MediaType, "the body must be application/json"))
 }
 
+/// How the values of a body of many lie in it, by its media type (S-9); `may_be_list` where one
+/// of them may itself be a list.
+///
+/// # Errors
+/// 415 for another type.
+pub fn body_of_values(headers: &HeaderMap, may_be_list: bool) -> Result<Layout, Refusal> {
+    let given = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
+    match given {
+        Some(media) if is_json(media) && may_be_list => Ok(Layout::Array),
+        Some(media) if is_json(media) => Ok(Layout::ArrayOrSequence),
+        Some(media) if LINES.iter().any(|name| is_in_utf8(media, name)) => Ok(Layout::Lines),
+        _ => {
+            let message = "the body must be application/json or application/x-ndjson";
+            Err(Refusal::new(Reason::MediaType, message))
+        }
+    }
+}
+
+/// One value a line.
+const LINES: [&str; 3] = ["application/x-ndjson", "application/jsonl", "application/ndjson"];
+
 /// The media type of a body, parameters included: what a `google.api.HttpBody` is given (I-8).
 ///
 /// # Errors
@@ -189,8 +211,12 @@ pub fn content_type(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
 }
 
 fn is_json(media: &str) -> bool {
+    is_in_utf8(media, "application/json")
+}
+
+fn is_in_utf8(media: &str, name: &str) -> bool {
     let (media, parameters) = media.split_once(';').unwrap_or((media, ""));
-    if !media.trim().eq_ignore_ascii_case("application/json") {
+    if !media.trim().eq_ignore_ascii_case(name) {
         return false;
     }
     let charset = parameters.trim().to_ascii_lowercase().replace('"', "");
@@ -277,6 +303,25 @@ mod tests {
             assert_eq!(body_is_json(&headers).is_ok(), fine, "{media}");
         }
         assert_eq!(body_is_json(&HeaderMap::new()).unwrap_err().reason, Reason::MediaType);
+    }
+
+    #[test]
+    fn protocols_s_9_the_media_type_says_how_values_lie() {
+        for (media, alone, lists) in [
+            ("application/json", Some(Layout::ArrayOrSequence), Some(Layout::Array)),
+            ("Application/JSON; charset=utf-8", Some(Layout::ArrayOrSequence), Some(Layout::Array)),
+            ("application/x-ndjson", Some(Layout::Lines), Some(Layout::Lines)),
+            ("application/jsonl", Some(Layout::Lines), Some(Layout::Lines)),
+            ("application/ndjson;charset=UTF-8", Some(Layout::Lines), Some(Layout::Lines)),
+            ("application/ndjson;charset=latin1", None, None),
+            ("text/event-stream", None, None),
+        ] {
+            let headers = with(header::CONTENT_TYPE, media);
+            assert_eq!(body_of_values(&headers, false).ok(), alone, "{media}");
+            assert_eq!(body_of_values(&headers, true).ok(), lists, "{media}");
+        }
+        let refusal = body_of_values(&HeaderMap::new(), false).unwrap_err();
+        assert_eq!(refusal.reason, Reason::MediaType);
     }
 
     #[test]

@@ -7,6 +7,8 @@
 mod body_coding;
 #[path = "checks/grpc_frame.rs"]
 mod grpc_frame;
+#[path = "checks/json_values.rs"]
+mod json_values;
 #[path = "checks/metadata.rs"]
 mod metadata;
 
@@ -28,6 +30,11 @@ fn the_corpus_of_body_coding_passes() {
 #[test]
 fn the_corpus_of_grpc_frame_passes() {
     replay("grpc_frame", grpc_frame::check);
+}
+
+#[test]
+fn the_corpus_of_json_values_passes() {
+    replay("json_values", json_values::check);
 }
 
 #[test]

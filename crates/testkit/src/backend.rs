@@ -31,6 +31,10 @@ pub enum Script {
     Raw { head: Vec<(&'static str, &'static str)>, pieces: Vec<Vec<u8>>, end: End },
     /// Answers with the request's first message.
     Echo,
+    /// Answers each message with itself, when it comes.
+    EchoEach,
+    /// So many times this message, each when there is room for it, and status OK.
+    Flood(usize, Vec<u8>),
     /// A head and messages, then the stream is reset with this code.
     ResetAfter { messages: Vec<Vec<u8>>, code: u32 },
     /// The stream is reset with this code before any head.
@@ -118,6 +122,7 @@ pub struct Backend {
     cancelled: watch::Receiver<usize>,
     shared: Arc<Shared>,
     connections: watch::Receiver<Connections>,
+    answered: watch::Receiver<usize>,
     _stop: watch::Sender<bool>,
 }
 
@@ -142,6 +147,7 @@ struct Shared {
     health: Mutex<Health>,
     released: watch::Sender<bool>,
     go_aways: watch::Sender<usize>,
+    answered: watch::Sender<usize>,
 }
 
 impl Backend {
@@ -160,6 +166,7 @@ impl Backend {
         let reached: Arc<Mutex<Vec<Reached>>> = Arc::default();
         let (count_cancelled, cancelled) = watch::channel(0);
         let (count_connections, connections) = watch::channel(Connections::default());
+        let (count_answered, answered) = watch::channel(0);
         let shared = Arc::new(Shared {
             script: Mutex::new(script),
             manner,
@@ -170,6 +177,7 @@ impl Backend {
             health: Mutex::new(Health::Unknown),
             released: watch::Sender::new(false),
             go_aways: watch::Sender::new(0),
+            answered: count_answered,
         });
         let served = Arc::clone(&shared);
         let (stop, mut stopped) = watch::channel(false);
@@ -194,7 +202,7 @@ impl Backend {
             });
         });
         let address = heard.recv().expect("the backend starts");
-        Backend { address, reached, cancelled, shared, connections, _stop: stop }
+        Backend { address, reached, cancelled, shared, connections, answered, _stop: stop }
     }
 
     /// From now on this is its script, from its first line.
@@ -235,13 +243,27 @@ impl Backend {
 
     /// Waits until `count` requests were reset by the other side.
     pub async fn cancelled(&self, count: usize) {
-        let mut cancelled = self.cancelled.clone();
-        let waited = cancelled.wait_for(|cancelled| *cancelled >= count);
-        tokio::time::timeout(Duration::from_secs(10), waited)
-            .await
-            .expect("it is cancelled in time")
-            .expect("the backend lives");
+        at_least(&self.cancelled, count, "it is cancelled in time").await;
     }
+
+    /// Messages that [`Script::EchoEach`] and [`Script::Flood`] have answered.
+    pub fn answers(&self) -> usize {
+        *self.answered.borrow()
+    }
+
+    /// Waits until they have answered `count` messages.
+    pub async fn answered(&self, count: usize) {
+        at_least(&self.answered, count, "it answers in time").await;
+    }
+}
+
+async fn at_least(counter: &watch::Receiver<usize>, count: usize, expected: &str) {
+    let mut counter = counter.clone();
+    let waited = counter.wait_for(|counted| *counted >= count);
+    tokio::time::timeout(Duration::from_secs(10), waited)
+        .await
+        .expect(expected)
+        .expect("the backend lives");
 }
 
 #[expect(clippy::disallowed_methods, reason = "the backend is no part of the gateway")]
@@ -342,6 +364,9 @@ async fn answer(
     script: Script,
     shared: Arc<Shared>,
 ) {
+    if matches!(script, Script::EchoEach) {
+        return echo_each(request.into_body(), respond, &shared).await;
+    }
     let (head, mut body) = request.into_parts();
     let mut reader = EnvelopeReader::new(64 << 20);
     let mut messages = Vec::new();
@@ -389,7 +414,21 @@ async fn answer(
     let mut response = Response::new(());
     response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
     match script {
-        Script::Echo | Script::Held => unreachable!("replaced above"),
+        Script::Echo | Script::EchoEach | Script::Held => unreachable!("answered above"),
+        Script::Flood(times, message) => {
+            let Ok(mut stream) = respond.send_response(response, false) else { return };
+            for _ in 0..times {
+                let mut frame = envelope::frame(&message);
+                while !frame.is_empty() {
+                    stream.reserve_capacity(frame.len());
+                    let room = std::future::poll_fn(|cx| stream.poll_capacity(cx)).await;
+                    let Some(Ok(room)) = room else { return };
+                    let _ = stream.send_data(frame.split_to(room.min(frame.len())), false);
+                }
+                shared.answered.send_modify(|count| *count += 1);
+            }
+            let _ = stream.send_trailers(headers(&[("grpc-status", "0")]));
+        }
         Script::Answer { http_status, head, messages, trailers } => {
             *response.status_mut() = StatusCode::from_u16(http_status).expect("a status");
             *response.headers_mut() = headers(&head);
@@ -452,6 +491,26 @@ async fn answer(
             shared.cancelled.send_modify(|count| *count += 1);
         }
     }
+}
+
+async fn echo_each(mut body: h2::RecvStream, mut respond: SendResponse<Bytes>, shared: &Shared) {
+    let mut response = Response::new(());
+    response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+    let Ok(mut stream) = respond.send_response(response, false) else { return };
+    let mut reader = EnvelopeReader::new(64 << 20);
+    while let Some(data) = body.data().await {
+        let Ok(data) = data else {
+            shared.cancelled.send_modify(|count| *count += 1);
+            return;
+        };
+        let _ = body.flow_control().release_capacity(data.len());
+        reader.push(data);
+        while let Some(Ok(message)) = reader.next() {
+            let _ = stream.send_data(envelope::frame(&message.payload), false);
+            shared.answered.send_modify(|count| *count += 1);
+        }
+    }
+    let _ = stream.send_trailers(headers(&[("grpc-status", "0")]));
 }
 
 fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {

@@ -94,6 +94,30 @@ pub fn request_from_rest(
     bind(plans, &request, options, limits, out).inspect_err(|_fault| out.truncate(start))
 }
 
+/// Appends a later message of a stream of requests to `out`, which is as before after a fault.
+///
+/// Path and query have bound into the first message (protocols S-10): they are not looked at,
+/// and say nothing against this one.
+///
+/// # Errors
+/// The first fault of the body; always the caller's.
+pub fn next_request_from_rest(
+    plans: &Plans,
+    request: RestRequest<'_>,
+    options: &BindOptions,
+    limits: &Limits,
+    out: &mut Vec<u8>,
+) -> Result<(), Fault> {
+    let start = out.len();
+    let bound = body::put_body(plans, &request, options, limits, out).and_then(|has_body| {
+        if has_body {
+            fill_mask(plans, &request, options, limits, out)?;
+        }
+        Ok(())
+    });
+    bound.inspect_err(|_fault| out.truncate(start))
+}
+
 fn bind(
     plans: &Plans,
     request: &RestRequest<'_>,
@@ -102,7 +126,7 @@ fn bind(
     out: &mut Vec<u8>,
 ) -> Result<(), Fault> {
     let contract = &**plans.contract();
-    let RestRequest { rule, values, query, body, http_method, .. } = *request;
+    let RestRequest { rule, values, query, .. } = *request;
     let taken = rule.taken.as_ref().map_err(Clone::clone)?;
     let said = || {
         rule.variables.iter().zip(values).map(|(path, text)| {
@@ -143,13 +167,25 @@ fn bind(
         query::put_query(plans, rule, query, options, &mut taken, out)?;
         mask_is_set = rule.mask.is_some_and(|(mask, _)| taken.setter(&[mask]).is_some());
     }
-    if let Some((mask, message)) = rule.mask
-        && has_body
-        && !mask_is_set
-        && http_method == "PATCH"
+    if has_body && !mask_is_set {
+        fill_mask(plans, request, options, limits, out)?;
+    }
+    Ok(())
+}
+
+/// Names the keys of a PATCH's body in the mask beside it (protocols I-7).
+fn fill_mask(
+    plans: &Plans,
+    request: &RestRequest<'_>,
+    options: &BindOptions,
+    limits: &Limits,
+    out: &mut Vec<u8>,
+) -> Result<(), Fault> {
+    if let Some((mask, message)) = request.rule.mask
+        && request.http_method == "PATCH"
         && options.patch_mask == PatchMask::Fill
     {
-        patch::put_mask(contract, mask, message, body, limits, out)?;
+        patch::put_mask(plans.contract(), mask, message, request.body, limits, out)?;
     }
     Ok(())
 }

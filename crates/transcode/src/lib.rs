@@ -1,7 +1,8 @@
 //! JSON text and protobuf bytes, one into the other, by the types of a contract.
 //!
-//! Four functions are the whole surface: [`wire_from_json`] and [`json_from_wire`] for messages,
-//! [`request_from_rest`] and [`response_to_rest`] for calls with an HTTP rule. All of ProtoJSON is
+//! Five functions are the whole surface: [`wire_from_json`] and [`json_from_wire`] for messages,
+//! [`request_from_rest`] and [`response_to_rest`] for calls with an HTTP rule, and
+//! [`next_request_from_rest`] for the later messages of a stream. All of ProtoJSON is
 //! kept. Depth, size and count are counters; nothing that a caller or an upstream sends recurses
 //! past them.
 //!
@@ -28,7 +29,7 @@ mod wire;
 
 pub use self::bind::{
     BindOptions, PatchMask, RestAnswer, RestRequest, RulePlan, UnaskedBody, Unknown,
-    request_from_rest, response_to_rest,
+    next_request_from_rest, request_from_rest, response_to_rest,
 };
 pub use self::fault::{Fault, FaultKind};
 pub use self::from_json::{append_wire_from_json, wire_from_json};

@@ -17,6 +17,27 @@ pub struct RestSwitches {
     pub unknown_json_field: Unknown,
     pub body_without_rule: UnaskedBody,
     pub patch_mask: PatchMask,
+    pub stream_framing: StreamFraming,
+    pub stream_envelope: StreamEnvelope,
+}
+
+/// How the messages of an answer are framed where a caller has no wish (protocols S-1).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StreamFraming {
+    #[default]
+    Array,
+    Ndjson,
+    Sse,
+}
+
+/// What stands around each line of NDJSON (protocols S-6).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StreamEnvelope {
+    /// Nothing.
+    #[default]
+    Bare,
+    /// `{"result":…}`, and `{"error":…}` as the last line of a failed stream.
+    ResultError,
 }
 
 /// `json`: how answers are written.

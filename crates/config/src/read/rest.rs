@@ -8,13 +8,13 @@ use super::Known::{Instead, Later, Now};
 use super::{At, Known, Layer, Reading};
 use crate::document::{
     EncodedSlash, JsonDefaults, JsonEnums, JsonInt64, JsonNames, JsonSwitches, PatchMask,
-    PathSwitches, RestSwitches, TrailingSlash, UnaskedBody, Unknown,
+    PathSwitches, RestSwitches, StreamEnvelope, StreamFraming, TrailingSlash, UnaskedBody, Unknown,
 };
 use crate::problem::{Problem, Tnd};
 use crate::source::Value;
 
 /// Switches of protocols §14, and what else stands under `rest`, that this build does not have.
-const LATER: [&str; 19] = [
+const LATER: [&str; 17] = [
     "profile",
     "error_shape",
     "error_details",
@@ -26,8 +26,6 @@ const LATER: [&str; 19] = [
     "plus_in_query",
     "request_type_check",
     "wrong_method",
-    "stream_framing",
-    "stream_envelope",
     "metadata_prefix",
     "request_metadata",
     "status_headers",
@@ -42,7 +40,7 @@ pub(super) fn rest(
     at: &At<'_>,
     layer: Layer,
 ) -> (Option<bool>, RestSwitches) {
-    const NOW: [&str; 7] = [
+    const NOW: [&str; 9] = [
         "rpc_paths",
         "encoded_slash",
         "trailing_slash",
@@ -50,6 +48,8 @@ pub(super) fn rest(
         "unknown_json_field",
         "body_without_rule",
         "patch_mask",
+        "stream_framing",
+        "stream_envelope",
     ];
     const UNKNOWN: [(&str, Unknown); 2] =
         [("refuse", Unknown::Refuse), ("ignore", Unknown::Ignore)];
@@ -83,6 +83,18 @@ pub(super) fn rest(
     let patch_mask = fields
         .get("patch_mask")
         .and_then(|at| reading.word(at, &[("fill", PatchMask::Fill), ("leave", PatchMask::Leave)]));
+    let stream_framing = fields.get("stream_framing").and_then(|at| {
+        let words = [
+            ("array", StreamFraming::Array),
+            ("ndjson", StreamFraming::Ndjson),
+            ("sse", StreamFraming::Sse),
+        ];
+        reading.word(at, &words)
+    });
+    let stream_envelope = fields.get("stream_envelope").and_then(|at| {
+        let words = [("bare", StreamEnvelope::Bare), ("result_error", StreamEnvelope::ResultError)];
+        reading.word(at, &words)
+    });
     let switches = RestSwitches {
         paths: PathSwitches {
             encoded_slash: encoded_slash.unwrap_or_default(),
@@ -92,6 +104,8 @@ pub(super) fn rest(
         unknown_json_field: unknown_json_field.unwrap_or_default(),
         body_without_rule: body_without_rule.unwrap_or_default(),
         patch_mask: patch_mask.unwrap_or_default(),
+        stream_framing: stream_framing.unwrap_or_default(),
+        stream_envelope: stream_envelope.unwrap_or_default(),
     };
     (rpc_paths, switches)
 }

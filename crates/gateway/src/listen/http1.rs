@@ -2,8 +2,9 @@
 //!
 //! The library parses heads and frames bodies; every rule on what a request may say is judged
 //! behind it, by `protocol::strict`. Its own limits are set a little wider than ours, so that a
-//! refusal is ours to word. A body that fails is aborted: the connection closes without the last
-//! chunk, so a failed answer never looks complete (protocols S-3).
+//! refusal is ours to word. A body that fails is aborted: what it said before is sent, then the
+//! connection closes without the last chunk, so a failed answer never looks complete (protocols
+//! S-3).
 //!
 //! Not here: our own server half with the strict grammar of security FC-1, which will take the
 //! library's place behind this same function.
@@ -65,8 +66,9 @@ pub(super) async fn serve(
         // run while a connection is idle.
         .header_read_timeout(None)
         .max_headers(limits.headers as usize + HEADERS_BEYOND)
-        .max_buf_size(limits.header_bytes as usize + limits.uri_bytes as usize + BYTES_BEYOND)
-        .pipeline_flush(true);
+        // Answers are flushed even while another request waits behind them: a stream's messages
+        // must not wait for its end (protocols S-8), so there is no `pipeline_flush`.
+        .max_buf_size(limits.header_bytes as usize + limits.uri_bytes as usize + BYTES_BEYOND);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(wire), service));
     let mut drain = thread.drain();
     tokio::select! {
@@ -118,7 +120,8 @@ fn library_answer(
     open: crate::thread::OpenStream,
 ) -> http::Response<AnswerBody> {
     let Answer { status, headers, body, record } = answer;
-    let mut response = http::Response::new(AnswerBody { body, record, _guard: guard, _open: open });
+    let body = AnswerBody { body, record, failed: None, guard, _open: open };
+    let mut response = http::Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
@@ -128,7 +131,9 @@ fn library_answer(
 struct AnswerBody {
     body: Body,
     record: Record,
-    _guard: CallGuard,
+    /// Why the answer broke off, and how often the wire had been flushed by then.
+    failed: Option<(BodyError, u64)>,
+    guard: CallGuard,
     _open: crate::thread::OpenStream,
 }
 
@@ -142,6 +147,11 @@ impl http_body::Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         loop {
+            if let Some((error, flushes)) = &this.failed {
+                // The library throws away what it has not written when a body fails.
+                std::task::ready!(this.guard.poll_flushed_since(*flushes, cx));
+                return Poll::Ready(Some(Err(error.clone())));
+            }
             return Poll::Ready(match std::task::ready!(this.body.poll_piece(cx)) {
                 Some(Ok(Piece::Data(data))) => {
                     this.record.sent(data.len());
@@ -157,7 +167,8 @@ impl http_body::Body for AnswerBody {
                 }
                 Some(Err(error)) => {
                     this.record.failed(&error);
-                    Some(Err(error))
+                    this.failed = Some((error, this.guard.flushes()));
+                    continue;
                 }
                 None => {
                     this.record.finish();
@@ -168,7 +179,7 @@ impl http_body::Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_empty()
+        self.failed.is_none() && self.body.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -16,6 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Origin;
@@ -265,6 +266,8 @@ async fn send_body(
             }
             Some(Err(error)) => {
                 record.failed(&error);
+                // The library throws away what it has not written when it resets a stream.
+                let _ = timeout(stalled, written(&mut stream)).await;
                 stream.send_reset(Reason::INTERNAL_ERROR);
                 return Err(Gone::Answer(error));
             }
@@ -274,6 +277,26 @@ async fn send_body(
                 return Ok(());
             }
         }
+    }
+}
+
+/// Waits until the library has let go of everything that was sent on the stream.
+async fn written(stream: &mut SendStream<Bytes>) {
+    let (gone, waited) = oneshot::channel();
+    // Data leaves in its order: when this empty piece is gone, all before it is.
+    if stream.send_data(Bytes::from_owner(LastPiece { _gone: gone }), false).is_ok() {
+        let _ = waited.await;
+    }
+}
+
+/// No bytes; its drop is what `written` waits for.
+struct LastPiece {
+    _gone: oneshot::Sender<()>,
+}
+
+impl AsRef<[u8]> for LastPiece {
+    fn as_ref(&self) -> &[u8] {
+        &[]
     }
 }
 

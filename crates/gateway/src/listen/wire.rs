@@ -28,6 +28,9 @@ pub(crate) struct Activity {
     head_since: Cell<Option<Instant>>,
     // Whoever waited for bytes while a call was carried: its clock begins when the call ends.
     waiting: RefCell<Option<Waker>>,
+    // Flushes that left nothing unwritten, and whoever waits for the next one.
+    flushes: Cell<u64>,
+    flush_awaited: RefCell<Option<Waker>>,
 }
 
 impl Activity {
@@ -37,6 +40,8 @@ impl Activity {
             idle_since: Cell::new(Instant::now()),
             head_since: Cell::new(None),
             waiting: RefCell::new(None),
+            flushes: Cell::new(0),
+            flush_awaited: RefCell::new(None),
         })
     }
 
@@ -54,6 +59,23 @@ impl Activity {
 
 /// Says by its drop that the call, its answer included, is over.
 pub(crate) struct CallGuard(Rc<Activity>);
+
+impl CallGuard {
+    /// How often the engine has had everything written.
+    pub(crate) fn flushes(&self) -> u64 {
+        self.0.flushes.get()
+    }
+
+    /// Waits until the engine has had everything written once more than `flushes` times. The
+    /// engine flushes whenever the answer has nothing to give, which is what waiting means.
+    pub(crate) fn poll_flushed_since(&self, flushes: u64, cx: &mut Context<'_>) -> Poll<()> {
+        if self.flushes() > flushes {
+            return Poll::Ready(());
+        }
+        *self.0.flush_awaited.borrow_mut() = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
 
 impl Drop for CallGuard {
     fn drop(&mut self) {
@@ -252,7 +274,13 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+        // The engine asks for this only when it has written everything itself.
+        self.activity.flushes.set(self.activity.flushes.get() + 1);
+        if let Some(awaited) = self.activity.flush_awaited.borrow_mut().take() {
+            awaited.wake();
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

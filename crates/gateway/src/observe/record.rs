@@ -5,6 +5,7 @@
 //! code CANCELLED, marked as abandoned. A spine that closed its books when it returned would
 //! count every stream as instant.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -47,6 +48,7 @@ pub struct Record {
     upstream_began: Option<Instant>,
     upstream_took: Option<Duration>,
     code: Option<Code>,
+    told: Option<Rc<Cell<Option<Code>>>>,
     http_status: u16,
     sent_bytes: u64,
     closed: bool,
@@ -66,6 +68,7 @@ impl Record {
             upstream_began: None,
             upstream_took: None,
             code: None,
+            told: None,
             http_status: 0,
             sent_bytes: 0,
             closed: false,
@@ -96,6 +99,11 @@ impl Record {
         self.code = code;
     }
 
+    /// Where the code is told of an answer that says it in its own bytes, not in trailers.
+    pub(crate) fn told_by_body(&mut self) -> Rc<Cell<Option<Code>>> {
+        Rc::clone(self.told.get_or_insert_default())
+    }
+
     pub(crate) fn sent(&mut self, bytes: usize) {
         self.sent_bytes += bytes as u64;
     }
@@ -110,6 +118,7 @@ impl Record {
 
     /// The answer broke off, and the caller saw it break.
     pub(crate) fn failed(&mut self, _error: &BodyError) {
+        self.hear();
         if self.code.is_none_or(|code| code == Code::Ok) {
             self.code = Some(Code::Internal);
         }
@@ -121,10 +130,18 @@ impl Record {
         self.close(false);
     }
 
+    /// Takes the code that the body has told.
+    fn hear(&mut self) {
+        if let Some(code) = self.told.as_ref().and_then(|told| told.take()) {
+            self.code = Some(code);
+        }
+    }
+
     fn close(&mut self, abandoned: bool) {
         if std::mem::replace(&mut self.closed, true) {
             return;
         }
+        self.hear();
         let took = self.started.elapsed();
         let code = if abandoned { Code::Cancelled } else { self.code.unwrap_or(Code::Unknown) };
         let Begin { shard, thread, listener, context, request_id } = &self.begin;

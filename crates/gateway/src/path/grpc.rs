@@ -230,18 +230,31 @@ pub(super) fn final_status(said: Option<Status>, http_status: StatusCode, media:
 type Fault = Rc<RefCell<Option<Refusal>>>;
 
 /// When either side last said something (security LI-7).
-struct Activity {
+pub(super) struct Activity {
     last: std::cell::Cell<Instant>,
     idle: Duration,
 }
 
 impl Activity {
-    fn new(idle: Duration) -> Rc<Activity> {
+    pub(super) fn new(idle: Duration) -> Rc<Activity> {
         Rc::new(Activity { last: std::cell::Cell::new(Instant::now()), idle })
     }
 
-    fn seen(&self) {
+    pub(super) fn seen(&self) {
         self.last.set(Instant::now());
+    }
+
+    /// When the silence has lasted too long, unless somebody says something.
+    pub(super) fn end(&self) -> Instant {
+        self.last.get() + self.idle
+    }
+
+    /// Waits until the silence has lasted too long.
+    pub(super) async fn silence(&self) -> Refusal {
+        while Instant::now() < self.end() {
+            sleep_until(self.end()).await;
+        }
+        too_silent()
     }
 }
 
@@ -385,15 +398,12 @@ impl AnswerGate {
         if let Some(deadline) = &mut self.deadline {
             return deadline.as_mut().poll(cx).map(|()| deadline_exceeded());
         }
-        let end = self.activity.last.get() + self.activity.idle;
+        let end = self.activity.end();
         let timer = self.idle_timer.get_or_insert_with(|| Box::pin(sleep_until(end)));
         if timer.deadline() != end {
             timer.as_mut().reset(end);
         }
-        timer
-            .as_mut()
-            .poll(cx)
-            .map(|()| Refusal::new(Reason::Deadline, "neither side has said anything for too long"))
+        timer.as_mut().poll(cx).map(|()| too_silent())
     }
 }
 
@@ -459,7 +469,11 @@ impl Source for AnswerGate {
     }
 }
 
-fn unusable(upstream: &Upstream, log: &str) -> Refusal {
+pub(super) fn too_silent() -> Refusal {
+    Refusal::new(Reason::Deadline, "neither side has said anything for too long")
+}
+
+pub(super) fn unusable(upstream: &Upstream, log: &str) -> Refusal {
     Refusal::new(Reason::UpstreamUnusable, "the answer of the service cannot be read")
         .logged(format!("{}: {log}", upstream.name))
 }

@@ -1,36 +1,47 @@
-//! A unary REST call: JSON in, one message to the upstream, JSON out; raw bytes either way where
-//! a method says so by `google.api.HttpBody`.
+//! A REST call: JSON in, messages to the upstream, JSON out; raw bytes either way where a method
+//! says so by `google.api.HttpBody`.
 //!
-//! Source: protocols, sections 5, 7 and 8.
+//! The four kinds of methods are made of two halves each: a request that is whole or a stream
+//! (`request`), an answer that is whole (`unary`) or a stream (`stream`).
+//!
+//! Source: protocols, sections 5, 7, 8 and 9.
 
+mod request;
+mod stream;
+mod unary;
+
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use tandem_config::document::StreamFraming;
 use tandem_contract::MethodKind;
 use tandem_protocol::detect::Binding;
-use tandem_protocol::envelope::{self, EnvelopeError, EnvelopeReader};
-use tandem_protocol::metadata::{self, Metadata};
+use tandem_protocol::metadata::Metadata;
 use tandem_protocol::refusal::{Reason, Refusal};
-use tandem_protocol::status::{self, Code, Status};
-use tandem_protocol::{CallerProtocol, cardinality, coding, rest};
-use tandem_transcode::{
-    Limits as JsonLimits, RestAnswer, RestRequest, request_from_rest, response_to_rest,
-};
+use tandem_protocol::rest;
+use tandem_protocol::status::Status;
+use tandem_protocol::stream::{Framing, Lines};
+use tandem_transcode::{BindOptions, Limits as JsonLimits, RulePlan};
 use tokio::time::{Instant, timeout_at};
 
-use super::grpc::Media;
-use super::{Call, TRACESTATE, Unrecorded, deadline_exceeded, gave_up_for_time, refusal_of};
-use crate::body::{Body, BodyError, Piece};
+use self::request::Asked;
+use super::grpc::Activity;
+use super::{Call, TRACESTATE, Unrecorded, deadline_exceeded, refusal_of};
+use crate::body::{Body, BodyError};
+use crate::call::Version;
 use crate::observe::Record;
-use crate::snapshot::MethodPlan;
-use crate::upstream::{Outgoing, OutgoingBody, Upstream, UpstreamAnswer};
+use crate::snapshot::{MethodPlan, Snapshot};
+use crate::upstream::{Outgoing, Upstream};
 
 /// What a REST call brings beside its body.
 pub(super) struct Request<'a> {
     pub(super) plan: &'a MethodPlan,
+    /// Of the plan, in the call's snapshot.
+    pub(super) method: usize,
+    pub(super) version: Version,
     pub(super) upstream: &'a Arc<Upstream>,
     pub(super) binding: Binding,
     pub(super) query: Option<&'a str>,
@@ -47,12 +58,20 @@ pub(super) async fn carry(
     record: &mut Record,
 ) -> Result<Unrecorded, Refusal> {
     let deadline = request.deadline;
-    let carried = carry_unbounded(call, request, body, record);
-    match deadline {
-        Some(deadline) => {
+    // Unary calls are no streams: nothing of one is kept for them.
+    let activity = (request.plan.kind != MethodKind::Unary)
+        .then(|| Activity::new(call.thread.limits.stream_idle));
+    let carried = carry_unbounded(call, request, body, activity.clone(), record);
+    match (deadline, activity) {
+        (Some(deadline), _) => {
             timeout_at(deadline, carried).await.unwrap_or_else(|_elapsed| Err(deadline_exceeded()))
         }
-        None => carried.await,
+        (None, Some(activity)) => tokio::select! {
+            biased;
+            carried = carried => carried,
+            refusal = activity.silence() => Err(refusal),
+        },
+        (None, None) => carried.await,
     }
 }
 
@@ -60,103 +79,164 @@ async fn carry_unbounded(
     call: &Call,
     request: Request<'_>,
     body: Body,
+    activity: Option<Rc<Activity>>,
     record: &mut Record,
 ) -> Result<Unrecorded, Refusal> {
-    let Request { plan, upstream, binding, query, http_method, headers, metadata, deadline } =
-        request;
-    if plan.kind != MethodKind::Unary {
-        let message = "streams are not served as REST yet; call this method by gRPC";
-        return Err(Refusal::new(Reason::Unimplemented, message));
-    }
+    let Request { plan, method, version, upstream, binding, .. } = request;
+    let Request { query, http_method, headers, metadata, deadline, .. } = request;
+    let place = Place { snapshot: Arc::clone(&call.snapshot), method, rule: binding.rule };
     let rule = &plan.rules[binding.rule];
-    if !rule.answers_raw() {
-        rest::accepts_json(headers)?;
-    }
-    let coding = coding::of_body(headers)?;
-    let mut body = collect(call, body, plan.message_bytes_max, headers).await?;
-    if !body.is_empty() && rule.takes_body() {
-        if !rule.takes_raw() {
-            rest::body_is_json(headers)?;
+    let framing = match (rule.answers_raw(), plan.kind.many_answers()) {
+        (true, _) => None,
+        (false, true) => Some(Framing::accepted(headers, default_framing(plan))?),
+        (false, false) => {
+            rest::accepts_json(headers)?;
+            Some(Framing::Array)
         }
-        if let Some(coding) = coding {
-            let bounds = coding::Bounds {
-                bytes_max: plan.message_bytes_max,
-                ratio_max: call.thread.limits.ratio as usize,
-            };
-            body = coding::decode(coding, &body, bounds)?.into();
+    };
+    let reading = Reading::of(call, plan);
+    let asking = request::Asking { values: &binding.values, query, http_method, headers, body };
+    let Asked { body, progress } = match &activity {
+        Some(activity) if plan.kind.many_requests() && rule.takes_body() => {
+            // Only HTTP/2 callers read before they have written (protocols S-11).
+            let duplex = plan.kind.many_answers() && version == Version::Http2;
+            request::stream(call, &place, reading, asking, activity, duplex).await?
         }
-    }
-    let limits = JsonLimits {
-        json_depth: call.thread.limits.json_depth,
-        json_nodes: call.thread.limits.json_nodes,
-        ..JsonLimits::default()
+        _ => Asked::whole(request::whole(call, plan, rule, &reading, asking).await?),
     };
-    let options = plan.bind_options();
-    let rest_request = RestRequest {
-        rule,
-        values: &binding.values,
-        query,
-        body: &body,
-        content_type: if rule.takes_raw() { rest::content_type(headers)? } else { None },
-        http_method,
-    };
-    let mut message = Vec::with_capacity(envelope::HEAD + body.len() + 64);
-    envelope::begin(&mut message);
-    request_from_rest(&plan.plans, rest_request, &options, &limits, &mut message)
-        .map_err(|fault| Refusal::of_fault(&fault))?;
     let outgoing = Outgoing {
         path: plan.path.clone(),
         headers: call.outgoing(metadata, headers.get(&TRACESTATE), deadline),
-        body: OutgoingBody::Whole(envelope::seal(message)),
+        body,
         terms: plan.terms(deadline),
     };
     record.asked(&upstream.name);
-    let answer =
-        call.thread.upstreams.send(upstream, outgoing).await.map_err(|error| refusal_of(&error))?;
-    record.answered();
-    let gathered = gather(answer, upstream).await?;
-    let mut out = metadata::head_to_caller(&gathered.head, CallerProtocol::Rest);
-    metadata::trailers_to_caller(&gathered.trailers, CallerProtocol::Rest, &mut out);
-    call.sign(&mut out);
-    let (status, media, body) = match gathered.outcome {
-        Ok(message) => {
-            let json = rest::json_asked(headers, options.json);
-            let answer = response_to_rest(&plan.plans, rule, &message, &json, &limits)
-                .map_err(|fault| Refusal::of_fault(&fault))?;
-            let (media, body) = match answer {
-                RestAnswer::Json(json) => (Some(JSON), Bytes::from(json)),
-                RestAnswer::Raw { content_type, data } => {
-                    (media_type(content_type, upstream)?, message.slice_ref(data))
-                }
-            };
-            let status = success_status(&gathered.head);
-            record.head(status.as_u16(), Some(Code::Ok));
-            (status, media, body)
-        }
-        Err(failed) if gave_up_for_time(&failed, deadline) => return Err(deadline_exceeded()),
-        Err(failed) => {
-            let failed = failed.without_debug_info();
-            record.head(failed.code.http_status().as_u16(), Some(failed.code));
-            if let Some(seconds) = retry_after(&failed) {
-                out.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    let mut reading = reading;
+    reading.options.json = rest::json_asked(headers, reading.options.json);
+    let answering = Answering { place, reading, upstream, deadline, http_method };
+    let answered = async {
+        let answer = call.thread.upstreams.send(upstream, outgoing).await;
+        let answer = answer.map_err(|error| refusal_of(&error))?;
+        record.answered();
+        match activity {
+            Some(activity) if plan.kind.many_answers() => {
+                let progress = progress.clone();
+                let half_duplex = version == Version::Http1;
+                let delivery = stream::Delivery { framing, half_duplex, progress, activity };
+                stream::answer(call, answering, answer, delivery, record).await
             }
-            let body = rest::error_body(&failed, Some(&plan.plans));
-            (failed.code.http_status(), Some(JSON), body)
+            _ => unary::answer(call, answering, answer, record).await,
         }
-    };
-    if let Some(media) = media {
-        out.insert(header::CONTENT_TYPE, media);
     }
-    out.insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
-    let silent = http_method == "HEAD" || matches!(status.as_u16(), 204 | 205 | 304);
-    if http_method == "HEAD" {
-        out.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    .await;
+    // What the caller did wrong explains better than what became of it at the upstream.
+    match progress.and_then(|progress| progress.take_fault()) {
+        Some(refusal) if answered.is_err() => Err(refusal),
+        _ => answered,
     }
-    let body = if silent { Body::empty() } else { Body::whole(body) };
-    Ok(Unrecorded { status, headers: out, body })
+}
+
+/// Where a caller has no wish (protocols S-1).
+fn default_framing(plan: &MethodPlan) -> Framing {
+    match plan.rest.stream_framing {
+        StreamFraming::Array => Framing::Array,
+        StreamFraming::Ndjson => Framing::Lines(Lines::XNdjson),
+        StreamFraming::Sse => Framing::Events,
+    }
+}
+
+/// A rule, kept with the snapshot that it belongs to.
+#[derive(Clone)]
+struct Place {
+    snapshot: Arc<Snapshot>,
+    method: usize,
+    rule: usize,
+}
+
+impl Place {
+    fn plan(&self) -> &MethodPlan {
+        &self.snapshot.methods[self.method]
+    }
+
+    fn rule(&self) -> &RulePlan {
+        &self.plan().rules[self.rule]
+    }
+}
+
+/// How JSON is read and written for one call.
+#[derive(Clone, Copy)]
+struct Reading {
+    options: BindOptions,
+    limits: JsonLimits,
+}
+
+impl Reading {
+    fn of(call: &Call, plan: &MethodPlan) -> Reading {
+        let limits = JsonLimits {
+            json_depth: call.thread.limits.json_depth,
+            json_nodes: call.thread.limits.json_nodes,
+            ..JsonLimits::default()
+        };
+        Reading { options: plan.bind_options(), limits }
+    }
+}
+
+/// What both kinds of answers need to know of their call.
+struct Answering<'a> {
+    place: Place,
+    reading: Reading,
+    upstream: &'a Arc<Upstream>,
+    deadline: Option<Instant>,
+    http_method: &'a str,
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// An answer whose body is known.
+fn whole(
+    mut headers: HeaderMap,
+    status: StatusCode,
+    media: Option<HeaderValue>,
+    body: Bytes,
+    http_method: &str,
+) -> Unrecorded {
+    put_media(&mut headers, media);
+    if http_method == "HEAD" {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    }
+    let body = if is_silent(status, http_method) { Body::empty() } else { Body::whole(body) };
+    Unrecorded { status, headers, body }
+}
+
+fn put_media(headers: &mut HeaderMap, media: Option<HeaderValue>) {
+    if let Some(media) = media {
+        headers.insert(header::CONTENT_TYPE, media);
+    }
+    headers.insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+}
+
+/// Whether an answer has no body, whatever there is to say (protocols A-4).
+fn is_silent(status: StatusCode, http_method: &str) -> bool {
+    http_method == "HEAD" || matches!(status.as_u16(), 204 | 205 | 304)
+}
+
+/// The status of an upstream as the whole answer.
+fn failed(
+    mut headers: HeaderMap,
+    said: Status,
+    plan: &MethodPlan,
+    http_method: &str,
+    record: &mut Record,
+) -> Unrecorded {
+    let said = said.without_debug_info();
+    let status = said.code.http_status();
+    record.head(status.as_u16(), Some(said.code));
+    if let Some(seconds) = retry_after(&said) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    let body = rest::error_body(&said, Some(&plan.plans));
+    whole(headers, status, Some(JSON), body, http_method)
+}
 
 /// The media type of a raw answer; none where the service named none (protocols A-3).
 fn media_type(text: &str, upstream: &Upstream) -> Result<Option<HeaderValue>, Refusal> {
@@ -200,129 +280,6 @@ fn retry_after(status: &Status) -> Option<u64> {
     }
     i64::try_from(seconds).ok().filter(|seconds| *seconds >= 0)?;
     Some(seconds + u64::from(nanos > 0))
-}
-
-/// Time before the pace of a body is judged (security LI-5).
-const PACE_AFTER: Duration = Duration::from_secs(10);
-
-/// The whole request body, within its limit and its pace.
-async fn collect(
-    call: &Call,
-    mut body: Body,
-    bytes_max: usize,
-    headers: &HeaderMap,
-) -> Result<Bytes, Refusal> {
-    let too_large =
-        || Refusal::new(Reason::TooLarge, format!("the body has more than {bytes_max} bytes"));
-    // What a caller promises is refused at once, what it sends is counted all the same.
-    let promised = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.parse::<u64>().ok());
-    if promised.is_some_and(|bytes| bytes > bytes_max as u64) {
-        return Err(too_large());
-    }
-    let pace = call.thread.limits.body_pace.max(1);
-    let began = Instant::now();
-    let mut first = Bytes::new();
-    let mut gathered = BytesMut::new();
-    loop {
-        let bytes = first.len() + gathered.len();
-        // At this moment the bytes so far are no longer enough.
-        let late = began + PACE_AFTER.max(Duration::from_secs(bytes as u64 / pace + 1));
-        let piece = timeout_at(late, body.piece())
-            .await
-            .map_err(|_elapsed| Refusal::new(Reason::TooSlow, "the body comes too slowly"))?;
-        match piece {
-            Some(Ok(Piece::Data(data))) => {
-                if bytes + data.len() > bytes_max {
-                    return Err(too_large());
-                }
-                if bytes == 0 {
-                    // A body that comes in one piece is not copied.
-                    first = data;
-                } else {
-                    gathered.extend_from_slice(&std::mem::take(&mut first));
-                    gathered.extend_from_slice(&data);
-                }
-            }
-            // Request trailers are dropped (protocols M-6).
-            Some(Ok(Piece::Trailers(_))) => {}
-            Some(Err(error)) => {
-                return Err(Refusal::new(Reason::Malformed, "the body broke off")
-                    .logged(format!("the request body: {error}")));
-            }
-            None if gathered.is_empty() => return Ok(first),
-            None => return Ok(gathered.freeze()),
-        }
-    }
-}
-
-/// A whole unary answer.
-struct Gathered {
-    head: HeaderMap,
-    trailers: HeaderMap,
-    /// The message's bytes, or the status with which the call failed.
-    outcome: Result<Bytes, Status>,
-}
-
-async fn gather(answer: UpstreamAnswer, upstream: &Upstream) -> Result<Gathered, Refusal> {
-    let UpstreamAnswer { status: http_status, headers: head, mut body } = answer;
-    let unusable = |log: String| {
-        Refusal::new(Reason::UpstreamUnusable, "the answer of the service cannot be read")
-            .logged(format!("{}: {log}", upstream.name))
-    };
-    let limit = upstream.message_bytes_max as usize;
-    let mut reader = EnvelopeReader::new(limit);
-    let mut messages: Vec<Bytes> = Vec::new();
-    let mut trailers = HeaderMap::new();
-    let media = Media::of(&head);
-    while let Some(piece) = body.piece().await {
-        match piece {
-            Ok(Piece::Data(data)) if media == Media::Grpc && http_status == StatusCode::OK => {
-                reader.push(data);
-                while let Some(message) = reader.next() {
-                    let message = message.map_err(|error| match error {
-                        EnvelopeError::TooLarge { .. } => Refusal::new(
-                            Reason::UpstreamTooLarge,
-                            format!("the answer has more than {limit} bytes"),
-                        ),
-                        error => unusable(error.to_string()),
-                    })?;
-                    if message.compressed {
-                        return Err(unusable("compressed without being asked".into()));
-                    }
-                    messages.push(message.payload);
-                    cardinality::of_answer(MethodKind::Unary, messages.len() as u64, false)
-                        .map_err(|fault| Refusal::new(Reason::Cardinality, fault.to_string()))?;
-                }
-            }
-            Ok(Piece::Data(_)) => {} // the page of some other server: not ours to read
-            Ok(Piece::Trailers(last)) => trailers = last,
-            Err(error) => return Err(broken(&error, upstream)),
-        }
-    }
-    reader.end().map_err(|error| unusable(error.to_string()))?;
-    // A status in the head counts only when nothing followed (E-9).
-    let said = match status::from_trailers(&trailers) {
-        Some(said) => Some(said),
-        None if messages.is_empty() && trailers.is_empty() => status::from_trailers(&head),
-        None => None,
-    };
-    let said = super::grpc::final_status(said, http_status, media);
-    let (head, trailers) = if trailers.is_empty() && messages.is_empty() {
-        // Trailers-only: what stands in the only head is trailing metadata.
-        (HeaderMap::new(), head)
-    } else {
-        (head, trailers)
-    };
-    if said.code != Code::Ok {
-        return Ok(Gathered { head, trailers, outcome: Err(said) });
-    }
-    cardinality::of_answer(MethodKind::Unary, messages.len() as u64, true)
-        .map_err(|fault| Refusal::new(Reason::Cardinality, fault.to_string()))?;
-    let message = messages.pop().unwrap_or_default();
-    Ok(Gathered { head, trailers, outcome: Ok(message) })
 }
 
 pub(super) fn broken(error: &BodyError, upstream: &Upstream) -> Refusal {

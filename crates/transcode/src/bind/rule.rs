@@ -109,6 +109,23 @@ impl RulePlan {
         !matches!(self.body, BodyPlan::None)
     }
 
+    /// Whether the JSON of one body may itself be a list, so that a list of bodies must be told
+    /// from it by one more pair of brackets (protocols S-9).
+    pub fn body_may_be_list(&self, contract: &Contract) -> bool {
+        let is_list = |id: MessageId| {
+            matches!(contract.message(id).well_known, WellKnown::Value | WellKnown::ListValue)
+        };
+        match &self.body {
+            BodyPlan::None | BodyPlan::WholeRaw => false,
+            BodyPlan::Whole => is_list(self.input),
+            BodyPlan::Field { step, .. } => {
+                let field = field_of(contract, *step);
+                field.cardinality == Cardinality::Repeated
+                    || field.kind.message().is_some_and(is_list)
+            }
+        }
+    }
+
     /// Whether the answer is a `google.api.HttpBody`, which is no JSON (protocols A-3).
     pub fn answers_raw(&self) -> bool {
         matches!(self.answer, AnswerPlan::Raw(_))
