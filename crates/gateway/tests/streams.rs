@@ -611,3 +611,36 @@ async fn protocols_s_6_a_route_says_how_streams_are_framed() {
         assert_eq!(transfer.body, format!(r#"[{{"text":"a"}},{{"error":{FULL}}}"#));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn protocols_s_8_a_caller_that_leaves_its_upload_cancels_it() {
+    let backend = Backend::start(vec![Script::EchoEach]);
+    let gateway = streams(&backend).await;
+    for (number, http2) in [HTTP1, HTTP2].into_iter().enumerate() {
+        for (more, path) in ["/v1/collect", "/v1/talk"].into_iter().enumerate() {
+            let line = ("POST", path);
+            let mut call = RestCall::open(gateway.public, http2, line, &[JSON], true).await;
+            call.send(b"[{\"text\":\"a\"},").await;
+            let count = 2 * number + more + 1;
+            backend.answered(count).await;
+            drop(call);
+            backend.cancelled(count).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn protocols_i_6_a_coded_stream_is_decoded_as_a_whole() {
+    use std::io::Write as _;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(br#"[{"text":"a"},{"text":"b"}]"#).expect("it fits into memory");
+    let coded = encoder.finish().expect("it fits into memory");
+    let backend = Backend::start(vec![Script::message(note("done"))]);
+    let gateway = streams(&backend).await;
+    for (number, http2) in [HTTP1, HTTP2].into_iter().enumerate() {
+        let headers = [JSON, ("content-encoding", "gzip")];
+        let transfer = post(&gateway, http2, "/v1/collect", &headers, &coded).await;
+        assert_eq!(transfer.status, 200, "{}", transfer.body);
+        assert_eq!(texts(&backend.reached()[number].messages), [note("a"), note("b")]);
+    }
+}

@@ -58,19 +58,20 @@ pub(super) async fn carry(
     record: &mut Record,
 ) -> Result<Unrecorded, Refusal> {
     let deadline = request.deadline;
-    let activity = Activity::new(call.thread.limits.stream_idle);
-    let streams = request.plan.kind != MethodKind::Unary;
-    let carried = carry_unbounded(call, request, body, Rc::clone(&activity), record);
-    match deadline {
-        Some(deadline) => {
+    // Unary calls are no streams: nothing of one is kept for them.
+    let activity = (request.plan.kind != MethodKind::Unary)
+        .then(|| Activity::new(call.thread.limits.stream_idle));
+    let carried = carry_unbounded(call, request, body, activity.clone(), record);
+    match (deadline, activity) {
+        (Some(deadline), _) => {
             timeout_at(deadline, carried).await.unwrap_or_else(|_elapsed| Err(deadline_exceeded()))
         }
-        None if streams => tokio::select! {
+        (None, Some(activity)) => tokio::select! {
             biased;
             carried = carried => carried,
             refusal = activity.silence() => Err(refusal),
         },
-        None => carried.await,
+        (None, None) => carried.await,
     }
 }
 
@@ -78,7 +79,7 @@ async fn carry_unbounded(
     call: &Call,
     request: Request<'_>,
     body: Body,
-    activity: Rc<Activity>,
+    activity: Option<Rc<Activity>>,
     record: &mut Record,
 ) -> Result<Unrecorded, Refusal> {
     let Request { plan, method, version, upstream, binding, .. } = request;
@@ -95,12 +96,13 @@ async fn carry_unbounded(
     };
     let reading = Reading::of(call, plan);
     let asking = request::Asking { values: &binding.values, query, http_method, headers, body };
-    let Asked { body, progress } = if plan.kind.many_requests() && rule.takes_body() {
-        // Only HTTP/2 callers read before they have written (protocols S-11).
-        let duplex = plan.kind.many_answers() && version == Version::Http2;
-        request::stream(call, &place, reading, asking, &activity, duplex).await?
-    } else {
-        Asked::whole(request::whole(call, plan, rule, &reading, asking).await?)
+    let Asked { body, progress } = match &activity {
+        Some(activity) if plan.kind.many_requests() && rule.takes_body() => {
+            // Only HTTP/2 callers read before they have written (protocols S-11).
+            let duplex = plan.kind.many_answers() && version == Version::Http2;
+            request::stream(call, &place, reading, asking, activity, duplex).await?
+        }
+        _ => Asked::whole(request::whole(call, plan, rule, &reading, asking).await?),
     };
     let outgoing = Outgoing {
         path: plan.path.clone(),
@@ -113,21 +115,19 @@ async fn carry_unbounded(
         let answer = call.thread.upstreams.send(upstream, outgoing).await;
         let answer = answer.map_err(|error| refusal_of(&error))?;
         record.answered();
-        if plan.kind.many_answers() {
-            let delivery = stream::Delivery {
-                framing,
-                half_duplex: version == Version::Http1,
-                progress: Rc::clone(&progress),
-                activity,
-            };
-            stream::answer(call, answering, answer, delivery, record).await
-        } else {
-            unary::answer(call, answering, answer, record).await
+        match activity {
+            Some(activity) if plan.kind.many_answers() => {
+                let progress = progress.clone();
+                let half_duplex = version == Version::Http1;
+                let delivery = stream::Delivery { framing, half_duplex, progress, activity };
+                stream::answer(call, answering, answer, delivery, record).await
+            }
+            _ => unary::answer(call, answering, answer, record).await,
         }
     }
     .await;
     // What the caller did wrong explains better than what became of it at the upstream.
-    match progress.take_fault() {
+    match progress.and_then(|progress| progress.take_fault()) {
         Some(refusal) if answered.is_err() => Err(refusal),
         _ => answered,
     }

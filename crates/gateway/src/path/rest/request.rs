@@ -39,14 +39,13 @@ pub(super) struct Asking<'a> {
 /// What goes to the upstream, and how far it has come.
 pub(super) struct Asked {
     pub(super) body: OutgoingBody,
-    pub(super) progress: Rc<Progress>,
+    /// `None` where all of it is at hand.
+    pub(super) progress: Option<Rc<Progress>>,
 }
 
 impl Asked {
     pub(super) fn whole(message: Bytes) -> Asked {
-        let progress = Rc::<Progress>::default();
-        progress.ended.set(true);
-        Asked { body: OutgoingBody::Whole(message), progress }
+        Asked { body: OutgoingBody::Whole(message), progress: None }
     }
 }
 
@@ -171,7 +170,7 @@ pub(super) async fn stream(
     if !duplex {
         gate.first = poll_fn(|cx| gate.poll_message(cx)).await?;
     }
-    Ok(Asked { body: OutgoingBody::Stream(Body::stream(gate)), progress })
+    Ok(Asked { body: OutgoingBody::Stream(Body::stream(gate)), progress: Some(progress) })
 }
 
 /// Bytes of a raw body that make one message (protocols I-8).

@@ -53,7 +53,8 @@ pub(super) struct Delivery {
     pub(super) framing: Option<Framing>,
     /// The caller reads when it has written everything (protocols S-11).
     pub(super) half_duplex: bool,
-    pub(super) progress: Rc<Progress>,
+    /// Of a request that is a stream.
+    pub(super) progress: Option<Rc<Progress>>,
     pub(super) activity: Rc<Activity>,
 }
 
@@ -67,8 +68,10 @@ pub(super) async fn answer(
     let Answering { place, reading, upstream, deadline, http_method } = answering;
     let Delivery { framing, half_duplex, progress, activity } = delivery;
     let mut messages = Messages::of(answer, upstream, Rc::clone(&activity));
-    if half_duplex {
-        messages.gather_until_ended(&progress).await?;
+    if let Some(progress) = &progress
+        && half_duplex
+    {
+        messages.gather_until_ended(progress).await?;
     }
     let first = match framing {
         // Where only a first message names the media type there is no head without one.
@@ -77,7 +80,7 @@ pub(super) async fn answer(
         }
         _ => Some(messages.next().await),
     };
-    if let Some(refusal) = progress.take_fault() {
+    if let Some(refusal) = progress.as_ref().and_then(|progress| progress.take_fault()) {
         return Err(refusal);
     }
     let mut headers = metadata::head_to_caller(messages.metadata(), CallerProtocol::Rest);
@@ -330,7 +333,7 @@ struct AnswerGate {
     // Boxed because timers may not move.
     clock: Option<Pin<Box<Sleep>>>,
     silence: Option<Pin<Box<Sleep>>>,
-    progress: Rc<Progress>,
+    progress: Option<Rc<Progress>>,
     activity: Rc<Activity>,
     told: Rc<Cell<Option<Code>>>,
 }
@@ -403,7 +406,8 @@ impl Source for AnswerGate {
             let Some(messages) = &mut self.messages else { return Poll::Ready(None) };
             let polled = messages.poll_next(cx);
             // A fault of the caller's that came up on the way is the reason for whatever followed.
-            if let Some(refusal) = self.progress.take_fault() {
+            let fault = self.progress.as_ref().and_then(|progress| progress.take_fault());
+            if let Some(refusal) = fault {
                 return Poll::Ready(self.refuse(&refusal));
             }
             let next = match polled {
@@ -482,8 +486,13 @@ mod tests {
         }
     }
 
-    /// A gate, and how messages are given to its upstream.
-    fn gate(framing: Framing, idle: Duration) -> (Body, mpsc::UnboundedSender<Vec<u8>>) {
+    /// How messages are given to an upstream.
+    type Send = mpsc::UnboundedSender<Vec<u8>>;
+
+    /// Bytes of the largest message of the upstream.
+    const MOST: u32 = 1024;
+
+    fn messages(idle: Duration) -> (Messages, Send) {
         let (send, mut receive) = mpsc::unbounded_channel::<Vec<u8>>();
         let body = Body::stream(move |cx: &mut Context<'_>| {
             receive.poll_recv(cx).map(|message| Some(Ok(Piece::Data(envelope::frame(&message?)))))
@@ -496,23 +505,28 @@ mod tests {
             name: "it".into(),
             addresses: Vec::new(),
             connect: Duration::from_secs(1),
-            message_bytes_max: 1024,
+            message_bytes_max: MOST,
             authority: http::uri::Authority::from_static("it"),
         });
-        let activity = Activity::new(idle);
+        (Messages::of(answer, &upstream, Activity::new(idle)), send)
+    }
+
+    fn gate(framing: Framing, idle: Duration) -> (Body, Send) {
+        let (messages, send) = messages(idle);
+        let activity = Rc::clone(&messages.activity);
         let snapshot = Arc::new(snapshot(tandem_testkit::gateway::contract(MANY)));
         let reading =
             Reading { options: snapshot.methods[0].bind_options(), limits: JsonLimits::default() };
         let place = Place { snapshot, method: 0, rule: 0 };
         let gate = AnswerGate {
             first: None,
-            messages: Some(Messages::of(answer, &upstream, Rc::clone(&activity))),
+            messages: Some(messages),
             abort: None,
             writer: Writer { place, reading, framer: Some(Framer::new(framing, Envelope::Bare)) },
             deadline: None,
             clock: None,
             silence: None,
-            progress: Rc::default(),
+            progress: None,
             activity,
             told: Rc::default(),
         };
@@ -552,6 +566,41 @@ mod tests {
         assert!(end.starts_with("event: error\ndata: {\"code\":4,"), "{end}");
         assert_eq!(Instant::now(), began + Duration::from_secs(110));
         assert!(body.piece().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn protocols_s_11_what_comes_before_the_request_has_ended_is_kept_within_a_bound() {
+        let each = 100 + size_of::<Next>();
+        let fits = MOST as usize / each;
+        for (count, fine) in [(fits, true), (fits + 1, false)] {
+            let (mut messages, send) = messages(Duration::from_secs(300));
+            for _ in 0..count {
+                send.send(vec![0; 100]).expect("it is read");
+            }
+            let progress = Progress::default();
+            let gathered = {
+                let gathering = messages.gather_until_ended(&progress);
+                tokio::time::timeout(Duration::from_secs(1), gathering).await
+            };
+            match gathered {
+                Err(_still_gathering) => assert!(fine, "{count}"),
+                Ok(gathered) => {
+                    let reason = gathered.map_err(|refusal| refusal.reason);
+                    assert_eq!((reason, fine), (Err(Reason::UpstreamTooLarge), false), "{count}");
+                    continue;
+                }
+            }
+            // What was kept comes first, in its order, and nothing is lost.
+            drop(send);
+            for _ in 0..count {
+                assert!(
+                    matches!(messages.next().await, Next::Message(found) if found.len() == 100)
+                );
+            }
+            assert!(
+                matches!(messages.next().await, Next::Ended(said) if said.code == Code::Internal)
+            );
+        }
     }
 
     #[tokio::test(start_paused = true)]
