@@ -7,7 +7,8 @@ use buffa_descriptor::reflect::DynamicMessage;
 use serde_json::Value;
 use tandem_contract::{Contract, HttpRule, Method};
 use tandem_transcode::{
-    BindOptions, Fault, Limits, Plans, RestRequest, RulePlan, request_from_rest,
+    BindOptions, Fault, Limits, Plans, RestRequest, RulePlan, next_request_from_rest,
+    request_from_rest,
 };
 
 use crate::common::compiled;
@@ -228,6 +229,10 @@ impl<'a> Call<'a> {
     }
 
     pub(crate) fn wire(&self) -> Result<Vec<u8>, Fault> {
+        self.bound_by(request_from_rest)
+    }
+
+    fn bound_by(&self, bind: Bind) -> Result<Vec<u8>, Fault> {
         let (method, rule) = self.types.rule(self.method, self.template);
         let plan = RulePlan::new(self.types.plans.contract(), rule, method.input, method.output);
         let values: Vec<String> = self.values.iter().map(|value| (*value).to_owned()).collect();
@@ -242,16 +247,19 @@ impl<'a> Call<'a> {
         };
         // What stood in the buffer before stays.
         let mut out = b"before".to_vec();
-        let bound = request_from_rest(
-            &self.types.plans,
-            request,
-            &self.options,
-            &Limits::default(),
-            &mut out,
-        );
+        let (plans, limits) = (&self.types.plans, Limits::default());
+        let bound = bind(plans, request, &self.options, &limits, &mut out);
         let wire = out.strip_prefix(b"before").unwrap().to_vec();
         assert!(bound.is_ok() || wire.is_empty(), "a fault leaves nothing behind");
         bound.map(|()| wire)
+    }
+
+    /// As a later message of a stream.
+    pub(crate) fn later(&self) -> Result<Value, Fault> {
+        let (method, _) = self.types.rule(self.method, self.template);
+        let input = &self.types.plans.contract().message(method.input).full_name;
+        let wire = self.bound_by(next_request_from_rest)?;
+        Ok(self.types.json(input, &wire))
     }
 
     /// The message that the upstream would read.
@@ -283,3 +291,6 @@ impl<'a> Call<'a> {
         format!("{} {} {:?} ?{} {body}", self.method, self.template, self.values, self.query)
     }
 }
+
+/// A binding under test.
+type Bind = fn(&Plans, RestRequest<'_>, &BindOptions, &Limits, &mut Vec<u8>) -> Result<(), Fault>;

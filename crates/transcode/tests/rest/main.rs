@@ -12,6 +12,7 @@ mod answers;
 mod binding;
 mod bodies;
 mod call;
+mod later;
 mod patch;
 mod property;
 mod query;
