@@ -17,8 +17,10 @@ use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 use tandem_contract::directory::Audience;
 use tandem_contract::{Contract, fields};
+use tandem_protocol::coding::Bounds;
+use tandem_protocol::compression;
 use tandem_protocol::envelope::{self, EnvelopeReader};
-use tandem_protocol::refusal::{Reason, Refusal, Shape};
+use tandem_protocol::refusal::{Refusal, Shape};
 use tandem_protocol::status::{Code, Status};
 
 use crate::body::{Body, BodyError, Piece};
@@ -42,10 +44,9 @@ impl Service {
     pub(crate) fn asked(listener: &Listener, incoming: &Incoming, path: &str) -> Option<Service> {
         let grpc = incoming.version == Version::Http2
             && incoming.method == http::Method::POST
-            && incoming
-                .headers
-                .get(header::CONTENT_TYPE)
-                .is_some_and(|media| media.as_bytes().starts_with(b"application/grpc"));
+            && incoming.headers.get(header::CONTENT_TYPE).is_some_and(|media| {
+                media == "application/grpc" || media == "application/grpc+proto"
+            });
         match path {
             "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
             | "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
@@ -64,9 +65,16 @@ pub(crate) fn answer(
     call: &Call,
     service: Service,
     audience: Audience<'_>,
+    headers: &HeaderMap,
     mut body: Body,
     mut record: Record,
 ) -> Answer {
+    let coding = match compression::of_request(headers) {
+        Ok(coding) => coding,
+        Err(refusal) => return call.refused(&refusal, Shape::Grpc, record),
+    };
+    let bounds =
+        Bounds { bytes_max: QUESTION_BYTES_MOST, ratio_max: call.thread.limits.ratio as usize };
     let view = View::of(call, audience);
     let mut reader = EnvelopeReader::new(QUESTION_BYTES_MOST);
     let mut ended = false;
@@ -78,10 +86,16 @@ pub(crate) fn answer(
         match reader.next() {
             Some(Ok(question)) => {
                 answered += 1;
-                let reply = match service {
-                    Service::Reflection => Ok(view.reflect(&question.payload)),
-                    Service::HealthCheck => view.health(&question.payload),
-                };
+                let reply = compression::open(question, coding, bounds)
+                    .map_err(|refusal| refusal.status(Shape::Grpc))
+                    .and_then(|question| match service {
+                        Service::Reflection => Ok(view.reflect(&question)),
+                        Service::HealthCheck if answered > 1 => Err(Status::new(
+                            Code::Unimplemented,
+                            "the method takes one message, more came",
+                        )),
+                        Service::HealthCheck => view.health(&question),
+                    });
                 match reply {
                     Ok(reply) => return data(&reply),
                     Err(status) => {
@@ -92,8 +106,7 @@ pub(crate) fn answer(
             }
             Some(Err(error)) => {
                 ended = true;
-                let refusal = Refusal::new(Reason::Malformed, error.to_string());
-                return trailers(&refusal.status(Shape::Grpc));
+                return trailers(&Refusal::of_envelope(error).status(Shape::Grpc));
             }
             None => {}
         }

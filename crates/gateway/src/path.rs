@@ -204,7 +204,7 @@ async fn carry_call(call: Call, incoming: Incoming) -> Answer {
         listener_hosts: &listener.hosts,
     };
     if let Some(service) = own::Service::asked(listener, &incoming, canonical.path) {
-        return own::answer(&call, service, audience, incoming.body, record);
+        return own::answer(&call, service, audience, &incoming.headers, incoming.body, record);
     }
     let head = detect::Head {
         http_method: incoming.method.as_str(),

@@ -8,9 +8,11 @@
 //!
 //! Not here: the decoders (`coding`), the flag before each message (`envelope`).
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::coding::Coding;
+use crate::coding::{self, Bounds, Coding};
+use crate::envelope::{Envelope, EnvelopeError};
 use crate::refusal::{Reason, Refusal};
 
 /// The coding of the messages that follow.
@@ -42,10 +44,7 @@ impl Agreed {
     /// # Errors
     /// The request's coding is none of ours.
     pub fn by_caller(headers: &mut HeaderMap) -> Result<Agreed, Refusal> {
-        let request = named(headers).map_err(|Unknown| {
-            let message = format!("messages may be compressed in one of {ACCEPTED}");
-            Refusal::new(Reason::ContentCoding, message)
-        })?;
+        let request = of_request(headers)?;
         let mut accepts = [false; 3];
         for coding in keep_known(headers) {
             accepts[coding as usize] = true;
@@ -68,6 +67,33 @@ impl Agreed {
             Ok(Some(_)) | Err(Unknown) => Err(Unoffered),
         }
     }
+}
+
+/// The coding of a request's messages; `None` for identity.
+///
+/// # Errors
+/// It is none of ours.
+pub fn of_request(headers: &HeaderMap) -> Result<Option<Coding>, Refusal> {
+    named(headers).map_err(|Unknown| {
+        let message = format!("messages may be compressed in one of {ACCEPTED}");
+        Refusal::new(Reason::ContentCoding, message)
+    })
+}
+
+/// The bytes of a caller's message, decoded where it is compressed.
+///
+/// # Errors
+/// It is compressed and no coding was named, holds more than `bounds` allow, or is unsound.
+pub fn open(envelope: Envelope, coding: Option<Coding>, bounds: Bounds) -> Result<Bytes, Refusal> {
+    if !envelope.compressed {
+        return Ok(envelope.payload);
+    }
+    let coding = coding.ok_or_else(|| Refusal::of_envelope(EnvelopeError::Unnamed))?;
+    // No bytes are the empty message in every coding.
+    if envelope.payload.is_empty() {
+        return Ok(envelope.payload);
+    }
+    coding::decode(coding, &envelope.payload, bounds).map(Bytes::from)
 }
 
 /// An answer in a coding that nobody asked for.

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tandem_contract::fields;
 
+use crate::envelope::EnvelopeError;
 use crate::status::{Code, Status, details_of};
 use crate::{coding, compression};
 
@@ -200,6 +201,18 @@ impl Refusal {
             .logged(fault.to_string()),
             FaultKind::TooLarge => Refusal::new(Reason::UpstreamTooLarge, fault.reason.clone()),
         }
+    }
+
+    /// What is wrong with a caller's messages.
+    pub fn of_envelope(error: EnvelopeError) -> Refusal {
+        let reason = match error {
+            EnvelopeError::TooLarge { .. } | EnvelopeError::Expands { .. } => Reason::TooLarge,
+            EnvelopeError::Unnamed => Reason::UnnamedCompression,
+            EnvelopeError::Flag(_) | EnvelopeError::Unsound | EnvelopeError::Truncated => {
+                Reason::Malformed
+            }
+        };
+        Refusal::new(reason, error.to_string())
     }
 
     /// The status of the call, details included.

@@ -92,7 +92,13 @@ impl GrpcCall {
             let _ = connection.await;
         });
         let mut send = send.ready().await.expect("a stream");
-        let mut request = http::Request::post(format!("http://any/test.v1.Notes/{method}"))
+        // A whole path is of another service.
+        let path = if method.starts_with('/') {
+            method.to_owned()
+        } else {
+            format!("/test.v1.Notes/{method}")
+        };
+        let mut request = http::Request::post(format!("http://any{path}"))
             .header("content-type", "application/grpc")
             .header("te", "trailers")
             .body(())

@@ -280,7 +280,7 @@ impl Source for RequestGate {
             Some(Ok(Piece::Data(data))) => {
                 self.activity.seen();
                 if let Err(error) = self.scanner.pass(&data) {
-                    return self.refuse(refusal_of_request(error));
+                    return self.refuse(Refusal::of_envelope(error));
                 }
                 let messages = self.scanner.messages();
                 match cardinality::of_request(self.kind, messages, false) {
@@ -291,7 +291,7 @@ impl Source for RequestGate {
             // Request trailers are dropped (protocols M-6); they end the request.
             Some(Ok(Piece::Trailers(_))) | None => {
                 if let Err(error) = self.scanner.end() {
-                    return self.refuse(refusal_of_request(error));
+                    return self.refuse(Refusal::of_envelope(error));
                 }
                 match cardinality::of_request(self.kind, self.scanner.messages(), true) {
                     Ok(()) => Poll::Ready(None),
@@ -301,18 +301,6 @@ impl Source for RequestGate {
             Some(Err(error)) => Poll::Ready(Some(Err(error))),
         }
     }
-}
-
-/// What is wrong with a caller's messages, in its words.
-fn refusal_of_request(error: EnvelopeError) -> Refusal {
-    let reason = match error {
-        EnvelopeError::TooLarge { .. } | EnvelopeError::Expands { .. } => Reason::TooLarge,
-        EnvelopeError::Unnamed => Reason::UnnamedCompression,
-        EnvelopeError::Flag(_) | EnvelopeError::Unsound | EnvelopeError::Truncated => {
-            Reason::Malformed
-        }
-    };
-    Refusal::new(reason, error.to_string())
 }
 
 /// What came first behind the head.

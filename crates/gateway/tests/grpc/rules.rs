@@ -396,3 +396,40 @@ async fn protocols_e_9_an_answer_in_another_codec_is_a_fault_of_the_upstream() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn protocols_g_8_what_the_gateway_answers_itself_keeps_the_same_rules() {
+    const HEALTH: &str = "/grpc.health.v1.Health/Check";
+    const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    let backend = Backend::start(vec![Script::Echo]);
+    let gateway = gateway(backend.address).offering().start().await;
+    // Field 1 of a health question, field 4 of one of reflection: the service's name.
+    let question = |field: u8| [&[field << 3 | 2, 13][..], b"test.v1.Notes"].concat();
+    for (path, plain, two) in [(HEALTH, question(1), "12"), (REFLECTION, question(4), "0")] {
+        for coding in CODINGS {
+            let named = &[("grpc-encoding", coding)][..];
+            let packed = framed(true, &coded(coding, &plain));
+            let bomb = framed(true, &coded(coding, &vec![0; 70_000]));
+            for (headers, body, status) in [
+                (named, packed.clone(), "0"),
+                (named, framed(false, &plain), "0"),
+                (named, [&packed[..], &packed].concat(), two),
+                (named, bomb, "8"),
+                (named, framed(true, b"in no coding"), "3"),
+                (&[], packed.clone(), "13"),
+                (&[], framed(false, &vec![0; 70_000]), "8"),
+                (&[("grpc-encoding", "snappy")], framed(false, &plain), "12"),
+            ] {
+                let answer = send(&gateway, path, headers, &[&body]).await;
+                assert_eq!(answer.status(), status, "{path} {headers:?} {}", body.len());
+                if status == "0" {
+                    assert!(!answer.messages.is_empty(), "{path}");
+                }
+            }
+        }
+        for media in ["application/grpc+json", "application/grpc-web"] {
+            let answer = send(&gateway, path, &[("content-type", media)], &[]).await;
+            assert!(answer.status() != "0" && answer.messages.is_empty(), "{media}");
+        }
+    }
+}

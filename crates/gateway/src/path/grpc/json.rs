@@ -10,14 +10,15 @@ use std::task::{Context, Poll, ready};
 
 use http::HeaderMap;
 use tandem_contract::MessageId;
-use tandem_protocol::coding::{self, Bounds, Coding};
-use tandem_protocol::envelope::{self, EnvelopeError, EnvelopeReader};
+use tandem_protocol::coding::{Bounds, Coding};
+use tandem_protocol::compression;
+use tandem_protocol::envelope::{self, Envelope, EnvelopeReader};
 use tandem_protocol::refusal::{Refusal, Shape};
 use tandem_transcode::{
     JsonOptions, Limits as JsonLimits, Plans, append_json_from_wire, append_wire_from_json,
 };
 
-use super::{Fault, refusal_of_request, unusable};
+use super::{Fault, unusable};
 use crate::body::{Body, BodyError, Piece, Source};
 use crate::path::Call;
 use crate::snapshot::MethodPlan;
@@ -66,20 +67,12 @@ impl FromJson {
         FromJson { body, reader, coding, bounds, messages, fault }
     }
 
-    fn written(&self, envelope: &envelope::Envelope) -> Result<Piece, Refusal> {
-        let decoded;
-        let mut json = &envelope.payload[..];
-        if envelope.compressed {
-            let coding = self.coding.ok_or_else(|| refusal_of_request(EnvelopeError::Unnamed))?;
-            if !json.is_empty() {
-                decoded = coding::decode(coding, json, self.bounds)?;
-                json = &decoded;
-            }
-        }
+    fn written(&self, envelope: Envelope) -> Result<Piece, Refusal> {
+        let json = compression::open(envelope, self.coding, self.bounds)?;
         let Messages { plans, message, options, limits } = &self.messages;
         let mut out = Vec::with_capacity(envelope::HEAD + json.len());
         envelope::begin(&mut out);
-        append_wire_from_json(plans, *message, json, options, limits, &mut out)
+        append_wire_from_json(plans, *message, &json, options, limits, &mut out)
             .map_err(|fault| Refusal::of_fault(&fault))?;
         Ok(Piece::Data(envelope::seal(out)))
     }
@@ -95,12 +88,12 @@ impl Source for FromJson {
         loop {
             match self.reader.next() {
                 Some(Ok(envelope)) => {
-                    return match self.written(&envelope) {
+                    return match self.written(envelope) {
                         Ok(piece) => Poll::Ready(Some(Ok(piece))),
                         Err(refusal) => self.refuse(refusal),
                     };
                 }
-                Some(Err(error)) => return self.refuse(refusal_of_request(error)),
+                Some(Err(error)) => return self.refuse(Refusal::of_envelope(error)),
                 None => {}
             }
             match ready!(self.body.poll_piece(cx)) {
@@ -108,7 +101,7 @@ impl Source for FromJson {
                 Some(Ok(Piece::Trailers(_))) | None => {
                     return match self.reader.end() {
                         Ok(()) => Poll::Ready(None),
-                        Err(error) => self.refuse(refusal_of_request(error)),
+                        Err(error) => self.refuse(Refusal::of_envelope(error)),
                     };
                 }
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
@@ -132,7 +125,7 @@ impl IntoJson {
         IntoJson { body: Some(body), reader, messages, upstream: Arc::clone(upstream) }
     }
 
-    fn written(&self, envelope: &envelope::Envelope) -> Result<Piece, Refusal> {
+    fn written(&self, envelope: &Envelope) -> Result<Piece, Refusal> {
         let Messages { plans, message, options, limits } = &self.messages;
         let mut out = Vec::with_capacity(envelope::HEAD + envelope.payload.len() * 2 + 64);
         envelope::begin(&mut out);
