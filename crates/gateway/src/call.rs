@@ -11,6 +11,8 @@ use crate::observe::Record;
 /// The version of HTTP that a call came in by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
+    /// It cannot say that a body of unknown length was cut.
+    Http10,
     Http1,
     Http2,
 }

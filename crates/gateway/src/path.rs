@@ -115,17 +115,7 @@ impl Call {
 
     /// The refusal in the caller's words, with the record on it.
     pub(crate) fn refused(&self, refusal: &Refusal, shape: Shape, mut record: Record) -> Answer {
-        match refusal.reason {
-            Reason::Unavailable
-            | Reason::UpstreamUnusable
-            | Reason::UpstreamTooLarge
-            | Reason::UpstreamCancelled => {
-                tracing::warn!(request = %self.request_id, reason = ?refusal.reason, "{}", refusal.log);
-            }
-            reason => {
-                tracing::debug!(request = %self.request_id, ?reason, "{}", refusal.log);
-            }
-        }
+        note(&self.request_id, refusal);
         let rendered = refusal.render(shape);
         record.head(rendered.status.as_u16(), Some(rendered.code));
         let mut headers = rendered.headers;
@@ -170,6 +160,21 @@ impl Call {
             }
         }
         headers
+    }
+}
+
+/// Logs why a call was not carried, or not to its end; once, by whoever tells the caller.
+fn note(request_id: &str, refusal: &Refusal) {
+    match refusal.reason {
+        Reason::Unavailable
+        | Reason::UpstreamUnusable
+        | Reason::UpstreamTooLarge
+        | Reason::UpstreamCancelled => {
+            tracing::warn!(request = %request_id, reason = ?refusal.reason, "{}", refusal.log);
+        }
+        reason => {
+            tracing::debug!(request = %request_id, ?reason, "{}", refusal.log);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use tandem_contract::fields;
 use tandem_testkit::backend::{Backend, Script};
-use tandem_testkit::client::{End, RestCall, Transfer, note};
+use tandem_testkit::client::{End, RestCall, Transfer, note, raw};
 use tandem_testkit::{TestGateway, gateway};
 
 const STREAMS: &str = r#"
@@ -643,4 +643,26 @@ async fn protocols_i_6_a_coded_stream_is_decoded_as_a_whole() {
         assert_eq!(transfer.status, 200, "{}", transfer.body);
         assert_eq!(texts(&backend.reached()[number].messages), [note("a"), note("b")]);
     }
+}
+
+/// A body of unknown length ends with the connection there, whether it was cut or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn protocols_s_3_http_1_0_gets_only_what_says_itself_that_it_failed() {
+    let backend = Backend::start(vec![failed(&["a"])]);
+    let gateway = streams(&backend).await;
+    for (accept, path, status) in [
+        ("application/json", "/v1/many", 505),
+        ("application/x-ndjson", "/v1/many", 505),
+        ("text/csv", "/v1/pages", 505),
+        ("text/event-stream", "/v1/many", 200),
+    ] {
+        let request = format!("GET {path} HTTP/1.0\r\nhost: any\r\naccept: {accept}\r\n\r\n");
+        let answer = raw(gateway.public, request.as_bytes()).await.expect("an answer");
+        assert_eq!(answer.status, status, "{accept}: {}", answer.body);
+        assert_eq!(
+            answer.body.ends_with(&format!("event: error\ndata: {FULL}\n\n")),
+            status == 200
+        );
+    }
+    assert_eq!(backend.reached().len(), 1);
 }

@@ -41,3 +41,18 @@ fn the_corpus_of_json_values_passes() {
 fn the_corpus_of_metadata_passes() {
     replay("metadata", metadata::check);
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(4_000))]
+
+    /// Bodies of the letters that matter, more of them than a corpus holds.
+    #[test]
+    fn protocols_s_9_any_split_of_any_body_gives_the_same_values(
+        head in proptest::collection::vec(proptest::prelude::any::<u8>(), 2),
+        letters in proptest::collection::vec(0..12_usize, 0..90),
+    ) {
+        let mut input = head;
+        input.extend(letters.into_iter().map(|letter| b"[]{},:\"\\1 \na"[letter]));
+        json_values::check(&input);
+    }
+}

@@ -48,7 +48,11 @@ pub(super) async fn serve(
             let open = thread.stream_opened();
             let (head, body) = request.into_parts();
             let body = downstream_body(body);
-            let incoming = Incoming::new(head, body, Version::Http1);
+            let version = match head.version {
+                http::Version::HTTP_10 | http::Version::HTTP_09 => Version::Http10,
+                _ => Version::Http1,
+            };
+            let incoming = Incoming::new(head, body, version);
             let answer = path::carry(&thread, &origin, incoming).await;
             let mut response = library_answer(answer, guard, open);
             if last || thread.draining() {

@@ -94,6 +94,11 @@ async fn carry_unbounded(
             Some(Framing::Array)
         }
     };
+    if version == Version::Http10 && plan.kind.many_answers() && framing != Some(Framing::Events) {
+        let message = "over HTTP/1.0 a failed stream would look complete; use HTTP/1.1, \
+                       or accept text/event-stream";
+        return Err(Refusal::new(Reason::HttpVersion, message));
+    }
     let reading = Reading::of(call, plan);
     let asking = request::Asking { values: &binding.values, query, http_method, headers, body };
     let Asked { body, progress } = match &activity {
@@ -121,7 +126,7 @@ async fn carry_unbounded(
         match activity {
             Some(activity) if plan.kind.many_answers() => {
                 let progress = progress.clone();
-                let half_duplex = version == Version::Http1;
+                let half_duplex = version != Version::Http2;
                 let delivery = stream::Delivery { framing, half_duplex, progress, activity };
                 stream::answer(call, answering, answer, delivery, record).await
             }

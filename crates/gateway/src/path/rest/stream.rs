@@ -38,7 +38,7 @@ use super::{
 use crate::body::{Body, BodyError, Piece, Source};
 use crate::observe::Record;
 use crate::path::grpc::{Activity, Media, final_status, too_silent, unusable};
-use crate::path::{Call, Unrecorded, deadline_exceeded, gave_up_for_time};
+use crate::path::{Call, Unrecorded, deadline_exceeded, gave_up_for_time, note};
 use crate::upstream::{Upstream, UpstreamAnswer};
 
 /// A silent stream's head goes out after this time: event sources wait for it (protocols A-1).
@@ -132,6 +132,7 @@ pub(super) async fn answer(
         progress,
         activity,
         told: record.told_by_body(),
+        request_id: Arc::clone(&call.request_id),
     };
     Ok(Unrecorded { status, headers, body: Body::stream(gate) })
 }
@@ -336,6 +337,7 @@ struct AnswerGate {
     progress: Option<Rc<Progress>>,
     activity: Rc<Activity>,
     told: Rc<Cell<Option<Code>>>,
+    request_id: Arc<str>,
 }
 
 impl AnswerGate {
@@ -361,7 +363,7 @@ impl AnswerGate {
     }
 
     fn refuse(&mut self, refusal: &Refusal) -> Option<Result<Piece, BodyError>> {
-        tracing::warn!(reason = ?refusal.reason, "a stream broke off: {}", refusal.log);
+        note(&self.request_id, refusal);
         self.fail(refusal.status(Shape::Rest))
     }
 
@@ -529,6 +531,7 @@ mod tests {
             progress: None,
             activity,
             told: Rc::default(),
+            request_id: "id".into(),
         };
         (Body::stream(gate), send)
     }
