@@ -41,6 +41,8 @@ pub enum Script {
     Reset(u32),
     /// Bytes that are no message, then a lawful end.
     Garbage(Vec<u8>),
+    /// A head and this `grpc-status` at the request's first message.
+    RefuseAtOnce(&'static str),
     /// Never answers.
     Hang,
     /// A head and the messages, then silence.
@@ -384,7 +386,7 @@ async fn answer(
             messages.push(message.payload);
         }
         // Answers that do not wait for the whole request begin at its first message.
-        if matches!(script, Script::HangAfter(_)) {
+        if matches!(script, Script::HangAfter(_) | Script::RefuseAtOnce(_)) {
             break;
         }
     }
@@ -481,6 +483,10 @@ async fn answer(
         Script::Hang => {
             let _ = std::future::poll_fn(|cx| respond.poll_reset(cx)).await;
             shared.cancelled.send_modify(|count| *count += 1);
+        }
+        Script::RefuseAtOnce(status) => {
+            let Ok(mut stream) = respond.send_response(response, false) else { return };
+            let _ = stream.send_trailers(headers(&[("grpc-status", status)]));
         }
         Script::HangAfter(messages) => {
             let Ok(mut stream) = respond.send_response(response, false) else { return };

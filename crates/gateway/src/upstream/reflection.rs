@@ -1,4 +1,5 @@
-//! Asks an upstream for its contract by server reflection, v1 first, then v1alpha.
+//! Asks an upstream for its contract by server reflection, v1 first; v1alpha where v1 is
+//! UNIMPLEMENTED (protocols X-1).
 //!
 //! This is side work: it has a connection of its own, driven here to its end, bounded in time and
 //! in bytes. The files come back as the upstream sent them, in no order; `contract::source` makes
@@ -18,7 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::client::SendRequest;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use tandem_protocol::envelope::{self, EnvelopeReader};
 use tokio::time::timeout;
 
@@ -117,8 +118,8 @@ async fn fetch_from(
             let mut talk = Talk::begin(send.clone(), upstream, address, version).await?;
             match talk.whole_contract().await {
                 Ok((services, files)) => return Ok(Reflected { services, files, version }),
-                Err(Said::NotHere(what)) => refused = what,
-                Err(Said::Unusable(what)) => {
+                Err(Said::Unimplemented(what)) => refused = what,
+                Err(Said::No(what) | Said::Unusable(what)) => {
                     let address = address.to_string();
                     return Err(ReflectionError::Unusable { address, what });
                 }
@@ -138,7 +139,9 @@ async fn fetch_from(
 /// Why a conversation ended without a contract.
 enum Said {
     /// The upstream knows no such service: try the other version.
-    NotHere(String),
+    Unimplemented(String),
+    /// It knows the service and refused; another version would be refused alike.
+    No(String),
     Unusable(String),
 }
 
@@ -209,7 +212,7 @@ impl Talk {
                 }
                 // Servers often leave out files of options only; the contract decides whether it
                 // can do without.
-                Err(Said::NotHere(_)) => {
+                Err(Said::No(_)) => {
                     absent.insert(missing);
                 }
                 Err(unusable) => return Err(unusable),
@@ -262,10 +265,15 @@ impl Talk {
             .send_data(envelope::frame(&message), false)
             .map_err(|error| Said::Unusable(error.to_string()))?;
         if let Some(response) = self.response.take() {
-            let response = response.await.map_err(|error| Said::NotHere(error.to_string()))?;
+            let response = response.await.map_err(|error| Said::Unusable(error.to_string()))?;
             let (head, answers) = response.into_parts();
             if !head.status.is_success() {
-                return Err(Said::NotHere(format!("HTTP {}", head.status.as_u16())));
+                let what = format!("HTTP {}", head.status.as_u16());
+                // What 404 means of gRPC: grpc/doc/http-grpc-status-mapping.md.
+                return Err(match head.status {
+                    StatusCode::NOT_FOUND => Said::Unimplemented(what),
+                    _ => Said::No(what),
+                });
             }
             if let Some(said) = failed_status(&head.headers) {
                 return Err(said);
@@ -277,7 +285,7 @@ impl Talk {
             let field = field.map_err(|what| Said::Unusable(what.into()))?;
             if field.number == ERROR_RESPONSE {
                 let what = fields::first_text(field.bytes, 2).unwrap_or_default();
-                return Err(Said::NotHere(format!("{text}: {what}")));
+                return Err(Said::No(format!("{text}: {what}")));
             }
         }
         Ok(answer)
@@ -331,7 +339,11 @@ fn failed_status(headers: &HeaderMap) -> Option<Said> {
         return None;
     }
     let message = headers.get("grpc-message").and_then(|value| value.to_str().ok());
-    Some(Said::NotHere(format!("status {status} {}", message.unwrap_or_default())))
+    let what = format!("status {status} {}", message.unwrap_or_default());
+    Some(match status {
+        "12" => Said::Unimplemented(what),
+        _ => Said::No(what),
+    })
 }
 
 /// Field 1 of `FileDescriptorProto` is its name.
