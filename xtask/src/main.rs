@@ -32,8 +32,8 @@ fn main() -> ExitCode {
         Some((&"bench", rest)) => bench::run(rest),
         Some((&"fuzz", rest)) => fuzz::run(rest),
         _ => Err(
-            "usage: ./x demo [--once] [--rust-only] | test | build | cases | conformance | supply | \
-             crate-line"
+            "usage: ./x demo [--once] [--rust-only] | test | build | cases | conformance SUITE | \
+             bench calls|codec | fuzz TARGET | supply | crate-line"
                 .into(),
         ),
     };
