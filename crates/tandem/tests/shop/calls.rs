@@ -183,9 +183,31 @@ fn hybrid_hy_1_internal_methods_are_found_on_the_internal_listener_only() {
     let shop = Shop::start("go");
     let outside = shop.gateway.rest("GET", "/v1/products:watch", "").unwrap();
     assert_eq!(outside.status, 404, "{}", outside.body);
-    // Inside it exists; streams as REST are not built yet, and the answer says so.
-    let inside = ask(shop.gateway.internal, "GET", "/v1/products:watch", "", "").unwrap();
-    assert_eq!(inside.status, 501, "{}", inside.body);
+    // Inside it is followed as events, and a change comes when it happens.
+    let mut follower = TcpStream::connect(shop.gateway.internal).unwrap();
+    follower.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let host = shop.gateway.internal;
+    let request = format!(
+        "GET /v1/products:watch HTTP/1.1\r\nhost: {host}\r\naccept: text/event-stream\r\n\r\n"
+    );
+    follower.write_all(request.as_bytes()).unwrap();
+    let head = read_until(&mut follower, "\r\n\r\n");
+    assert!(head.starts_with("HTTP/1.1 200") && head.contains("text/event-stream"), "{head}");
+    let created = ask(shop.gateway.public, "POST", "/v1/products?productId=w", "", &product("W"));
+    assert_eq!(created.unwrap().status, 200);
+    let event = read_until(&mut follower, "products/w");
+    assert!(event.contains("data: {\"sequence\":"), "{event}");
+}
+
+/// What comes, until it holds `found`.
+fn read_until(stream: &mut TcpStream, found: &str) -> String {
+    let mut text = String::new();
+    while !text.contains(found) {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap_or_else(|error| panic!("{error} after {text}"));
+        text.push(char::from(byte[0]));
+    }
+    text
 }
 
 #[test]
