@@ -1,7 +1,7 @@
 //! An upstream that says GOAWAY to the first stream of each connection, and means that stream.
 //!
 //! The HTTP/2 library's server only goes away after the streams it has begun, so the few frames
-//! are written here by hand (RFC 9113, sections 4.1, 6.5 and 6.8). After a number of connections
+//! are written here by hand (RFC 9113, sections 4.1, 6.5, 6.7 and 6.8). After a number of connections
 //! it lets them through to a backend.
 
 use std::net::SocketAddr;
@@ -14,6 +14,8 @@ use tokio::sync::watch;
 
 const PREFACE_BYTES: usize = 24;
 const HEADERS: u8 = 1;
+const PING: u8 = 6;
+const ACK: u8 = 1;
 /// Empty settings.
 const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
 /// NO_ERROR, and no stream was begun.
@@ -82,7 +84,12 @@ async fn refuse(mut stream: TcpStream) -> std::io::Result<()> {
         let mut head = [0; 9];
         stream.read_exact(&mut head).await?;
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-        stream.read_exact(&mut vec![0; length as usize]).await?;
+        let mut payload = vec![0; length as usize];
+        stream.read_exact(&mut payload).await?;
+        if head[3] == PING && head[4] & ACK == 0 {
+            head[4] |= ACK;
+            stream.write_all(&[&head[..], &payload].concat()).await?;
+        }
         if head[3] == HEADERS && !std::mem::replace(&mut told, true) {
             stream.write_all(&GO_AWAY).await?;
         }

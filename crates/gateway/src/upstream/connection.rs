@@ -180,13 +180,39 @@ async fn shake(
     io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     end: Instant,
 ) -> Result<Dialled, (&'static str, String)> {
-    match timeout_at(end, client_builder().handshake::<_, Bytes>(io)).await {
-        Ok(Ok((send, mut connection))) => {
-            let pings = connection.ping_pong();
-            Ok(Dialled { send, work: Box::pin(connection), pings })
+    let late = |what: &str| ("HTTP/2", format!("no {what} in time"));
+    let (send, mut connection) = timeout_at(end, client_builder().handshake::<_, Bytes>(io))
+        .await
+        .map_err(|_elapsed| late("handshake"))?
+        .map_err(|error| ("HTTP/2", error.to_string()))?;
+    let mut pings = connection.ping_pong();
+    timeout_at(end, settings_have_come(&mut connection, pings.as_mut()))
+        .await
+        .map_err(|_elapsed| late("settings"))?
+        .map_err(|what| ("HTTP/2", what))?;
+    Ok(Dialled { send, work: Box::pin(connection), pings })
+}
+
+/// Waits until the server has said how many streams it takes: calls that come before that may be
+/// more, and those that it refuses cannot all be sent again.
+///
+/// Its settings come before all else (RFC 9113, section 3.4), so before the answer to a ping.
+async fn settings_have_come<T>(
+    connection: &mut h2::client::Connection<T, Bytes>,
+    pings: Option<&mut PingPong>,
+) -> Result<(), String>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let Some(pings) = pings else { return Ok(()) };
+    tokio::select! {
+        ended = connection => Err(match ended {
+            Ok(()) => "closed at once".to_owned(),
+            Err(error) => error.to_string(),
+        }),
+        pong = pings.ping(Ping::opaque()) => {
+            pong.map(|_pong| ()).map_err(|error| error.to_string())
         }
-        Ok(Err(error)) => Err(("HTTP/2", error.to_string())),
-        Err(_elapsed) => Err(("HTTP/2", "no handshake in time".into())),
     }
 }
 
