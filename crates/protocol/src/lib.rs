@@ -8,6 +8,7 @@
 //!
 //! Not here: how bytes move (`tandem-gateway`), JSON and protobuf (`tandem-transcode`).
 
+mod accept;
 pub mod cardinality;
 pub mod coding;
 pub mod compression;
