@@ -115,14 +115,20 @@ async fn protocols_a_5_a_tag_of_the_service_is_kept_and_weak_where_its_bytes_are
     for (coding, asked, status, tag) in [
         ("identity", "\"r6\"", 200, "\"r7\""),
         ("gzip", "\"r6\"", 200, "W/\"r7\""),
-        ("gzip", "W/\"r7\"", 304, "\"r7\""),
-        ("gzip", "\"r7\"", 304, "\"r7\""),
+        // As the answer with a body has it, so that nobody keeps two names.
+        ("gzip", "W/\"r7\"", 304, "W/\"r7\""),
+        ("gzip", "\"r7\"", 304, "W/\"r7\""),
+        ("identity", "W/\"r7\"", 304, "\"r7\""),
         ("identity", "\"r6\", \"r7\"", 304, "\"r7\""),
         ("identity", "r7", 200, "\"r7\""),
     ] {
         let headers = [("accept-encoding", coding), ("if-none-match", asked)];
         let transfer = ask(&gateway, HTTP1, GET, &headers).await;
         assert_eq!((transfer.status.as_u16(), transfer.header("etag")), (status, tag), "{asked}");
+        if status == 200 {
+            let head = ask(&gateway, HTTP1, ("HEAD", GET.1), &headers).await;
+            assert_eq!((head.status.as_u16(), head.header("etag")), (200, tag), "{asked}");
+        }
         // It may judge the condition itself: it sees it as any metadata.
         assert_eq!(backend.reached().pop().expect("a call").headers["if-none-match"], asked);
     }

@@ -39,10 +39,17 @@ pub(in crate::path) fn whole(
     conditions: Option<&HeaderMap>,
 ) -> Unrecorded {
     put_media(call, &mut headers, media);
-    if status == StatusCode::OK
-        && let Some(asked) = conditions
-        && is_known(&mut headers, &body, asked)
-    {
+    let known = match conditions {
+        Some(asked) if status == StatusCode::OK => is_known(&mut headers, &body, asked),
+        _ => false,
+    };
+    let encoding = accepted(call).encoding(Some(body.len()));
+    let encoding = encoding.filter(|_| encoding::may_be_coded(&headers));
+    if known {
+        // The tag is the one that the body would have had.
+        if encoding.is_some() {
+            weaken(&mut headers);
+        }
         headers.remove(header::CONTENT_TYPE);
         headers.remove(header::CONTENT_ENCODING);
         return Unrecorded { status: StatusCode::NOT_MODIFIED, headers, body: Body::empty() };
@@ -50,11 +57,12 @@ pub(in crate::path) fn whole(
     if is_silent(status) {
         return Unrecorded { status, headers, body: Body::empty() };
     }
-    let encoding = accepted(call).encoding(Some(body.len()));
-    let encoding = encoding.filter(|_| encoding::may_be_coded(&headers));
     if call.head {
-        if encoding.is_none() {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        match encoding {
+            Some(_) => weaken(&mut headers),
+            None => {
+                headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+            }
         }
         return Unrecorded { status, headers, body: Body::empty() };
     }
@@ -109,7 +117,11 @@ pub(super) fn while_written(call: &Call, headers: &mut HeaderMap, body: Body) ->
 
 fn say_coded(headers: &mut HeaderMap, encoding: Encoding) {
     headers.insert(header::CONTENT_ENCODING, encoding.name());
-    // A strong tag of the service's is of bytes that do not leave here.
+    weaken(headers);
+}
+
+/// A strong tag of the service's is of bytes that do not leave here.
+fn weaken(headers: &mut HeaderMap) {
     if let Some(tag) = headers.get(header::ETAG) {
         let tag = conditional::weak(tag);
         headers.insert(header::ETAG, tag);
