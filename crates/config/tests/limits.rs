@@ -41,6 +41,7 @@ fn security_li_35_every_limit_of_the_platform_has_two_sides() {
         ("head_read", ["99ms", "100ms"], ["300s", "301s"]),
         ("keep_alive", ["99ms", "100ms"], ["1h", "61m"]),
         ("body_pace", ["0KiB/s", "1KiB/s"], ["1024MiB/s", "1025MiB/s"]),
+        ("body_pace_after", ["99ms", "100ms"], ["60s", "61s"]),
         ("stalled_write", ["99ms", "100ms"], ["600s", "601s"]),
         ("uri", ["0KiB", "1KiB"], ["64KiB", "65KiB"]),
         ("headers", ["7", "8"], ["1000", "1001"]),

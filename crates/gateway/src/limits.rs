@@ -18,8 +18,10 @@ pub struct Limits {
     pub head_read: Duration,
     /// Between two calls on a connection (LI-4).
     pub keep_alive: Duration,
-    /// Bytes a second that a request body must keep after its first ten seconds (LI-5).
+    /// Bytes a second that a message under way must keep (LI-5).
     pub body_pace: u64,
+    /// Time before that is asked (LI-5).
+    pub body_pace_after: Duration,
     /// A write without progress (LI-6).
     pub stalled_write: Duration,
     /// Bytes of a request target (LI-8).
@@ -60,6 +62,7 @@ impl Limits {
             head_read,
             keep_alive,
             body_pace_bytes_per_second,
+            body_pace_after,
             stalled_write,
             uri_bytes,
             headers,
@@ -90,6 +93,7 @@ impl Limits {
             head_read: *head_read,
             keep_alive: *keep_alive,
             body_pace: *body_pace_bytes_per_second,
+            body_pace_after: *body_pace_after,
             stalled_write: *stalled_write,
             uri_bytes: bytes(*uri_bytes),
             headers: *headers,

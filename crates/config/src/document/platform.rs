@@ -76,8 +76,10 @@ pub struct PlatformLimits {
     pub head_read: Duration,
     /// LI-4, without a request.
     pub keep_alive: Duration,
-    /// LI-5, judged after 10 s of a body.
+    /// LI-5, of a message under way.
     pub body_pace_bytes_per_second: u64,
+    /// LI-5, before the pace is judged.
+    pub body_pace_after: Duration,
     /// LI-6, without progress.
     pub stalled_write: Duration,
     /// LI-8, of the request target.
@@ -129,6 +131,7 @@ impl Default for PlatformLimits {
             head_read: Duration::from_secs(10),
             keep_alive: Duration::from_secs(60),
             body_pace_bytes_per_second: KIB,
+            body_pace_after: Duration::from_secs(10),
             stalled_write: Duration::from_secs(30),
             uri_bytes: 8 * KIB,
             headers: 100,

@@ -9,6 +9,7 @@
 mod request;
 mod stream;
 mod unary;
+mod whole;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -107,7 +108,7 @@ async fn carry_unbounded(
             let duplex = plan.kind.many_answers() && version == Version::Http2;
             request::stream(call, &place, reading, asking, activity, duplex).await?
         }
-        _ => Asked::whole(request::whole(call, plan, rule, &reading, asking).await?),
+        _ => Asked::whole(whole::message(call, plan, rule, &reading, asking).await?),
     };
     let outgoing = Outgoing {
         path: plan.path.clone(),
