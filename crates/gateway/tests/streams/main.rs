@@ -2,6 +2,8 @@
 
 mod answers;
 mod flow;
+mod leaving;
+mod pace;
 mod requests;
 mod switches;
 
