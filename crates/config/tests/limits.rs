@@ -54,6 +54,7 @@ fn security_li_35_every_limit_of_the_platform_has_two_sides() {
         ("connection_window", ["63KiB", "64KiB"], ["256MiB", "257MiB"]),
         ("resets", ["0", "1"], ["10000", "10001"]),
         ("requests_per_connection", ["0", "1"], ["1000000000", "1000000001"]),
+        ("connection_age", ["99ms", "100ms"], ["24h", "1441m"]),
         ("unary", ["0ms", "1ms"], ["300s", "301s"]), // `unary_max` is 300 s
         ("unary_max", ["14s", "15s"], ["24h", "1441m"]), // `unary` is 15 s
         ("stream_idle", ["99ms", "100ms"], ["24h", "1441m"]),

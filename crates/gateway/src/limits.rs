@@ -48,6 +48,8 @@ pub struct Limits {
     pub resets_own: u32,
     /// Calls on one connection (LI-22).
     pub requests_per_connection: u32,
+    /// Age at which a caller's connection is told to go, each up to a tenth sooner (protocols G-7).
+    pub connection_age: Duration,
     /// A stream on which neither side says anything (LI-7).
     pub stream_idle: Duration,
 }
@@ -78,6 +80,7 @@ impl Limits {
             resets,
             control_frames_per_second: _, // the frame counter is not built yet
             requests_per_connection,
+            connection_age,
             unary: _, // each method has its own
             unary_max: _,
             stream_idle,
@@ -107,6 +110,7 @@ impl Limits {
             resets_pending: *resets,
             resets_own: RESETS_OWN,
             requests_per_connection: *requests_per_connection,
+            connection_age: *connection_age,
             stream_idle: *stream_idle,
         }
     }

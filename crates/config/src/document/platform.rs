@@ -110,6 +110,8 @@ pub struct PlatformLimits {
     pub control_frames_per_second: u32,
     /// LI-22.
     pub requests_per_connection: u32,
+    /// Age at which a caller's connection is told to go; its calls finish (protocols G-7).
+    pub connection_age: Duration,
     /// LI-7, the deadline of a unary call where nobody wrote one.
     pub unary: Duration,
     /// LI-7, the longest deadline of a unary call.
@@ -147,6 +149,7 @@ impl Default for PlatformLimits {
             resets: 20,
             control_frames_per_second: 100,
             requests_per_connection: 10_000,
+            connection_age: Duration::from_secs(60 * 60),
             unary: Duration::from_secs(15),
             unary_max: Duration::from_secs(300),
             stream_idle: Duration::from_secs(300),
