@@ -7,6 +7,7 @@
 //!
 //! Not here: reading (`load`), serving (`tandem-gateway`).
 
+mod event_ids;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -133,6 +134,7 @@ impl Claims<'_> {
             self.routes(contract);
             self.faults(contract);
             self.configured(contract, configured);
+            self.event_ids(contract);
         }
     }
 

@@ -25,7 +25,7 @@ pub use self::platform::{
 };
 pub use self::reach::forbidden;
 pub use self::rest::{
-    EncodedSlash, JsonDefaults, JsonEnums, JsonInt64, JsonNames, JsonSwitches, PatchMask,
+    EncodedSlash, HeadHold, JsonDefaults, JsonEnums, JsonInt64, JsonNames, JsonSwitches, PatchMask,
     PathSwitches, RestSwitches, StreamEnvelope, StreamFraming, TrailingSlash, UnaskedBody, Unknown,
 };
 pub use self::tls::{Identity, Tls};

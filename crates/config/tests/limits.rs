@@ -41,6 +41,7 @@ fn security_li_35_every_limit_of_the_platform_has_two_sides() {
         ("head_read", ["99ms", "100ms"], ["300s", "301s"]),
         ("keep_alive", ["99ms", "100ms"], ["1h", "61m"]),
         ("body_pace", ["0KiB/s", "1KiB/s"], ["1024MiB/s", "1025MiB/s"]),
+        ("body_pace_after", ["99ms", "100ms"], ["60s", "61s"]),
         ("stalled_write", ["99ms", "100ms"], ["600s", "601s"]),
         ("uri", ["0KiB", "1KiB"], ["64KiB", "65KiB"]),
         ("headers", ["7", "8"], ["1000", "1001"]),
@@ -53,6 +54,7 @@ fn security_li_35_every_limit_of_the_platform_has_two_sides() {
         ("connection_window", ["63KiB", "64KiB"], ["256MiB", "257MiB"]),
         ("resets", ["0", "1"], ["10000", "10001"]),
         ("requests_per_connection", ["0", "1"], ["1000000000", "1000000001"]),
+        ("connection_age", ["99ms", "100ms"], ["24h", "1441m"]),
         ("unary", ["0ms", "1ms"], ["300s", "301s"]), // `unary_max` is 300 s
         ("unary_max", ["14s", "15s"], ["24h", "1441m"]), // `unary` is 15 s
         ("stream_idle", ["99ms", "100ms"], ["24h", "1441m"]),

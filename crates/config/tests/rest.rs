@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use protox::file::{
     ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver,
 };
 use tandem_config::document::{
-    EncodedSlash, JsonDefaults, JsonEnums, JsonInt64, JsonNames, JsonSwitches, PatchMask,
+    EncodedSlash, HeadHold, JsonDefaults, JsonEnums, JsonInt64, JsonNames, JsonSwitches, PatchMask,
     PathSwitches, PlatformLimits, ResolvedMethod, RestSwitches, StreamEnvelope, StreamFraming,
     TrailingSlash, UnaskedBody, Unknown,
 };
@@ -46,44 +47,54 @@ fn resolved(team: &str, method: &str) -> ResolvedMethod {
 
 #[test]
 fn protocols_k_each_switch_says_what_it_says() {
-    let rest = RestSwitches::default();
+    let rest = RestSwitches::default;
     let paths = PathSwitches::default();
     for (written, expected) in [
-        ("", rest),
-        ("encoded_slash: refuse, trailing_slash: 404", rest),
-        ("trailing_slash: \"404\", unknown_query: refuse", rest),
-        ("unknown_json_field: refuse, body_without_rule: refuse, patch_mask: fill", rest),
+        ("", rest()),
+        ("encoded_slash: refuse, trailing_slash: 404", rest()),
+        ("trailing_slash: \"404\", unknown_query: refuse", rest()),
+        ("unknown_json_field: refuse, body_without_rule: refuse, patch_mask: fill", rest()),
         (
             "encoded_slash: decode",
             RestSwitches {
                 paths: PathSwitches { encoded_slash: EncodedSlash::Decode, ..paths },
-                ..rest
+                ..rest()
             },
         ),
         (
             "trailing_slash: redirect",
             RestSwitches {
                 paths: PathSwitches { trailing_slash: TrailingSlash::Redirect, ..paths },
-                ..rest
+                ..rest()
             },
         ),
-        ("unknown_query: ignore", RestSwitches { unknown_query: Unknown::Ignore, ..rest }),
+        ("unknown_query: ignore", RestSwitches { unknown_query: Unknown::Ignore, ..rest() }),
         (
             "unknown_json_field: ignore",
-            RestSwitches { unknown_json_field: Unknown::Ignore, ..rest },
+            RestSwitches { unknown_json_field: Unknown::Ignore, ..rest() },
         ),
         (
             "body_without_rule: ignore",
-            RestSwitches { body_without_rule: UnaskedBody::Ignore, ..rest },
+            RestSwitches { body_without_rule: UnaskedBody::Ignore, ..rest() },
         ),
-        ("stream_framing: array, stream_envelope: bare", rest),
-        ("stream_framing: ndjson", RestSwitches { stream_framing: StreamFraming::Ndjson, ..rest }),
-        ("stream_framing: sse", RestSwitches { stream_framing: StreamFraming::Sse, ..rest }),
+        ("stream_framing: array, stream_envelope: bare", rest()),
+        (
+            "stream_framing: ndjson",
+            RestSwitches { stream_framing: StreamFraming::Ndjson, ..rest() },
+        ),
+        ("stream_framing: sse", RestSwitches { stream_framing: StreamFraming::Sse, ..rest() }),
         (
             "stream_envelope: result_error",
-            RestSwitches { stream_envelope: StreamEnvelope::ResultError, ..rest },
+            RestSwitches { stream_envelope: StreamEnvelope::ResultError, ..rest() },
         ),
-        ("patch_mask: leave", RestSwitches { patch_mask: PatchMask::Leave, ..rest }),
+        ("patch_mask: leave", RestSwitches { patch_mask: PatchMask::Leave, ..rest() }),
+        ("head_hold: 1s", rest()),
+        (
+            "head_hold: 1ms",
+            RestSwitches { head_hold: HeadHold(Duration::from_millis(1)), ..rest() },
+        ),
+        ("head_hold: 60s", RestSwitches { head_hold: HeadHold(Duration::from_secs(60)), ..rest() }),
+        ("sse_id_field: a.b", RestSwitches { sse_id_field: Some("a.b".into()), ..rest() }),
     ] {
         for team in [
             team(&format!(", rest: {{ {written} }}"), "", ""),
@@ -120,7 +131,7 @@ fn experience_ux_25_a_more_exact_line_replaces_the_whole_key() {
     );
     let (get, other) = (resolved(&team, "Get"), resolved(&team, "Other"));
     let leave = RestSwitches { patch_mask: PatchMask::Leave, ..RestSwitches::default() };
-    assert_eq!((get.rest, other.rest), (leave, leave));
+    assert_eq!((&get.rest, &other.rest), (&leave, &leave));
     assert_eq!(get.json, JsonSwitches { names: JsonNames::Proto, ..JsonSwitches::default() });
     assert_eq!(other.json, JsonSwitches { enums: JsonEnums::Number, ..JsonSwitches::default() });
     // What holds for the namespace is no part of that.
@@ -144,6 +155,10 @@ fn words_that_no_switch_knows_are_refused_at_their_place() {
         ("rest: { trailing_slash: 308 }", Tnd::WrongType, 25),
         ("rest: { unknown_query: true }", Tnd::WrongType, 24),
         ("rest: { patch_mask: [fill] }", Tnd::WrongType, 9),
+        ("rest: { head_hold: 0ms }", Tnd::OverLimit, 20),
+        ("rest: { head_hold: 60001ms }", Tnd::OverLimit, 20),
+        ("rest: { head_hold: 1 }", Tnd::WrongType, 20),
+        ("rest: { sse_id_field: 1 }", Tnd::WrongType, 23),
         ("rest: { profile: strict }", Tnd::NotBuiltIn, 9),
         ("rest: { wrong_method: 404 }", Tnd::NotBuiltIn, 9),
         ("rest: { defaults: emit }", Tnd::NotBuiltIn, 9),
@@ -237,7 +252,10 @@ message Sub { string name = 1; }
 service S {
   rpc Get(In) returns (In) { option (google.api.http) = { get: "/v1/annotated/{none}" additional_bindings { get: "/v1/old" } }; }
   rpc Other(In) returns (In) { option (google.api.http) = { get: "/v1/other" }; }
+  rpc Watch(In) returns (stream In);
+  rpc Tail(In) returns (stream Line);
 }
+message Line { int64 number = 1; }
 "#;
 
 struct One;
@@ -338,4 +356,45 @@ fn protocols_d_5_a_rule_that_is_an_rpc_path_is_refused_however_it_is_written() {
         let found = checked(&team);
         assert!(found.iter().any(|one| one.code == Tnd::EqualRules), "{template}: {found:#?}");
     }
+}
+
+#[test]
+fn protocols_s_7_the_field_of_an_id_is_one_scalar_of_each_stream_that_it_numbers() {
+    /// Faults of `t.S/Watch`, beside the annotation that the contract has wrong.
+    fn found(defaults: &str, service: &str, watch: &str) -> Vec<Problem> {
+        let text = team(defaults, service, "http: []") + &format!("  t.S/Watch: {{ {watch} }}\n");
+        checked(&text)
+    }
+    let named = |field: &str| format!("rest: {{ sse_id_field: {field} }}");
+    for (field, fine) in [
+        ("name", true),
+        ("sub.name", true),
+        ("sub", false),
+        ("many", false),
+        ("nme", false),
+        ("name.sub", false),
+        ("sub.nme", false),
+        ("\"\"", false),
+    ] {
+        let problems = found("", "", &named(field));
+        let places: Vec<_> =
+            problems.iter().map(|one| (one.code, one.line, one.column, &*one.path)).collect();
+        let path = "methods[\"t.S/Watch\"].rest.sse_id_field";
+        let column = "  t.S/Watch: { rest: { sse_id_field: ".len() + 1;
+        let expected = [(Tnd::WrongType, Some(8), Some(column), path)];
+        assert_eq!(places, expected[..usize::from(!fine)], "{field}: {problems:#?}");
+    }
+    // For all methods: each stream must have it, and the line that is nearer holds.
+    let of_all = format!(", {}", named("name"));
+    let problems = found(&of_all, "", "");
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+    assert!(problems[0].what.contains("t.S/Tail"), "{problems:#?}");
+    assert_eq!(problems[0].path, "defaults.rest.sse_id_field");
+    assert_eq!(found(&of_all, &named("number"), "").len(), 1, "now Watch has none");
+    assert_eq!(found(&of_all, &named("number"), &named("name")).len(), 0);
+    // A method that answers once has no events.
+    let once = team("", "", &format!("http: [], {}", named("name")));
+    let problems = checked(&once);
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+    assert!(problems[0].what.contains("answers one message"), "{problems:#?}");
 }

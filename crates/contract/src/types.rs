@@ -53,6 +53,14 @@ impl Contract {
         self.message_names.get(full_name).copied()
     }
 
+    /// The field that names and dots lead to, from `message` on; parents are singular messages.
+    ///
+    /// # Errors
+    /// A sentence about the name that leads nowhere.
+    pub fn field_path(&self, message: MessageId, text: &str) -> Result<FieldPath, String> {
+        follow(&self.messages, message, text).map_err(|unknown| unknown.what)
+    }
+
     /// The enum at `id`.
     ///
     /// # Panics

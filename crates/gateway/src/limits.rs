@@ -18,8 +18,10 @@ pub struct Limits {
     pub head_read: Duration,
     /// Between two calls on a connection (LI-4).
     pub keep_alive: Duration,
-    /// Bytes a second that a request body must keep after its first ten seconds (LI-5).
+    /// Bytes a second that a message under way must keep (LI-5).
     pub body_pace: u64,
+    /// Time before that is asked (LI-5).
+    pub body_pace_after: Duration,
     /// A write without progress (LI-6).
     pub stalled_write: Duration,
     /// Bytes of a request target (LI-8).
@@ -46,6 +48,8 @@ pub struct Limits {
     pub resets_own: u32,
     /// Calls on one connection (LI-22).
     pub requests_per_connection: u32,
+    /// Age at which a caller's connection is told to go, each up to a tenth sooner (protocols G-7).
+    pub connection_age: Duration,
     /// A stream on which neither side says anything (LI-7).
     pub stream_idle: Duration,
 }
@@ -60,6 +64,7 @@ impl Limits {
             head_read,
             keep_alive,
             body_pace_bytes_per_second,
+            body_pace_after,
             stalled_write,
             uri_bytes,
             headers,
@@ -75,6 +80,7 @@ impl Limits {
             resets,
             control_frames_per_second: _, // the frame counter is not built yet
             requests_per_connection,
+            connection_age,
             unary: _, // each method has its own
             unary_max: _,
             stream_idle,
@@ -90,6 +96,7 @@ impl Limits {
             head_read: *head_read,
             keep_alive: *keep_alive,
             body_pace: *body_pace_bytes_per_second,
+            body_pace_after: *body_pace_after,
             stalled_write: *stalled_write,
             uri_bytes: bytes(*uri_bytes),
             headers: *headers,
@@ -103,6 +110,7 @@ impl Limits {
             resets_pending: *resets,
             resets_own: RESETS_OWN,
             requests_per_connection: *requests_per_connection,
+            connection_age: *connection_age,
             stream_idle: *stream_idle,
         }
     }

@@ -7,6 +7,7 @@
 //! Not here: how bytes came in (`listen`) and go out (`upstream`).
 
 mod grpc;
+mod pace;
 mod rest;
 
 use std::panic::AssertUnwindSafe;

@@ -16,8 +16,8 @@ use tandem_config::document::{
     RestSwitches, Unknown,
 };
 use tandem_contract::directory::{Directory, DirectoryFault, DirectoryMethod, NamespaceEntry};
-use tandem_contract::{MessageId, MethodKind};
-use tandem_transcode::{BindOptions, JsonOptions, Plans, RulePlan};
+use tandem_contract::{Contract, MessageId, Method, MethodKind};
+use tandem_transcode::{BindOptions, FieldText, JsonOptions, Plans, RulePlan};
 use tokio::time::Instant;
 
 use crate::observe::{MethodCounters, Metrics};
@@ -49,6 +49,8 @@ pub(crate) struct MethodPlan {
     pub(crate) deadline: Option<Bounds>,
     pub(crate) message_bytes_max: usize,
     pub(crate) rest: RestSwitches,
+    /// What numbers the events of a stream, where the team named a field (protocols S-7).
+    pub(crate) event_id: Option<FieldText>,
     pub(crate) json: JsonSwitches,
     pub(crate) retries: RetryRules,
     pub(crate) counters: Arc<MethodCounters>,
@@ -76,19 +78,21 @@ impl MethodPlan {
             patch_mask,
             stream_framing: _, // read where answers are framed
             stream_envelope: _,
-        } = self.rest;
+            sse_id_field: _,
+            head_hold: _,
+        } = &self.rest;
         let JsonSwitches { defaults, enums, names, int64 } = self.json;
         BindOptions {
             json: JsonOptions {
-                ignore_unknown: unknown_json_field == Unknown::Ignore,
+                ignore_unknown: *unknown_json_field == Unknown::Ignore,
                 emit_defaults: defaults == JsonDefaults::Emit,
                 enum_numbers: enums == JsonEnums::Number,
                 proto_names: names == JsonNames::Proto,
                 int64_numbers: int64 == JsonInt64::Number,
             },
-            unknown_query,
-            body_without_rule,
-            patch_mask,
+            unknown_query: *unknown_query,
+            body_without_rule: *body_without_rule,
+            patch_mask: *patch_mask,
         }
     }
 }
@@ -149,6 +153,7 @@ impl Snapshot {
                     .map(|rule| RulePlan::new(contract, rule, method.input, method.output))
                     .collect();
                 let path = PathAndQuery::try_from(&*method.path);
+                let event_id = event_id(&resolved.rest, contract, method);
                 method_plans.push(MethodPlan {
                     plans: Arc::clone(compiled),
                     kind: method.kind,
@@ -161,6 +166,7 @@ impl Snapshot {
                     message_bytes_max: usize::try_from(resolved.message_bytes_max)
                         .unwrap_or(usize::MAX),
                     rest: resolved.rest,
+                    event_id,
                     json: resolved.json,
                     retries: RetryRules::of(resolved.retries.as_ref(), method.idempotency),
                     counters: metrics.method(&namespace.namespace, method.full_name()),
@@ -184,6 +190,18 @@ impl Snapshot {
         }
         Ok(Snapshot { directory, methods: method_plans, waiting, left_out })
     }
+}
+
+/// The field that numbers a stream's events. Where a contract that came by reflection has no such
+/// field, events are counted: a stream is worth more than its ids.
+fn event_id(rest: &RestSwitches, contract: &Contract, method: &Method) -> Option<FieldText> {
+    let path = rest.sse_id_field.as_ref().filter(|_| method.kind.many_answers())?;
+    FieldText::new(contract, method.output, path)
+        .inspect_err(|what| {
+            let method = method.full_name();
+            tracing::warn!(method, "rest.sse_id_field: {what}; events are counted instead");
+        })
+        .ok()
 }
 
 /// The upstreams of a namespace by name.

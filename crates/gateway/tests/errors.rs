@@ -1,10 +1,10 @@
-//! What callers read of failures (protocols, section 8), and what of a request ends here.
+//! What callers read of failures (protocols, section 8).
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
 use tandem_contract::fields;
 use tandem_testkit::backend::{Backend, Script};
-use tandem_testkit::client::{GrpcAnswer, GrpcCall, RestCall, Transfer, grpc, note, rest};
+use tandem_testkit::client::{GrpcAnswer, RestCall, Transfer, grpc, note, rest};
 use tandem_testkit::{Setup, TestGateway, gateway};
 
 const FULL: &str = "/v1/notes/a";
@@ -472,18 +472,4 @@ fn two() -> Script {
         messages: vec![note("a"), note("b")],
         trailers: Some(vec![("grpc-status", "0")]),
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn protocols_m_6_trailers_of_a_request_end_here() {
-    let backend = Backend::start(vec![Script::Echo]);
-    let gateway = gateway(backend.address).start().await;
-    let mut call = GrpcCall::open(gateway.public, "Get", &[]).await;
-    call.message(&note("a"));
-    let trailers = [("x-late".parse().expect("a name"), "1".parse().expect("a value"))];
-    call.send.send_trailers(trailers.into_iter().collect()).expect("the stream is open");
-    let answer = call.read().await;
-    assert_eq!((answer.status(), answer.messages.len()), ("0", 1));
-    let reached = &backend.reached()[0];
-    assert!(reached.ended && reached.headers.get("x-late").is_none());
 }

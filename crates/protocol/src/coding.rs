@@ -4,7 +4,8 @@
 //! what the bounds allow, in memory and in time, whatever it claims to hold. The zstd window is
 //! bounded too: a frame of twenty bytes may ask for one of gigabytes.
 //!
-//! [`decode`] gives the bytes; [`Meter`] only counts them, for messages that pass as they are.
+//! [`decode`] gives the bytes of a whole body; [`Pieces`] gives them as they come, for bodies that
+//! are streams; [`Meter`] only counts them, for messages that pass as they are.
 //!
 //! Anything else, `br` included, is refused with what is taken (protocols I-6). Not here: how gRPC
 //! names the coding of its messages (`compression`), coding of what we send.
@@ -12,10 +13,13 @@
 //! Source: RFC 9110, section 8.4.1 (codings); RFC 1952 (gzip, members one behind the other);
 //! RFC 1950 (deflate is the zlib format); RFC 8878 and RFC 9659 (zstd, a window of 8 MiB at most).
 
+mod pieces;
+
 use flate2::{Decompress, FlushDecompress, Status};
 use http::{HeaderMap, header};
 use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
 
+pub use self::pieces::Pieces;
 use crate::refusal::{Reason, Refusal};
 
 /// What a request may be coded in; the value of `Accept-Encoding` beside a refusal.
@@ -317,7 +321,7 @@ fn gzip_member() -> Decompress {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::io::Write as _;
 
     use flate2::Compression;
@@ -327,10 +331,10 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Coding; 3] = [Coding::Gzip, Coding::Deflate, Coding::Zstd];
+    pub(crate) const ALL: [Coding; 3] = [Coding::Gzip, Coding::Deflate, Coding::Zstd];
     const WIDE: Bounds = Bounds { bytes_max: 4 << 20, ratio_max: 100 };
 
-    fn coded(coding: Coding, data: &[u8]) -> Vec<u8> {
+    pub(crate) fn coded(coding: Coding, data: &[u8]) -> Vec<u8> {
         match coding {
             Coding::Gzip => {
                 let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
@@ -347,7 +351,7 @@ mod tests {
     }
 
     /// Bytes that hardly compress.
-    fn noise(length: usize) -> Vec<u8> {
+    pub(crate) fn noise(length: usize) -> Vec<u8> {
         let mut state = 0x9e37_79b9_u32;
         let next = || {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -93,6 +93,18 @@ pub enum Envelope {
     ResultError,
 }
 
+/// What an event is called, so that a caller may ask for those behind it (S-7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventId<'a> {
+    /// Its place in the stream, counted from 1.
+    Ordinal,
+    /// This text. One that could end its line (CR, LF), that callers ignore (NUL), or that means
+    /// nothing (no letter at all) is left out: the id before it stays the caller's last.
+    Text(&'a str),
+    /// Nothing.
+    None,
+}
+
 /// What follows the record of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum After {
@@ -116,8 +128,13 @@ impl Framer {
         Framer { framing, envelope, messages: 0 }
     }
 
-    /// Frames the next message, which is JSON without line breaks.
-    pub fn message(&mut self, json: &[u8]) -> Bytes {
+    /// Whether messages are events, which have ids.
+    pub fn has_ids(&self) -> bool {
+        self.framing == Framing::Events
+    }
+
+    /// Frames the next message, which is JSON without line breaks. `id` matters to events only.
+    pub fn message(&mut self, json: &[u8], id: EventId<'_>) -> Bytes {
         self.messages += 1;
         match self.framing {
             Framing::Array if self.messages == 1 => joined(&[b"[", json]),
@@ -127,8 +144,19 @@ impl Framer {
                 Envelope::ResultError => joined(&[b"{\"result\":", json, b"}\n"]),
             },
             Framing::Events => {
-                let id = self.messages.to_string();
-                joined(&[b"id: ", id.as_bytes(), b"\ndata: ", json, b"\n\n"])
+                let ordinal;
+                let id = match id {
+                    EventId::Ordinal => {
+                        ordinal = self.messages.to_string();
+                        &ordinal
+                    }
+                    EventId::Text(text) if !text.contains(['\r', '\n', '\0']) => text,
+                    EventId::Text(_) | EventId::None => "",
+                };
+                match id {
+                    "" => joined(&[b"data: ", json, b"\n\n"]),
+                    id => joined(&[b"id: ", id.as_bytes(), b"\ndata: ", json, b"\n\n"]),
+                }
             }
         }
     }
@@ -251,7 +279,7 @@ mod tests {
         let mut framer = Framer::new(framing, envelope);
         let mut out = Vec::new();
         for message in messages {
-            out.extend_from_slice(&framer.message(message.as_bytes()));
+            out.extend_from_slice(&framer.message(message.as_bytes(), EventId::Ordinal));
         }
         let (last, after) = match failure {
             Some(status) => framer.failure(status.as_bytes()),
@@ -292,6 +320,28 @@ mod tests {
             let expected = (text.to_owned(), after);
             assert_eq!(framed(framing, Envelope::Bare, messages, failure), expected, "{framing:?}");
         }
+    }
+
+    #[test]
+    fn protocols_s_7_an_id_never_begins_a_line_of_its_own() {
+        let mut framer = Framer::new(Framing::Events, Envelope::Bare);
+        for (id, event) in [
+            (EventId::Ordinal, "id: 1\ndata: {}\n\n"),
+            (EventId::Text("rev 7"), "id: rev 7\ndata: {}\n\n"),
+            (EventId::Text(" é: "), "id:  é: \ndata: {}\n\n"),
+            (EventId::Text("a\nevent: end\ndata: {}"), "data: {}\n\n"),
+            (EventId::Text("a\rdata: {}"), "data: {}\n\n"),
+            (EventId::Text("a\0b"), "data: {}\n\n"),
+            (EventId::Text("\n"), "data: {}\n\n"),
+            (EventId::Text(""), "data: {}\n\n"),
+            (EventId::None, "data: {}\n\n"),
+            (EventId::Ordinal, "id: 10\ndata: {}\n\n"),
+        ] {
+            assert_eq!(framer.message(b"{}", id), event, "{id:?}");
+        }
+        // Elsewhere there is no place for one.
+        let mut framer = Framer::new(Framing::Array, Envelope::Bare);
+        assert_eq!(framer.message(b"{}", EventId::Text("a")), "[{}");
     }
 
     #[test]

@@ -125,6 +125,12 @@ impl Values {
         self.count
     }
 
+    /// Whether a value has begun and is not complete; white space and what stands between values
+    /// is none.
+    pub fn is_inside(&self) -> bool {
+        matches!(self.place, Place::Inside(_))
+    }
+
     /// Takes what came next. Take all values out first: what is left is at most one value's part.
     pub fn push(&mut self, data: &[u8]) {
         self.kept.extend_from_slice(data);

@@ -424,7 +424,10 @@ async fn answer(
                 while !frame.is_empty() {
                     stream.reserve_capacity(frame.len());
                     let room = std::future::poll_fn(|cx| stream.poll_capacity(cx)).await;
-                    let Some(Ok(room)) = room else { return };
+                    let Some(Ok(room)) = room else {
+                        shared.cancelled.send_modify(|count| *count += 1);
+                        return;
+                    };
                     let _ = stream.send_data(frame.split_to(room.min(frame.len())), false);
                 }
                 shared.answered.send_modify(|count| *count += 1);

@@ -399,6 +399,11 @@ impl RestCall {
 }
 
 impl Http2Call {
+    /// Gives the stream up.
+    pub fn reset(&mut self) {
+        self.send.send_reset(h2::Reason::CANCEL);
+    }
+
     async fn more(&mut self) -> Option<End> {
         let reset = |error: h2::Error| End::Reset(error.reason().map_or(u32::MAX, u32::from));
         if let Some(response) = self.response.take() {

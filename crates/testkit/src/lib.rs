@@ -10,6 +10,7 @@ pub mod client;
 pub mod fault_proxy;
 pub mod gateway;
 pub mod refuser;
+pub mod tapped;
 pub mod tls;
 
 pub use self::backend::{Backend, End, Health, Manner, Script};

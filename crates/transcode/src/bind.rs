@@ -11,12 +11,14 @@
 //! Not here: media types and codings of the body (`tandem-protocol`).
 
 mod body;
+mod field_text;
 mod patch;
 mod query;
 mod rule;
 mod taken;
 mod text;
 
+pub use self::field_text::FieldText;
 pub use self::rule::RulePlan;
 
 use self::body::Said;

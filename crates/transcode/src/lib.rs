@@ -28,7 +28,7 @@ mod to_wire;
 mod wire;
 
 pub use self::bind::{
-    BindOptions, PatchMask, RestAnswer, RestRequest, RulePlan, UnaskedBody, Unknown,
+    BindOptions, FieldText, PatchMask, RestAnswer, RestRequest, RulePlan, UnaskedBody, Unknown,
     next_request_from_rest, request_from_rest, response_to_rest,
 };
 pub use self::fault::{Fault, FaultKind};

@@ -282,7 +282,7 @@ impl MethodRules {
             message_bytes_max: self.message_bytes_max.or(*message_bytes_max),
             retries: self.retries.or_else(|| retries.clone()),
             rpc_paths: self.rpc_paths.or(*rpc_paths),
-            rest: self.rest.or(*rest),
+            rest: self.rest.or_else(|| rest.clone()),
             json: self.json.or(*json),
             http: self.http.or_else(|| http.clone()),
         }

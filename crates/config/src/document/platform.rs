@@ -76,8 +76,10 @@ pub struct PlatformLimits {
     pub head_read: Duration,
     /// LI-4, without a request.
     pub keep_alive: Duration,
-    /// LI-5, judged after 10 s of a body.
+    /// LI-5, of a message under way.
     pub body_pace_bytes_per_second: u64,
+    /// LI-5, before the pace is judged.
+    pub body_pace_after: Duration,
     /// LI-6, without progress.
     pub stalled_write: Duration,
     /// LI-8, of the request target.
@@ -108,6 +110,8 @@ pub struct PlatformLimits {
     pub control_frames_per_second: u32,
     /// LI-22.
     pub requests_per_connection: u32,
+    /// Age at which a caller's connection is told to go; its calls finish (protocols G-7).
+    pub connection_age: Duration,
     /// LI-7, the deadline of a unary call where nobody wrote one.
     pub unary: Duration,
     /// LI-7, the longest deadline of a unary call.
@@ -129,6 +133,7 @@ impl Default for PlatformLimits {
             head_read: Duration::from_secs(10),
             keep_alive: Duration::from_secs(60),
             body_pace_bytes_per_second: KIB,
+            body_pace_after: Duration::from_secs(10),
             stalled_write: Duration::from_secs(30),
             uri_bytes: 8 * KIB,
             headers: 100,
@@ -144,6 +149,7 @@ impl Default for PlatformLimits {
             resets: 20,
             control_frames_per_second: 100,
             requests_per_connection: 10_000,
+            connection_age: Duration::from_secs(60 * 60),
             unary: Duration::from_secs(15),
             unary_max: Duration::from_secs(300),
             stream_idle: Duration::from_secs(300),

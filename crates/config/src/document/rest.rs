@@ -5,11 +5,13 @@
 //!
 //! Not here: what the choices do (`tandem-contract` for paths, `tandem-transcode` for bodies).
 
+use std::time::Duration;
+
 pub use tandem_contract::http_rule::path::{EncodedSlash, PathSwitches, TrailingSlash};
 pub use tandem_transcode::{PatchMask, UnaskedBody, Unknown};
 
 /// `rest`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RestSwitches {
     /// `encoded_slash` and `trailing_slash`.
     pub paths: PathSwitches,
@@ -19,6 +21,21 @@ pub struct RestSwitches {
     pub patch_mask: PatchMask,
     pub stream_framing: StreamFraming,
     pub stream_envelope: StreamEnvelope,
+    /// The field of a stream's messages that numbers its events, as a dotted path; else they are
+    /// counted (protocols S-7). [`crate::check()`] holds it against the contract.
+    pub sse_id_field: Option<Box<str>>,
+    pub head_hold: HeadHold,
+}
+
+/// How long the head of a stream is held whose upstream says nothing behind its own; REST streams
+/// alone, unary calls are never answered early (protocols A-1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadHold(pub Duration);
+
+impl Default for HeadHold {
+    fn default() -> HeadHold {
+        HeadHold(Duration::from_secs(1))
+    }
 }
 
 /// How the messages of an answer are framed where a caller has no wish (protocols S-1).

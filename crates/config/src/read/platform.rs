@@ -133,12 +133,13 @@ pub(super) fn hosts(reading: &mut Reading, at: &At<'_>) -> Vec<String> {
 
 #[expect(clippy::too_many_lines, reason = "one table: a line a key")]
 fn limits(reading: &mut Reading, at: &At<'_>) -> PlatformLimits {
-    const KEYS: [&str; 20] = [
+    const KEYS: [&str; 22] = [
         "connections",
         "connections_per_source",
         "head_read",
         "keep_alive",
         "body_pace",
+        "body_pace_after",
         "stalled_write",
         "uri",
         "headers",
@@ -151,6 +152,7 @@ fn limits(reading: &mut Reading, at: &At<'_>) -> PlatformLimits {
         "connection_window",
         "resets",
         "requests_per_connection",
+        "connection_age",
         "unary",
         "unary_max",
         "stream_idle",
@@ -185,6 +187,8 @@ fn limits(reading: &mut Reading, at: &At<'_>) -> PlatformLimits {
     };
     let head_read = time("head_read", "100ms", "300s", default.head_read);
     let keep_alive = time("keep_alive", "100ms", "1h", default.keep_alive);
+    let body_pace_after = time("body_pace_after", "100ms", "60s", default.body_pace_after);
+    let connection_age = time("connection_age", "100ms", "24h", default.connection_age);
     let stalled_write = time("stalled_write", "100ms", "600s", default.stalled_write);
     let unary = time("unary", "1ms", "24h", default.unary);
     let unary_max = time("unary_max", "1ms", "24h", default.unary_max);
@@ -218,6 +222,7 @@ fn limits(reading: &mut Reading, at: &At<'_>) -> PlatformLimits {
         head_read,
         keep_alive,
         body_pace_bytes_per_second,
+        body_pace_after,
         stalled_write,
         uri_bytes,
         headers,
@@ -233,6 +238,7 @@ fn limits(reading: &mut Reading, at: &At<'_>) -> PlatformLimits {
         resets,
         control_frames_per_second: default.control_frames_per_second,
         requests_per_connection,
+        connection_age,
         unary,
         unary_max,
         stream_idle,

@@ -7,19 +7,17 @@ use tandem_contract::{HttpMethod, RuleText};
 use super::Known::{Instead, Later, Now};
 use super::{At, Known, Layer, Reading};
 use crate::document::{
-    EncodedSlash, JsonDefaults, JsonEnums, JsonInt64, JsonNames, JsonSwitches, PatchMask,
+    EncodedSlash, HeadHold, JsonDefaults, JsonEnums, JsonInt64, JsonNames, JsonSwitches, PatchMask,
     PathSwitches, RestSwitches, StreamEnvelope, StreamFraming, TrailingSlash, UnaskedBody, Unknown,
 };
 use crate::problem::{Problem, Tnd};
 use crate::source::Value;
 
 /// Switches of protocols §14, and what else stands under `rest`, that this build does not have.
-const LATER: [&str; 17] = [
+const LATER: [&str; 15] = [
     "profile",
     "error_shape",
     "error_details",
-    "sse_id_field",
-    "head_hold",
     "binding_conflict",
     "repeated_scalar_query",
     "bool_words",
@@ -40,7 +38,7 @@ pub(super) fn rest(
     at: &At<'_>,
     layer: Layer,
 ) -> (Option<bool>, RestSwitches) {
-    const NOW: [&str; 9] = [
+    const NOW: [&str; 11] = [
         "rpc_paths",
         "encoded_slash",
         "trailing_slash",
@@ -50,6 +48,8 @@ pub(super) fn rest(
         "patch_mask",
         "stream_framing",
         "stream_envelope",
+        "sse_id_field",
+        "head_hold",
     ];
     const UNKNOWN: [(&str, Unknown); 2] =
         [("refuse", Unknown::Refuse), ("ignore", Unknown::Ignore)];
@@ -95,6 +95,8 @@ pub(super) fn rest(
         let words = [("bare", StreamEnvelope::Bare), ("result_error", StreamEnvelope::ResultError)];
         reading.word(at, &words)
     });
+    let sse_id_field = fields.get("sse_id_field").and_then(|at| reading.text(at)).map(Box::from);
+    let head_hold = fields.get("head_hold").and_then(|at| reading.duration(at, "1ms", "60s"));
     let switches = RestSwitches {
         paths: PathSwitches {
             encoded_slash: encoded_slash.unwrap_or_default(),
@@ -106,6 +108,8 @@ pub(super) fn rest(
         patch_mask: patch_mask.unwrap_or_default(),
         stream_framing: stream_framing.unwrap_or_default(),
         stream_envelope: stream_envelope.unwrap_or_default(),
+        sse_id_field,
+        head_hold: head_hold.map(HeadHold).unwrap_or_default(),
     };
     (rpc_paths, switches)
 }

@@ -14,12 +14,14 @@ use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming as LibraryBody;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::time::sleep;
 
 use super::Origin;
 use super::wire::{Activity, CallGuard, Wire};
@@ -35,6 +37,7 @@ pub(super) async fn serve(
     origin: Rc<Origin>,
     wire: Wire,
     activity: Rc<Activity>,
+    age: Duration,
 ) {
     let limits = &thread.limits;
     let served = Cell::new(0_u32);
@@ -76,12 +79,13 @@ pub(super) async fn serve(
     let mut connection = pin!(builder.serve_connection(TokioIo::new(wire), service));
     let mut drain = thread.drain();
     tokio::select! {
-        ended = connection.as_mut() => note(ended),
-        () = drain.begun() => {
-            connection.as_mut().graceful_shutdown();
-            note(connection.await);
-        }
+        ended = connection.as_mut() => return note(ended),
+        () = drain.begun() => {}
+        () = sleep(age) => {}
     }
+    // The call under way finishes and says `connection: close`; without one it closes at once.
+    connection.as_mut().graceful_shutdown();
+    note(connection.await);
 }
 
 /// Headers that the library lets pass above our limit, so that `strict` words the refusal.

@@ -5,6 +5,10 @@
 //! included; so a caller that leaves cancels the whole chain (hybrid HY-2). Answers move by
 //! flow control: nothing is taken from the upstream until the caller has room.
 //!
+//! A connection that is to go, for its age, the number of its calls, its silence or the drain, is
+//! told twice: a GOAWAY with the highest id, so that streams on their way are still taken, then
+//! one with the last that was (RFC 9113, section 6.8; protocols G-7). What was begun finishes.
+//!
 //! Not here: what a call means (`path`).
 
 use std::cell::{Cell, RefCell};
@@ -18,7 +22,7 @@ use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Origin;
 use super::wire::{Activity, Wire};
@@ -37,6 +41,7 @@ pub(super) async fn serve(
     origin: Rc<Origin>,
     wire: Wire,
     activity: Rc<Activity>,
+    age: Duration,
 ) {
     let limits = &thread.limits;
     let mut builder = h2::server::Builder::new();
@@ -61,6 +66,7 @@ pub(super) async fn serve(
     let mut closing = false;
     let mut next_check = Instant::now() + limits.keep_alive;
     let mut idle_since = Instant::now();
+    let mut ageing = pin!(sleep(age));
     loop {
         tokio::select! {
             accepted = connection.accept() => match accepted {
@@ -72,7 +78,7 @@ pub(super) async fn serve(
                         drop(guard);
                     });
                     served += 1;
-                    if served == limits.requests_per_connection {
+                    if served == limits.requests_per_connection && !closing {
                         connection.graceful_shutdown();
                         closing = true;
                     }
@@ -108,6 +114,10 @@ pub(super) async fn serve(
                 pings = None;
             },
             () = drain.begun(), if !closing => {
+                connection.graceful_shutdown();
+                closing = true;
+            }
+            () = ageing.as_mut(), if !closing => {
                 connection.graceful_shutdown();
                 closing = true;
             }

@@ -185,6 +185,8 @@ pub(crate) async fn serve(thread: Rc<Thread>, accepted: Accepted) {
         stalled_write: limits.stalled_write,
     };
     let activity = Activity::new();
+    // Connections that were opened together do not come back together.
+    let age = limits.connection_age.mul_f64(rand::random_range(0.9..=1.0));
     let reading = match engine {
         Engine::Http1 => Reading::Http1,
         Engine::Http2 => Reading::Http2,
@@ -193,7 +195,7 @@ pub(crate) async fn serve(thread: Rc<Thread>, accepted: Accepted) {
     let wire = Wire::new(io, first, reading, clocks, Rc::clone(&activity), shard);
     let origin = Rc::new(Origin { listener, peer });
     match engine {
-        Engine::Http1 => http1::serve(thread, origin, wire, activity).await,
-        Engine::Http2 => http2::serve(thread, origin, wire, activity).await,
+        Engine::Http1 => http1::serve(thread, origin, wire, activity, age).await,
+        Engine::Http2 => http2::serve(thread, origin, wire, activity, age).await,
     }
 }

@@ -34,6 +34,7 @@ use tandem_protocol::{CallerProtocol, cardinality};
 use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 
 use self::gather::Gather;
+use super::pace::Pace;
 use super::rest::broken;
 use super::{Call, Unrecorded, deadline_exceeded, gave_up_for_time, refusal_of};
 use crate::body::{Body, BodyError, Piece, Source};
@@ -77,13 +78,15 @@ pub(super) async fn carry(
             let bounds = Bounds { bytes_max: plan.message_bytes_max, ratio_max };
             let messages = json::Messages::of(call, plan, plan.input);
             let fault = Rc::clone(&fault);
-            Body::stream(json::FromJson::new(body, coding, bounds, messages, fault))
+            let pace = Pace::new(&call.thread.limits);
+            Body::stream(json::FromJson::new(body, coding, bounds, messages, pace, fault))
         }
     };
     let activity = Activity::new(call.thread.limits.stream_idle);
     let gate = RequestGate {
         body: Gather::new(body),
         scanner: Scanner::new(plan.message_bytes_max).decoding(agreed.request, ratio_max),
+        pace: Pace::new(&call.thread.limits),
         kind: plan.kind,
         fault: Rc::clone(&fault),
         activity: Rc::clone(&activity),
@@ -262,12 +265,18 @@ impl Activity {
 struct RequestGate {
     body: Gather,
     scanner: Scanner,
+    pace: Pace,
     kind: MethodKind,
     fault: Fault,
     activity: Rc<Activity>,
 }
 
 impl RequestGate {
+    /// Whether a message has begun and is not complete.
+    fn is_inside(&self) -> bool {
+        self.scanner.end().is_err()
+    }
+
     fn refuse(&self, refusal: Refusal) -> Poll<Option<Result<Piece, BodyError>>> {
         *self.fault.borrow_mut() = Some(refusal);
         Poll::Ready(Some(Err(BodyError::Aborted("the request was refused"))))
@@ -276,13 +285,26 @@ impl RequestGate {
 
 impl Source for RequestGate {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, BodyError>>> {
-        match std::task::ready!(self.body.poll_piece(cx)) {
+        let Poll::Ready(piece) = self.body.poll_piece(cx) else {
+            if self.is_inside()
+                && let Poll::Ready(late) = self.pace.poll_late(cx)
+            {
+                return self.refuse(late);
+            }
+            return Poll::Pending;
+        };
+        match piece {
             Some(Ok(Piece::Data(data))) => {
                 self.activity.seen();
+                let before = self.scanner.messages();
+                self.pace.came(data.len(), self.is_inside());
                 if let Err(error) = self.scanner.pass(&data) {
                     return self.refuse(Refusal::of_envelope(error));
                 }
                 let messages = self.scanner.messages();
+                if messages > before {
+                    self.pace.completed(data.len());
+                }
                 match cardinality::of_request(self.kind, messages, false) {
                     Ok(()) => Poll::Ready(Some(Ok(Piece::Data(data)))),
                     Err(fault) => self.refuse(Refusal::new(Reason::Cardinality, fault.to_string())),

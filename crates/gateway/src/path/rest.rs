@@ -11,6 +11,7 @@ pub(super) mod finish;
 mod request;
 mod stream;
 mod unary;
+mod whole;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -112,7 +113,7 @@ async fn carry_unbounded(
             let duplex = plan.kind.many_answers() && version == Version::Http2;
             request::stream(call, &place, reading, asking, activity, duplex).await?
         }
-        _ => Asked::whole(request::whole(call, plan, rule, &reading, asking).await?),
+        _ => Asked::whole(whole::message(call, plan, rule, &reading, asking).await?),
     };
     let outgoing = Outgoing {
         path: plan.path.clone(),

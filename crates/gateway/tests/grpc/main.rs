@@ -1,12 +1,12 @@
-//! gRPC callers through sockets: each rule, every combination of kind, compression and outcome,
-//! upstreams that are difficult as servers of HTTP/2, and the clients of strangers.
+//! gRPC callers through sockets: each rule, calls that end before their time, upstreams that are
+//! difficult as servers of HTTP/2, and the clients of strangers.
 //!
 //! Not here: what REST callers share with them (`calls`).
 
 mod clients;
 mod http2;
 mod json;
-mod product;
+mod kinds;
 mod rules;
 
 use std::io::Read as _;

@@ -21,6 +21,7 @@ use tandem_transcode::{
 use super::{Fault, unusable};
 use crate::body::{Body, BodyError, Piece, Source};
 use crate::path::Call;
+use crate::path::pace::Pace;
 use crate::snapshot::MethodPlan;
 use crate::upstream::Upstream;
 
@@ -51,6 +52,9 @@ pub(super) struct FromJson {
     coding: Option<Coding>,
     bounds: Bounds,
     messages: Messages,
+    pace: Pace,
+    /// Bytes that came last.
+    latest: usize,
     fault: Fault,
 }
 
@@ -61,10 +65,11 @@ impl FromJson {
         coding: Option<Coding>,
         bounds: Bounds,
         messages: Messages,
+        pace: Pace,
         fault: Fault,
     ) -> FromJson {
         let reader = EnvelopeReader::new(bounds.bytes_max);
-        FromJson { body, reader, coding, bounds, messages, fault }
+        FromJson { body, reader, coding, bounds, messages, pace, latest: 0, fault }
     }
 
     fn written(&self, envelope: Envelope) -> Result<Piece, Refusal> {
@@ -88,6 +93,7 @@ impl Source for FromJson {
         loop {
             match self.reader.next() {
                 Some(Ok(envelope)) => {
+                    self.pace.completed(self.latest);
                     return match self.written(envelope) {
                         Ok(piece) => Poll::Ready(Some(Ok(piece))),
                         Err(refusal) => self.refuse(refusal),
@@ -96,8 +102,19 @@ impl Source for FromJson {
                 Some(Err(error)) => return self.refuse(Refusal::of_envelope(error)),
                 None => {}
             }
-            match ready!(self.body.poll_piece(cx)) {
-                Some(Ok(Piece::Data(data))) => self.reader.push(data),
+            let inside = self.reader.end().is_err();
+            let Poll::Ready(piece) = self.body.poll_piece(cx) else {
+                if inside && let Poll::Ready(late) = self.pace.poll_late(cx) {
+                    return self.refuse(late);
+                }
+                return Poll::Pending;
+            };
+            match piece {
+                Some(Ok(Piece::Data(data))) => {
+                    self.latest = data.len();
+                    self.pace.came(data.len(), inside);
+                    self.reader.push(data);
+                }
                 Some(Ok(Piece::Trailers(_))) | None => {
                     return match self.reader.end() {
                         Ok(()) => Poll::Ready(None),

@@ -1,32 +1,29 @@
-//! The request on its way in: one message from path, body and query, or a stream of them.
+//! The request that is a stream of messages, on its way in.
 //!
 //! Path and query bind into the first message of a stream (protocols S-10). What of them cannot
 //! be bound is found before anything reaches the upstream; a fault in a later element names it
-//! and cancels the upstream (S-9).
+//! and cancels the upstream (S-9). What came is handed on before more is taken, a coded body as
+//! far as its sender has flushed it, so memory is one message and one chunk however long it lives.
 //!
-//! Not here: where an element of a body ends (`protocol::values`), how it is bound (`transcode`).
+//! Not here: requests that are one message (`whole`), where an element of a body ends (`protocol::values`), how it is bound (`transcode`).
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{self, HeaderMap};
+use http::header::HeaderMap;
 use tandem_protocol::refusal::{Reason, Refusal};
 use tandem_protocol::values::{Values, ValuesError};
 use tandem_protocol::{coding, envelope, rest};
-use tandem_transcode::{
-    Fault, RestRequest, RulePlan, UnaskedBody, next_request_from_rest, request_from_rest,
-};
-use tokio::time::{Instant, timeout_at};
+use tandem_transcode::{Fault, RestRequest, next_request_from_rest, request_from_rest};
 
 use super::{Place, Reading};
 use crate::body::{Body, BodyError, Piece, Source};
 use crate::path::Call;
 use crate::path::grpc::Activity;
-use crate::snapshot::MethodPlan;
+use crate::path::pace::Pace;
 use crate::upstream::OutgoingBody;
 
 /// What a request is made of.
@@ -70,60 +67,8 @@ impl Progress {
     }
 }
 
-/// The one message of a request.
-pub(super) async fn whole(
-    call: &Call,
-    plan: &MethodPlan,
-    rule: &RulePlan,
-    reading: &Reading,
-    asking: Asking<'_>,
-) -> Result<Bytes, Refusal> {
-    let Asking { values, query, http_method, headers, body } = asking;
-    let coding = coding::of_body(headers)?;
-    let wants_json = rule.takes_body() && !rule.takes_raw();
-    // What is refused for its type is not asked for first (protocols H-2); where it is not sure
-    // that something comes, nothing is what may come, and nothing has no type.
-    let promised = promised_bytes(headers).is_some_and(|bytes| bytes > 0);
-    if wants_json && promised {
-        rest::body_is_json(headers)?;
-    }
-    let unasked = !rule.takes_body() && reading.options.body_without_rule == UnaskedBody::Refuse;
-    let mut body = if promised && unasked {
-        // Binding refuses any; what stands in it does not matter.
-        Bytes::from_static(b"?")
-    } else {
-        collect(call, body, plan.message_bytes_max, headers).await?
-    };
-    if !body.is_empty() && rule.takes_body() {
-        if wants_json {
-            rest::body_is_json(headers)?;
-        }
-        if let Some(coding) = coding {
-            body = decoded(call, plan, coding, &body)?;
-        }
-    }
-    let content_type = if rule.takes_raw() { rest::content_type(headers)? } else { None };
-    let request = RestRequest { rule, values, query, body: &body, content_type, http_method };
-    let Reading { options, limits } = reading;
-    framed(body.len(), |out| request_from_rest(&plan.plans, request, options, limits, out))
-        .map_err(|fault| Refusal::of_fault(&fault))
-}
-
-fn decoded(
-    call: &Call,
-    plan: &MethodPlan,
-    coding: coding::Coding,
-    body: &[u8],
-) -> Result<Bytes, Refusal> {
-    let bounds = coding::Bounds {
-        bytes_max: plan.message_bytes_max,
-        ratio_max: call.thread.limits.ratio as usize,
-    };
-    coding::decode(coding, body, bounds).map(Bytes::from)
-}
-
 /// Writes one message behind its head.
-fn framed(
+pub(super) fn framed(
     bytes: usize,
     write: impl FnOnce(&mut Vec<u8>) -> Result<(), Fault>,
 ) -> Result<Bytes, Fault> {
@@ -143,7 +88,7 @@ pub(super) async fn stream(
     activity: &Rc<Activity>,
     duplex: bool,
 ) -> Result<Asked, Refusal> {
-    let Asking { values, query, http_method, headers, mut body } = asking;
+    let Asking { values, query, http_method, headers, body } = asking;
     let (plan, rule) = (place.plan(), place.rule());
     let parts = if rule.takes_raw() {
         Parts::Raw(BytesMut::new())
@@ -154,20 +99,18 @@ pub(super) async fn stream(
         let layout = rest::body_of_values(headers, may_be_list)?;
         Parts::Values(Values::new(layout, plan.message_bytes_max))
     };
-    if let Some(coding) = coding::of_body(headers)? {
-        // Decoders take a body as a whole.
-        let coded = collect(call, body, plan.message_bytes_max, headers).await?;
-        body = if coded.is_empty() {
-            Body::empty()
-        } else {
-            Body::whole(decoded(call, plan, coding, &coded)?)
-        };
-    }
+    let coded = match coding::of_body(headers)? {
+        Some(coding) => Some(coding::Pieces::new(coding, call.thread.limits.ratio as usize)?),
+        None => None,
+    };
     let content_type = if rule.takes_raw() { rest::content_type(headers)? } else { None };
     let progress = Rc::<Progress>::default();
     let mut gate = RequestGate {
         body,
+        coded,
         parts,
+        pace: Pace::new(&call.thread.limits),
+        latest: 0,
         ended: false,
         first: None,
         begun: false,
@@ -218,6 +161,15 @@ impl Parts {
         }
     }
 
+    /// Whether a message is under way.
+    fn is_inside(&self) -> bool {
+        match self {
+            Parts::None => false,
+            Parts::Values(values) => values.is_inside(),
+            Parts::Raw(bytes) => !bytes.is_empty(),
+        }
+    }
+
     fn end(&mut self) -> Result<Option<Bytes>, ValuesError> {
         match self {
             Parts::None => Ok(None),
@@ -231,7 +183,12 @@ impl Parts {
 /// Turns the body of the caller into the messages of the upstream, one at a time.
 struct RequestGate {
     body: Body,
+    /// Of a coded body.
+    coded: Option<coding::Pieces>,
     parts: Parts,
+    pace: Pace,
+    /// Bytes that came last.
+    latest: usize,
     /// The body has ended.
     ended: bool,
     /// A message that was made beforehand.
@@ -253,15 +210,37 @@ impl RequestGate {
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Refusal>> {
         loop {
             match self.parts.next() {
-                Some(Ok(part)) => return Poll::Ready(self.element(&part).map(Some)),
+                Some(Ok(part)) => {
+                    self.pace.completed(self.latest);
+                    return Poll::Ready(self.element(&part).map(Some));
+                }
                 Some(Err(error)) => return Poll::Ready(Err(self.unusable(error))),
                 None if self.ended => return Poll::Ready(Ok(None)),
                 None => {}
             }
-            match ready!(self.body.poll_piece(cx)) {
+            match self.coded.as_mut().and_then(coding::Pieces::next) {
+                Some(Ok(decoded)) => {
+                    self.parts.push(decoded);
+                    continue;
+                }
+                Some(Err(refusal)) => return Poll::Ready(Err(self.of_element(refusal, 0))),
+                None => {}
+            }
+            let Poll::Ready(piece) = self.body.poll_piece(cx) else {
+                return match self.parts.is_inside() {
+                    true => self.pace.poll_late(cx).map(|late| Err(self.of_element(late, 0))),
+                    false => Poll::Pending,
+                };
+            };
+            match piece {
                 Some(Ok(Piece::Data(data))) => {
                     self.activity.seen();
-                    self.parts.push(&data);
+                    self.latest = data.len();
+                    self.pace.came(data.len(), self.parts.is_inside());
+                    match &mut self.coded {
+                        None => self.parts.push(&data),
+                        Some(coded) => coded.push(data),
+                    }
                 }
                 Some(Err(error)) => {
                     let refusal = Refusal::new(Reason::Malformed, "the body broke off");
@@ -271,6 +250,9 @@ impl RequestGate {
                 // Request trailers are dropped (protocols M-6); they end the request.
                 Some(Ok(Piece::Trailers(_))) | None => {
                     self.ended = true;
+                    if let Some(Err(refusal)) = self.coded.as_ref().map(coding::Pieces::end) {
+                        return Poll::Ready(Err(refusal));
+                    }
                     return Poll::Ready(match self.parts.end() {
                         Ok(Some(last)) => self.element(&last).map(Some),
                         // What path and query say is not lost for want of an element.
@@ -349,7 +331,7 @@ impl Source for RequestGate {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(Ok(Piece::Data(first))));
         }
-        Poll::Ready(match ready!(self.poll_message(cx)) {
+        Poll::Ready(match std::task::ready!(self.poll_message(cx)) {
             Ok(Some(message)) => Some(Ok(Piece::Data(message))),
             Ok(None) => {
                 self.progress.ended.set(true);
@@ -361,62 +343,5 @@ impl Source for RequestGate {
                 Some(Err(BodyError::Aborted("the request was refused")))
             }
         })
-    }
-}
-
-/// Time before the pace of a body is judged (security LI-5).
-const PACE_AFTER: Duration = Duration::from_secs(10);
-
-/// The length that a caller says its body has.
-fn promised_bytes(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-/// The whole request body, within its limit and its pace.
-async fn collect(
-    call: &Call,
-    mut body: Body,
-    bytes_max: usize,
-    headers: &HeaderMap,
-) -> Result<Bytes, Refusal> {
-    let too_large =
-        || Refusal::new(Reason::TooLarge, format!("the body has more than {bytes_max} bytes"));
-    // What a caller promises is refused at once, what it sends is counted all the same.
-    if promised_bytes(headers).is_some_and(|bytes| bytes > bytes_max as u64) {
-        return Err(too_large());
-    }
-    let pace = call.thread.limits.body_pace.max(1);
-    let began = Instant::now();
-    let mut first = Bytes::new();
-    let mut gathered = BytesMut::new();
-    loop {
-        let bytes = first.len() + gathered.len();
-        // At this moment the bytes so far are no longer enough.
-        let late = began + PACE_AFTER.max(Duration::from_secs(bytes as u64 / pace + 1));
-        let piece = timeout_at(late, body.piece())
-            .await
-            .map_err(|_elapsed| Refusal::new(Reason::TooSlow, "the body comes too slowly"))?;
-        match piece {
-            Some(Ok(Piece::Data(data))) => {
-                if bytes + data.len() > bytes_max {
-                    return Err(too_large());
-                }
-                if bytes == 0 {
-                    // A body that comes in one piece is not copied.
-                    first = data;
-                } else {
-                    gathered.extend_from_slice(&std::mem::take(&mut first));
-                    gathered.extend_from_slice(&data);
-                }
-            }
-            // Request trailers are dropped (protocols M-6).
-            Some(Ok(Piece::Trailers(_))) => {}
-            Some(Err(error)) => {
-                return Err(Refusal::new(Reason::Malformed, "the body broke off")
-                    .logged(format!("the request body: {error}")));
-            }
-            None if gathered.is_empty() => return Ok(first),
-            None => return Ok(gathered.freeze()),
-        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The head is held until the first message or the status, so that a stream that fails before
 //! its first message fails as any call does (protocols A-1, S-2). A silent one releases its head
-//! after [`HEAD_HOLD`]. Each message is one piece and leaves when it comes; nothing is taken
+//! after `rest.head_hold`. Each message is one piece and leaves when it comes; nothing is taken
 //! from the upstream before the caller has taken what came before (S-8). A stream that fails
 //! later says so in its framing and never looks complete (S-3).
 //!
@@ -21,11 +21,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::HeaderMap;
-use tandem_config::document::StreamEnvelope;
+use tandem_config::document::{HeadHold, StreamEnvelope};
 use tandem_protocol::envelope::{EnvelopeError, EnvelopeReader};
 use tandem_protocol::refusal::{Reason, Refusal, Shape};
 use tandem_protocol::status::{self, Code, Status};
-use tandem_protocol::stream::{After, Envelope, Framer, Framing};
+use tandem_protocol::stream::{After, Envelope, EventId, Framer, Framing};
 use tandem_protocol::{CallerProtocol, metadata, rest};
 use tandem_transcode::{RestAnswer, response_to_rest};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
@@ -37,9 +37,6 @@ use crate::observe::Record;
 use crate::path::grpc::{Activity, Media, final_status, too_silent, unusable};
 use crate::path::{Call, Unrecorded, deadline_exceeded, gave_up_for_time, note};
 use crate::upstream::{Upstream, UpstreamAnswer};
-
-/// A silent stream's head goes out after this time: event sources wait for it (protocols A-1).
-const HEAD_HOLD: Duration = Duration::from_secs(1);
 
 /// A stream of events says something after this time of silence (protocols S-7).
 const EVENT_SILENCE: Duration = Duration::from_secs(15);
@@ -73,7 +70,9 @@ pub(super) async fn answer(
     let first = match framing {
         // Where only a first message names the media type there is no head without one.
         Some(_) if messages.usable => {
-            timeout_at(Instant::now() + HEAD_HOLD, messages.next()).await.ok()
+            // Event sources wait for it.
+            let HeadHold(held) = place.plan().rest.head_hold;
+            timeout_at(Instant::now() + held, messages.next()).await.ok()
         }
         _ => Some(messages.next().await),
     };
@@ -308,9 +307,17 @@ impl Writer {
             .map_err(|fault| Refusal::of_fault(&fault))?;
         Ok(match written {
             RestAnswer::Json(json) => {
-                let bytes = match &mut self.framer {
-                    Some(framer) => framer.message(&json),
-                    None => json.into(),
+                let Some(framer) = &mut self.framer else {
+                    return Ok(Written { bytes: json.into(), content_type: None });
+                };
+                let bytes = match self.place.plan().event_id.as_ref().filter(|_| framer.has_ids()) {
+                    None => framer.message(&json, EventId::Ordinal),
+                    Some(field) => {
+                        let id = field
+                            .read(plans, message, &options.json, limits)
+                            .map_err(|fault| Refusal::of_fault(&fault))?;
+                        framer.message(&json, id.as_deref().map_or(EventId::None, EventId::Text))
+                    }
                 };
                 Written { bytes, content_type: None }
             }
@@ -477,6 +484,7 @@ mod tests {
             deadline: None,
             message_bytes_max: 1024,
             rest: RestSwitches::default(),
+            event_id: None,
             json: JsonSwitches::default(),
             retries: RetryRules::NONE,
             counters: Metrics::new(1).method("notes", "test.v1.Notes.Many"),
