@@ -115,7 +115,7 @@ fn put_message(context: &mut Context, contract: &Contract, message: &Message) {
         put(context, &field.number.to_be_bytes());
         put(context, field.name.as_bytes());
         put(context, field.json_name.as_bytes());
-        put(context, kind_name(field.kind).as_bytes());
+        put(context, field.kind.name().as_bytes());
         let type_name: &str = match field.kind {
             Kind::Enum(id) => &contract.enumeration(id).full_name,
             kind => kind.message().map_or("", |id| &contract.message(id).full_name),
@@ -151,29 +151,6 @@ fn put_enum(context: &mut Context, enumeration: &Enumeration) {
     for (name, number) in values {
         put(context, name.as_bytes());
         put(context, &number.to_be_bytes());
-    }
-}
-
-fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Double => "double",
-        Kind::Float => "float",
-        Kind::Int32 => "int32",
-        Kind::Int64 => "int64",
-        Kind::Uint32 => "uint32",
-        Kind::Uint64 => "uint64",
-        Kind::Sint32 => "sint32",
-        Kind::Sint64 => "sint64",
-        Kind::Fixed32 => "fixed32",
-        Kind::Fixed64 => "fixed64",
-        Kind::Sfixed32 => "sfixed32",
-        Kind::Sfixed64 => "sfixed64",
-        Kind::Bool => "bool",
-        Kind::String => "string",
-        Kind::Bytes => "bytes",
-        Kind::Enum(_) => "enum",
-        Kind::Message(_) => "message",
-        Kind::Group(_) => "group",
     }
 }
 

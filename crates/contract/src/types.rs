@@ -334,6 +334,31 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// As .proto text writes it; `enum`, `message` and `group` for types that have a name of their
+    /// own. Service digests hold these words: they do not change.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Double => "double",
+            Kind::Float => "float",
+            Kind::Int32 => "int32",
+            Kind::Int64 => "int64",
+            Kind::Uint32 => "uint32",
+            Kind::Uint64 => "uint64",
+            Kind::Sint32 => "sint32",
+            Kind::Sint64 => "sint64",
+            Kind::Fixed32 => "fixed32",
+            Kind::Fixed64 => "fixed64",
+            Kind::Sfixed32 => "sfixed32",
+            Kind::Sfixed64 => "sfixed64",
+            Kind::Bool => "bool",
+            Kind::String => "string",
+            Kind::Bytes => "bytes",
+            Kind::Enum(_) => "enum",
+            Kind::Message(_) => "message",
+            Kind::Group(_) => "group",
+        }
+    }
+
     /// The message type of a message or group field.
     pub fn message(self) -> Option<MessageId> {
         match self {

@@ -13,8 +13,9 @@ use h2::Reason;
 use h2::server::SendResponse;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use tandem_protocol::envelope::{self, EnvelopeReader};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
+
+use crate::acceptor::{Acceptor, start};
 
 /// What the upstream does with one request.
 #[derive(Debug, Clone)]
@@ -125,7 +126,7 @@ pub struct Backend {
     shared: Arc<Shared>,
     connections: watch::Receiver<Connections>,
     answered: watch::Receiver<usize>,
-    _stop: watch::Sender<bool>,
+    _acceptor: Acceptor,
 }
 
 /// What was seen of connections so far.
@@ -182,29 +183,9 @@ impl Backend {
             answered: count_answered,
         });
         let served = Arc::clone(&shared);
-        let (stop, mut stopped) = watch::channel(false);
-        let (say, heard) = std::sync::mpsc::sync_channel(1);
-        std::thread::spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a loop");
-            runtime.block_on(async move {
-                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-                let _ = say.send(listener.local_addr().expect("it is bound"));
-                let serving = async {
-                    loop {
-                        let (stream, _) = listener.accept().await.expect("a connection");
-                        let shared = Arc::clone(&served);
-                        start(async move { serve(stream, shared).await });
-                    }
-                };
-                tokio::select! {
-                    () = serving => {}
-                    _ = stopped.changed() => {}
-                }
-            });
-        });
-        let address = heard.recv().expect("the backend starts");
-        Backend { address, reached, cancelled, shared, connections, answered, _stop: stop }
+        let acceptor = Acceptor::start(move |stream| serve(stream, Arc::clone(&served)));
+        let address = acceptor.address;
+        Backend { address, reached, cancelled, shared, connections, answered, _acceptor: acceptor }
     }
 
     /// From now on this is its script, from its first line.
@@ -266,11 +247,6 @@ async fn at_least(counter: &watch::Receiver<usize>, count: usize, expected: &str
         .await
         .expect(expected)
         .expect("the backend lives");
-}
-
-#[expect(clippy::disallowed_methods, reason = "the backend is no part of the gateway")]
-fn start(future: impl Future<Output = ()> + Send + 'static) {
-    tokio::spawn(future);
 }
 
 async fn serve(stream: tokio::net::TcpStream, shared: Arc<Shared>) {

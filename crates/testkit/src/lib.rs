@@ -5,6 +5,7 @@
 //! test, so there are no errors to handle. The programs that conformance suites drive lie under
 //! `bin`; `./x conformance` builds and runs them.
 
+mod acceptor;
 pub mod backend;
 pub mod client;
 pub mod fault_proxy;

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::net::TcpStream;
+
+use crate::acceptor::Acceptor;
 
 const PREFACE_BYTES: usize = 24;
 const HEADERS: u8 = 1;
@@ -25,54 +26,31 @@ const GO_AWAY: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 pub struct Refuser {
     pub address: SocketAddr,
     connections: Arc<AtomicUsize>,
-    _stop: watch::Sender<()>,
+    _acceptor: Acceptor,
 }
 
 impl Refuser {
     /// Goes away on its first `refused` connections and forwards the others to `backend`.
     pub fn start(refused: usize, backend: SocketAddr) -> Refuser {
-        let (stop, mut stopped) = watch::channel(());
         let connections: Arc<AtomicUsize> = Arc::default();
         let counted = Arc::clone(&connections);
-        let (say, heard) = std::sync::mpsc::sync_channel(1);
-        std::thread::spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a loop");
-            runtime.block_on(async move {
-                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-                let _ = say.send(listener.local_addr().expect("it is bound"));
-                let accepting = async {
-                    loop {
-                        let (stream, _) = listener.accept().await.expect("a connection");
-                        let number = counted.fetch_add(1, Ordering::Relaxed);
-                        start(async move {
-                            // The other side may go at any time.
-                            let _ = match number < refused {
-                                true => refuse(stream).await,
-                                false => forward(stream, backend).await,
-                            };
-                        });
-                    }
+        let acceptor = Acceptor::start(move |stream| {
+            let number = counted.fetch_add(1, Ordering::Relaxed);
+            async move {
+                // The other side may go at any time.
+                let _ = match number < refused {
+                    true => refuse(stream).await,
+                    false => forward(stream, backend).await,
                 };
-                tokio::select! {
-                    () = accepting => {}
-                    _ = stopped.changed() => {}
-                }
-            });
+            }
         });
-        let address = heard.recv().expect("it starts");
-        Refuser { address, connections, _stop: stop }
+        Refuser { address: acceptor.address, connections, _acceptor: acceptor }
     }
 
     /// Connections so far.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "an upstream is no part of the gateway")]
-fn start(future: impl Future<Output = ()> + Send + 'static) {
-    tokio::spawn(future);
 }
 
 async fn refuse(mut stream: TcpStream) -> std::io::Result<()> {

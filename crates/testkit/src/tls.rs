@@ -9,9 +9,10 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tandem_config::document::Identity;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
+
+use crate::acceptor::Acceptor;
 
 /// Who signs certificates; gone with the test.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -55,7 +56,7 @@ impl Default for Authority {
 pub struct TlsFront {
     pub address: SocketAddr,
     shaken: Arc<AtomicUsize>,
-    _stop: watch::Sender<()>,
+    _front: Acceptor,
 }
 
 impl TlsFront {
@@ -85,46 +86,23 @@ impl TlsFront {
         let mut config = builder.with_single_cert(chain.clone(), key.clone_key()).expect("a pair");
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        let (stop, mut stopped) = watch::channel(());
         let shaken: Arc<AtomicUsize> = Arc::default();
         let counted = Arc::clone(&shaken);
-        let (say, heard) = std::sync::mpsc::sync_channel(1);
-        std::thread::spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a loop");
-            runtime.block_on(async move {
-                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-                let _ = say.send(listener.local_addr().expect("it is bound"));
-                let accepting = async {
-                    loop {
-                        let (stream, _) = listener.accept().await.expect("a connection");
-                        let (acceptor, counted) = (acceptor.clone(), Arc::clone(&counted));
-                        start(async move {
-                            let Ok(mut tls) = acceptor.accept(stream).await else { return };
-                            counted.fetch_add(1, Ordering::Relaxed);
-                            let Ok(mut backend) = TcpStream::connect(backend).await else { return };
-                            // Either side may go at any time.
-                            let _ = tokio::io::copy_bidirectional(&mut tls, &mut backend).await;
-                        });
-                    }
-                };
-                tokio::select! {
-                    () = accepting => {}
-                    _ = stopped.changed() => {}
-                }
-            });
+        let front = Acceptor::start(move |stream| {
+            let (acceptor, counted) = (acceptor.clone(), Arc::clone(&counted));
+            async move {
+                let Ok(mut tls) = acceptor.accept(stream).await else { return };
+                counted.fetch_add(1, Ordering::Relaxed);
+                let Ok(mut backend) = TcpStream::connect(backend).await else { return };
+                // Either side may go at any time.
+                let _ = tokio::io::copy_bidirectional(&mut tls, &mut backend).await;
+            }
         });
-        let address = heard.recv().expect("the front starts");
-        TlsFront { address, shaken, _stop: stop }
+        TlsFront { address: front.address, shaken, _front: front }
     }
 
     /// Connections on which hands were shaken.
     pub fn shaken(&self) -> usize {
         self.shaken.load(Ordering::Relaxed)
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "an upstream is no part of the gateway")]
-fn start(future: impl Future<Output = ()> + Send + 'static) {
-    tokio::spawn(future);
 }

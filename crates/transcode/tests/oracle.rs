@@ -4,7 +4,7 @@
 //! constant below with the rule behind it, and only then. A failure prints the numbers that made
 //! it; `PROPTEST_CASES` asks for more.
 //!
-//! Not here: single rules (`json_rules.rs`), the byte for byte comparison (`torture.rs`).
+//! Not here: single rules (`json_rules`), the byte for byte comparison (`torture.rs`).
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 

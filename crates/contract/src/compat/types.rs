@@ -386,27 +386,12 @@ fn removed_value(
 }
 
 fn type_name(contract: &Contract, kind: Kind) -> String {
-    let name = match kind {
-        Kind::Double => "double",
-        Kind::Float => "float",
-        Kind::Int32 => "int32",
-        Kind::Int64 => "int64",
-        Kind::Uint32 => "uint32",
-        Kind::Uint64 => "uint64",
-        Kind::Sint32 => "sint32",
-        Kind::Sint64 => "sint64",
-        Kind::Fixed32 => "fixed32",
-        Kind::Fixed64 => "fixed64",
-        Kind::Sfixed32 => "sfixed32",
-        Kind::Sfixed64 => "sfixed64",
-        Kind::Bool => "bool",
-        Kind::String => "string",
-        Kind::Bytes => "bytes",
-        Kind::Enum(id) => return format!("enum {}", contract.enumeration(id).full_name),
-        Kind::Message(id) => return contract.message(id).full_name.to_string(),
-        Kind::Group(id) => return format!("delimited {}", contract.message(id).full_name),
-    };
-    name.to_owned()
+    match kind {
+        Kind::Enum(id) => format!("enum {}", contract.enumeration(id).full_name),
+        Kind::Message(id) => contract.message(id).full_name.to_string(),
+        Kind::Group(id) => format!("delimited {}", contract.message(id).full_name),
+        scalar => scalar.name().to_owned(),
+    }
 }
 
 /// Kinds of one group are read alike on the wire and in JSON, as far as values fit.
