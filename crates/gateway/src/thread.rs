@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::limits::Limits;
 use crate::listen::{self, Accepted};
 use crate::net;
-use crate::observe::{AccessLog, Shard, ShardReader};
+use crate::observe::{AccessLog, Exporter, Shard, ShardReader};
 use crate::snapshot::Snapshot;
 use crate::tasks::Tasks;
 use crate::upstream::{Pool, Seat, Setting};
@@ -130,6 +130,7 @@ pub(crate) struct Common {
     /// How long open calls may go on after the drain began.
     pub(crate) grace: Duration,
     pub(crate) access_log: Option<AccessLog>,
+    pub(crate) exporter: Option<Exporter>,
     pub(crate) upstreams: Setting,
 }
 
@@ -202,9 +203,12 @@ async fn run(
     observe: Rc<Shard>,
     mut taken: UnboundedReceiver<Accepted>,
 ) {
-    let Common { snapshot, limits, drain, grace, access_log, upstreams } = common;
+    let Common { snapshot, limits, drain, grace, access_log, exporter, upstreams } = common;
     if let Some(log) = access_log {
         observe.set_access_log(log);
+    }
+    if let Some(exporter) = exporter {
+        observe.set_exporter(exporter);
     }
     let tasks = Tasks::default();
     // Connections to upstreams are counted apart: the drain waits for calls, not for them.

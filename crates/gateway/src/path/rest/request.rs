@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap};
-use tandem_protocol::refusal::{Reason, Refusal};
+use tandem_protocol::refusal::{Limit, Reason, Refusal};
 use tandem_protocol::values::{Values, ValuesError};
 use tandem_protocol::{coding, envelope, rest};
 use tandem_transcode::{Fault, RestRequest, RulePlan, next_request_from_rest, request_from_rest};
@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Place, Reading};
 use crate::body::{Body, BodyError, Piece, Source};
+use crate::observe::{Record, Told};
 use crate::path::Call;
 use crate::path::grpc::Activity;
 use crate::snapshot::MethodPlan;
@@ -75,10 +76,12 @@ pub(super) async fn whole(
     rule: &RulePlan,
     reading: &Reading,
     asking: Asking<'_>,
+    record: &mut Record,
 ) -> Result<Bytes, Refusal> {
     let Asking { values, query, http_method, headers, body } = asking;
     let coding = coding::of_body(headers)?;
     let mut body = collect(call, body, plan.message_bytes_max, headers).await?;
+    record.received(body.len());
     if !body.is_empty() && rule.takes_body() {
         if !rule.takes_raw() {
             rest::body_is_json(headers)?;
@@ -125,7 +128,7 @@ pub(super) async fn stream(
     place: &Place,
     reading: Reading,
     asking: Asking<'_>,
-    activity: &Rc<Activity>,
+    (activity, record): (&Rc<Activity>, &mut Record),
     duplex: bool,
 ) -> Result<Asked, Refusal> {
     let Asking { values, query, http_method, headers, mut body } = asking;
@@ -139,9 +142,12 @@ pub(super) async fn stream(
         let layout = rest::body_of_values(headers, may_be_list)?;
         Parts::Values(Values::new(layout, plan.message_bytes_max))
     };
+    let mut decoded_whole = false;
     if let Some(coding) = coding::of_body(headers)? {
+        decoded_whole = true;
         // Decoders take a body as a whole.
         let coded = collect(call, body, plan.message_bytes_max, headers).await?;
+        record.received(coded.len());
         body = if coded.is_empty() {
             Body::empty()
         } else {
@@ -150,6 +156,7 @@ pub(super) async fn stream(
     }
     let content_type = if rule.takes_raw() { rest::content_type(headers)? } else { None };
     let progress = Rc::<Progress>::default();
+    let told = (!decoded_whole).then(|| record.told_by_body());
     let mut gate = RequestGate {
         body,
         parts,
@@ -164,6 +171,7 @@ pub(super) async fn stream(
         http_method: http_method.to_owned(),
         progress: Rc::clone(&progress),
         activity: Rc::clone(activity),
+        told,
     };
     gate.bind(b"").map_err(|fault| Refusal::of_fault(&fault))?;
     gate.begun = false;
@@ -231,6 +239,8 @@ struct RequestGate {
     http_method: String,
     progress: Rc<Progress>,
     activity: Rc<Activity>,
+    /// `None` where the body was counted already.
+    told: Option<Rc<Told>>,
 }
 
 impl RequestGate {
@@ -246,6 +256,9 @@ impl RequestGate {
             match ready!(self.body.poll_piece(cx)) {
                 Some(Ok(Piece::Data(data))) => {
                     self.activity.seen();
+                    if let Some(told) = &self.told {
+                        told.received(data.len());
+                    }
                     self.parts.push(&data);
                 }
                 Some(Err(error)) => {
@@ -304,6 +317,7 @@ impl RequestGate {
     }
 
     fn unusable(&self, error: ValuesError) -> Refusal {
+        let limit = matches!(error, ValuesError::TooLarge { .. }).then_some(Limit::Message);
         let reason = match error {
             ValuesError::TooLarge { .. } => Reason::TooLarge,
             ValuesError::NoList { .. }
@@ -312,7 +326,7 @@ impl RequestGate {
             | ValuesError::Behind { .. }
             | ValuesError::Truncated => Reason::Malformed,
         };
-        self.of_element(Refusal::new(reason, error.to_string()), 0)
+        self.of_element(Refusal { limit, ..Refusal::new(reason, error.to_string()) }, 0)
     }
 
     /// Names the element, `back` before the next one (protocols S-9).
@@ -359,8 +373,10 @@ async fn collect(
     bytes_max: usize,
     headers: &HeaderMap,
 ) -> Result<Bytes, Refusal> {
-    let too_large =
-        || Refusal::new(Reason::TooLarge, format!("the body has more than {bytes_max} bytes"));
+    let too_large = || {
+        Refusal::new(Reason::TooLarge, format!("the body has more than {bytes_max} bytes"))
+            .over(Limit::Message)
+    };
     // What a caller promises is refused at once, what it sends is counted all the same.
     let promised = headers
         .get(header::CONTENT_LENGTH)
@@ -377,9 +393,9 @@ async fn collect(
         let bytes = first.len() + gathered.len();
         // At this moment the bytes so far are no longer enough.
         let late = began + PACE_AFTER.max(Duration::from_secs(bytes as u64 / pace + 1));
-        let piece = timeout_at(late, body.piece())
-            .await
-            .map_err(|_elapsed| Refusal::new(Reason::TooSlow, "the body comes too slowly"))?;
+        let piece = timeout_at(late, body.piece()).await.map_err(|_elapsed| {
+            Refusal::new(Reason::TooSlow, "the body comes too slowly").over(Limit::BodyPace)
+        })?;
         match piece {
             Some(Ok(Piece::Data(data))) => {
                 if bytes + data.len() > bytes_max {
