@@ -2,10 +2,11 @@
 //!
 //! The record looks at the clock when a call passes from one room to the next; a room's time is
 //! what lies between two looks. Nobody knows beforehand which call somebody will ask about, so
-//! every call keeps its moments. What that costs: nine looks at the clock for a unary call, of
-//! which four were needed anyway (the call's length, the deadline, the load of the endpoint), some
-//! 20 ns each; eight bytes a moment in the record; and no allocation, for one attempt stands in
-//! the record itself. Only a call that is sent again allocates, for the attempts behind its first.
+//! every call keeps its moments. What that costs: eight looks at the clock for a unary call, three
+//! more than its length and its upstream's time take anyway, at some 80 ns each on a busy virtual
+//! machine with two cores; eight bytes a moment in the record; and no allocation, for one attempt
+//! stands in the record itself. Only a call that is sent again allocates, for the attempts behind
+//! its first.
 //!
 //! There is no room `route` here: finding the implementation is one look into a table today.
 //!

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tandem_config::document::{Address, Share, Traces};
 use tandem_testkit::client::{grpc, note, raw, rest};
 use tandem_testkit::gateway::{Setup, contract_of};
-use tandem_testkit::{Backend, Script, TestGateway, gateway};
+use tandem_testkit::{Authority, Backend, Script, TestGateway, TlsFront, gateway};
 use tandem_transcode::{JsonOptions, Limits, Plans, append_json_from_wire};
 use tokio::time::Instant;
 
@@ -342,4 +342,26 @@ async fn a_collector_that_hangs_costs_no_call() {
 async fn a_collector_that_accepts_and_says_nothing_costs_no_call() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     check_costs_nothing(silent.local_addr().unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn security_tl_2_a_collector_over_tls_is_verified() {
+    let (ours, strange) = (Authority::new(), Authority::new());
+    for (trusted, takes) in [(&ours, 1), (&strange, 0)] {
+        let collector = collector();
+        let identity = ours.signs(&["127.0.0.1"]);
+        let front = TlsFront::start(collector.address, &identity, &["h2"], None);
+        let platform = format!(
+            "format: 1\nlisten: {{ public: {{ address: \"127.0.0.1:0\" }} }}\nobserve: {{ traces: {{ \
+             otlp: \"https://{}\", share: 100%, tls: {{ ca: {:?} }} }} }}\n",
+            front.address,
+            trusted.pem()
+        );
+        let loaded = tandem_config::load::from_texts(&platform, &[]).unwrap();
+        let (_backend, setup) = echoing(loaded.platform.observe.traces.unwrap());
+        let gateway = setup.start().await;
+        assert_eq!(rest(gateway.public, "GET", "/v1/notes/a", "").await.status, 200);
+        gateway.gateway.stop().await;
+        assert_eq!(collector.calls(), takes);
+    }
 }
