@@ -73,6 +73,11 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
                 .env("TANDEM_BUF", buf()?),
         )
     });
+    // The whole workspace is named so that only the binary is built anew.
+    stages.run("tests, otlp", || {
+        let features = ["--features", "tandem/otlp", "--test", "traces"];
+        cargo(&[&["test", "--workspace", "--locked"][..], &features].concat())
+    });
     stages.run("codec bounds", || {
         let packages = ["-p", "tandem-bench-payload", "-p", "tandem-bench-count"];
         let manifest = ["--manifest-path", "bench/codec/Cargo.toml", "--locked", "--release"];

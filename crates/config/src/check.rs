@@ -20,7 +20,7 @@ use tandem_contract::{ConfiguredFault, Contract, ProtoText, Template, TemplateSe
 use crate::compile::{self, Compile};
 use crate::document::{
     Address, Auth, ContractSource, Deadline, Grants, MethodRules, Namespace, PathPattern,
-    PatternSegment, Platform, UpstreamPattern, VerbPattern, forbidden,
+    PatternSegment, Platform, UpstreamPattern, VerbPattern, Who, forbidden,
 };
 use crate::load::{Loaded, descriptor_set, proto_texts};
 use crate::problem::{Problem, Severity, Tnd, sort};
@@ -315,11 +315,11 @@ impl Claims<'_> {
         }
         for (key, rules) in &namespace.methods {
             match rules.auth {
-                Some(Auth::Public) if !self.may.public_methods => {
+                Some(Auth { who: Who::Public, .. }) if !self.may.public_methods => {
                     let trail = [Step::Key("methods"), Step::Key(key), Step::Key("auth")];
                     self.not_public(&trail);
                 }
-                Some(Auth::Public) => {}
+                Some(Auth { who: Who::Public, .. }) => {}
                 None if namespace.defaults.auth.is_some() => {}
                 None if self.of_service(key).is_some_and(|rules| rules.auth.is_some()) => {}
                 // Named as unknown already.

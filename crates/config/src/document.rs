@@ -16,12 +16,12 @@ pub mod units;
 
 pub use self::namespace::{
     Auth, Bounds, ContractSource, Deadline, FollowRules, HealthCheck, MethodRules, Namespace,
-    ResolvedMethod, Retries, RetryPolicy, Upstream,
+    ResolvedMethod, Retries, RetryPolicy, Upstream, Who,
 };
 pub use self::platform::{
     AccessLog, AccessLogTarget, Grants, HostPattern, Listen, Members, NamespaceGrant, Network,
     Observe, Offer, PathPattern, PatternSegment, Platform, PlatformLimits, Quota, ServicePattern,
-    UpstreamPattern, VerbPattern,
+    Traces, UpstreamPattern, VerbPattern,
 };
 pub use self::reach::forbidden;
 pub use self::rest::{

@@ -29,6 +29,20 @@ pub struct Loaded {
     pub namespaces: Vec<(Namespace, PathBuf)>,
     /// Beside `namespaces`.
     pub(crate) sources: Vec<Arc<Source>>,
+    platform_source: Arc<Source>,
+}
+
+impl Loaded {
+    /// A key of the platform's document that is read, and that this program cannot serve: TND0004.
+    pub fn not_built_in(&self, keys: &[&str], fix: &str) -> Problem {
+        let trail: Vec<Step<'_>> = keys.iter().copied().map(Step::Key).collect();
+        let name = keys.last().copied().unwrap_or_default();
+        Problem::error(Tnd::NotBuiltIn, format!("`{name}` is not built in"))
+            .here("this build knows the key and cannot do what it asks")
+            .why("a key without effect would promise what does not happen")
+            .fix(fix)
+            .at(&self.platform_source, &trail)
+    }
 }
 
 /// Reads `platform_file` and the folder `teams` beside it.
@@ -187,13 +201,13 @@ fn from_files(
     }
     two_files_of_one_namespace(&namespaces, &sources, &mut problems);
     match platform {
-        Some((platform, _source)) if problems.is_empty() => {
+        Some((platform, platform_source)) if problems.is_empty() => {
             for (document, _) in &mut namespaces {
                 let grant = platform.namespaces.get(&document.namespace);
                 let loopback = grant.is_some_and(|grant| grant.may.loopback);
                 document.upstreams.values_mut().for_each(|upstream| upstream.loopback = loopback);
             }
-            let loaded = Loaded { platform, namespaces, sources };
+            let loaded = Loaded { platform, namespaces, sources, platform_source };
             let over = over_quota(&loaded);
             if over.is_empty() { Ok(loaded) } else { Err(over) }
         }

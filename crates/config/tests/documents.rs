@@ -10,7 +10,7 @@ use std::time::Duration;
 use protox::file::{
     ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver,
 };
-use tandem_config::document::{Auth, Bounds, FollowRules, HealthCheck, RetryPolicy, Share};
+use tandem_config::document::{Auth, Bounds, FollowRules, HealthCheck, RetryPolicy, Share, Who};
 use tandem_config::load::from_texts;
 use tandem_config::{Paint, Problem, Severity, Tnd, check, help_page, load, render};
 use tandem_contract::compat::Follow;
@@ -114,7 +114,7 @@ fn a_right_document_has_no_problem_and_its_rules_are_resolved() {
     let limits = &loaded.platform.limits;
     let get = namespace.resolve("test.v1.Shop", "Get", MethodKind::Unary, limits);
     assert_eq!(get.primary.as_deref(), Some("rust"));
-    assert_eq!(get.auth, Some(Auth::Public));
+    assert_eq!(get.auth, Some(Auth { who: Who::Public, debug: false }));
     // A more exact line replaces the whole key (UX-25).
     let max = Duration::from_secs(1);
     assert_eq!(get.deadline, Some(Bounds { default: max, max }));

@@ -4,6 +4,7 @@
 //! the engines behind `listen` and `upstream` can be replaced without anyone noticing.
 
 use http::{HeaderMap, Method, StatusCode, Uri};
+use tokio::time::Instant;
 
 use crate::body::Body;
 use crate::observe::Record;
@@ -24,12 +25,14 @@ pub struct Incoming {
     pub headers: HeaderMap,
     pub version: Version,
     pub body: Body,
+    /// When the first byte of its head came, where that is known.
+    pub head_began: Option<Instant>,
 }
 
 impl Incoming {
     pub fn new(head: http::request::Parts, body: Body, version: Version) -> Incoming {
         let http::request::Parts { method, uri, headers, .. } = head;
-        Incoming { method, uri, headers, version, body }
+        Incoming { method, uri, headers, version, body, head_began: None }
     }
 }
 

@@ -14,14 +14,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tandem_config::Namespace;
-use tandem_config::document::PlatformLimits;
+use tandem_config::document::{PlatformLimits, Traces};
 use tandem_contract::Contract;
 use tokio::sync::watch;
 
 use crate::limits::Limits;
 use crate::listen::{self, Listener, Room};
 use crate::net;
-use crate::observe::{AccessLog, Metrics, Span};
+use crate::observe::{AccessLog, Exporter, Metrics, Span};
 use crate::reconcile::{ContractState, KeepContracts, Reconciler};
 use crate::snapshot::Snapshot;
 use crate::tasks::Side;
@@ -41,6 +41,8 @@ pub struct Plan {
     /// Where contracts that came by reflection are kept over a restart; `None` keeps none.
     pub keeper: Option<Arc<dyn KeepContracts>>,
     pub access_log: Option<AccessLog>,
+    /// The collector of sampled traces; `None` sends none.
+    pub traces: Option<Traces>,
     /// How long calls may go on once the drain has begun.
     pub grace: Duration,
     pub upstreams: Setting,
@@ -72,7 +74,12 @@ pub struct Gateway {
     drain: Drain,
     threads: Threads,
     acceptors: Side,
+    access_log: Option<AccessLog>,
+    exporter: Option<Exporter>,
 }
+
+/// How long what is known of the last calls may take to be written and handed over.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// What is known of a namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +113,7 @@ impl Gateway {
             contracts,
             keeper,
             access_log,
+            traces,
             grace,
             upstreams,
         } = plan;
@@ -132,13 +140,21 @@ impl Gateway {
             Arc::clone(&current),
         );
         reconciler.publish().map_err(StartError::Snapshot)?;
+        let exporter = traces.map(|traces| Exporter::start(&traces, &side));
+        if let Some(log) = &access_log {
+            metrics.has_access_log(log.counts());
+        }
+        if let Some(exporter) = &exporter {
+            metrics.has_exporter(exporter.counts());
+        }
         let (begin_drain, drain) = Drain::new();
         let common = Common {
             snapshot: current,
             limits: Arc::clone(&process_limits),
             drain: drain.clone(),
             grace,
-            access_log,
+            access_log: access_log.clone(),
+            exporter: exporter.clone(),
             upstreams,
         };
         let threads = Threads::start(threads, &common).map_err(StartError::Thread)?;
@@ -160,7 +176,18 @@ impl Gateway {
         }
         reconciler.fetch_missing(&side, &drain);
         reconciler.follow(&side, &drain);
-        Ok(Gateway { addresses, reconciler, metrics, side, begin_drain, drain, threads, acceptors })
+        Ok(Gateway {
+            addresses,
+            reconciler,
+            metrics,
+            side,
+            begin_drain,
+            drain,
+            threads,
+            acceptors,
+            access_log,
+            exporter,
+        })
     }
 
     /// Where each listener listens, by its name.
@@ -190,6 +217,17 @@ impl Gateway {
         if let Err(error) = joined {
             tracing::error!(%error, "the data threads could not be joined");
         }
+        let written = async {
+            if let Some(log) = self.access_log {
+                log.written(LAST_WORDS).await;
+            }
+        };
+        let flushed = async {
+            if let Some(exporter) = self.exporter {
+                exporter.flushed(LAST_WORDS).await;
+            }
+        };
+        tokio::join!(written, flushed);
         self.side.emptied().await;
         Stopped { took: began.elapsed() }
     }

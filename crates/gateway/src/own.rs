@@ -26,49 +26,42 @@ use tandem_protocol::status::{Code, Status};
 use crate::body::{Body, BodyError, Piece};
 use crate::call::{Answer, Incoming, Version};
 use crate::listen::Listener;
-use crate::observe::Record;
+use crate::observe::{OwnService, Record};
 use crate::path::Call;
 
 /// Bytes of one question.
 const QUESTION_BYTES_MOST: usize = 64 * 1024;
 
-/// A service of the gateway's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Service {
-    Reflection,
-    HealthCheck,
-}
-
-impl Service {
-    /// Which one a request asks for, if the listener offers it.
-    pub(crate) fn asked(listener: &Listener, incoming: &Incoming, path: &str) -> Option<Service> {
-        let grpc = incoming.version == Version::Http2
-            && incoming.method == http::Method::POST
-            && incoming.headers.get(header::CONTENT_TYPE).is_some_and(|media| {
-                media == "application/grpc" || media == "application/grpc+proto"
-            });
-        match path {
-            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
-            | "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
-                if grpc && listener.reflection =>
-            {
-                Some(Service::Reflection)
-            }
-            "/grpc.health.v1.Health/Check" if grpc && listener.health => Some(Service::HealthCheck),
-            _ => None,
+/// Which service of the gateway's own a request asks for, if the listener offers it.
+pub(crate) fn asked(listener: &Listener, incoming: &Incoming, path: &str) -> Option<OwnService> {
+    let grpc = incoming.version == Version::Http2
+        && incoming.method == http::Method::POST
+        && incoming
+            .headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|media| media == "application/grpc" || media == "application/grpc+proto");
+    match path {
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+        | "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+            if grpc && listener.reflection =>
+        {
+            Some(OwnService::Reflection)
         }
+        "/grpc.health.v1.Health/Check" if grpc && listener.health => Some(OwnService::HealthCheck),
+        _ => None,
     }
 }
 
 /// Answers; each question as it comes.
 pub(crate) fn answer(
     call: &Call,
-    service: Service,
+    service: OwnService,
     audience: Audience<'_>,
     headers: &HeaderMap,
     mut body: Body,
     mut record: Record,
 ) -> Answer {
+    record.is_own(service);
     let coding = match compression::of_request(headers) {
         Ok(coding) => coding,
         Err(refusal) => return call.refused(&refusal, Shape::Grpc, record),
@@ -89,12 +82,12 @@ pub(crate) fn answer(
                 let reply = compression::open(question, coding, bounds)
                     .map_err(|refusal| refusal.status(Shape::Grpc))
                     .and_then(|question| match service {
-                        Service::Reflection => Ok(view.reflect(&question)),
-                        Service::HealthCheck if answered > 1 => Err(Status::new(
+                        OwnService::Reflection => Ok(view.reflect(&question)),
+                        OwnService::HealthCheck if answered > 1 => Err(Status::new(
                             Code::Unimplemented,
                             "the method takes one message, more came",
                         )),
-                        Service::HealthCheck => view.health(&question),
+                        OwnService::HealthCheck => view.health(&question),
                     });
                 match reply {
                     Ok(reply) => return data(&reply),
@@ -116,7 +109,7 @@ pub(crate) fn answer(
             Some(Err(error)) => return Poll::Ready(Some(Err(error))),
             None => {
                 ended = true;
-                let status = if service == Service::HealthCheck && answered == 0 {
+                let status = if service == OwnService::HealthCheck && answered == 0 {
                     Status::new(Code::Unimplemented, "the method takes one message, none came")
                 } else {
                     Status::new(Code::Ok, "")

@@ -24,22 +24,24 @@ use tandem_protocol::detect::{self, Detected};
 use tandem_protocol::encoding::Accepted;
 use tandem_protocol::identity::{self, TraceParent};
 use tandem_protocol::metadata::{self, Hop, Metadata};
-use tandem_protocol::refusal::{Reason, Refusal, Shape};
+use tandem_protocol::refusal::{Limit, Reason, Refusal, Shape};
 use tandem_protocol::status;
 use tandem_protocol::strict::{self, HeadLimits};
 use tokio::time::Instant;
 
 use crate::call::{Answer, Incoming, Version};
 use crate::listen::Origin;
-use crate::observe::{Begin, Record, TraceContext};
+use crate::observe::{Begin, Debug, Record, TraceContext};
 use crate::own;
 use crate::policy;
 use crate::snapshot::Snapshot;
 use crate::thread::Thread;
-use crate::upstream::SendError;
+use crate::upstream::{NoStream, SendError};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// The flag of a trace context whose caller records it.
+const SAMPLED: u8 = 0x01;
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Carries one call. Dropping the future cancels it, at the upstream too.
@@ -75,6 +77,7 @@ pub(crate) struct Call {
     pub(crate) origin: Rc<Origin>,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) began: Instant,
+    head_began: Option<Instant>,
     pub(crate) request_id: Arc<str>,
     pub(crate) context: TraceContext,
     pub(crate) version: Version,
@@ -94,16 +97,21 @@ impl Call {
             _ => identity::make_request_id(rand::random()).into(),
         };
         let parent = text(&TRACEPARENT).and_then(TraceParent::parse);
+        let began = Instant::now();
+        let said = parent.map(|parent| parent.flags & SAMPLED != 0);
+        let sampled = thread.observe.samples(origin.listener.internal, said, began);
         let context = TraceContext {
             trace: parent.map_or_else(rand::random, |parent| parent.trace),
             span: rand::random(),
             parent: parent.map(|parent| parent.parent),
+            sampled,
         };
         Call {
             thread: Rc::clone(thread),
             origin: Rc::clone(origin),
             snapshot: thread.snapshot.load_full(),
-            began: Instant::now(),
+            began,
+            head_began: incoming.head_began,
             request_id,
             context,
             version: incoming.version,
@@ -112,7 +120,8 @@ impl Call {
                 Shape::Grpc => Some(Accepted::IDENTITY),
                 Shape::Rest | Shape::Connect => Accepted::by_caller(&incoming.headers).ok(),
             },
-            flags: parent.map_or(0, |parent| parent.flags),
+            // What is sampled here is sampled from here on; nothing that was is no longer.
+            flags: parent.map_or(0, |parent| parent.flags) | if sampled { SAMPLED } else { 0 },
         }
     }
 
@@ -123,6 +132,8 @@ impl Call {
             listener: Arc::clone(&self.origin.listener.name),
             context: self.context,
             request_id: Arc::clone(&self.request_id),
+            began: self.began,
+            head_began: self.head_began,
         })
     }
 
@@ -130,9 +141,11 @@ impl Call {
     pub(crate) fn refused(&self, refusal: &Refusal, shape: Shape, mut record: Record) -> Answer {
         note(&self.request_id, refusal);
         let rendered = refusal.render(shape);
+        record.refused(refusal);
         record.head(rendered.status.as_u16(), Some(rendered.code));
         let mut headers = rendered.headers;
         self.sign(&mut headers);
+        record.tell(&mut headers);
         let (status, body) = (rendered.status, rendered.body);
         match shape {
             Shape::Grpc => Answer { status, headers, body: crate::body::Body::whole(body), record },
@@ -163,7 +176,7 @@ impl Call {
         if let Ok(id) = HeaderValue::from_str(&self.request_id) {
             headers.insert(REQUEST_ID, id);
         }
-        let TraceContext { trace, span, parent: _ } = self.context;
+        let TraceContext { trace, span, .. } = self.context;
         let traceparent = TraceParent { trace, parent: span, flags: self.flags };
         if let Ok(value) = HeaderValue::from_str(&traceparent.to_string()) {
             headers.insert(TRACEPARENT, value);
@@ -234,7 +247,7 @@ async fn carry_call(call: Call, incoming: Incoming) -> Answer {
         authority: &canonical.authority,
         listener_hosts: &listener.hosts,
     };
-    if let Some(service) = own::Service::asked(listener, &incoming, canonical.path) {
+    if let Some(service) = own::asked(listener, &incoming, canonical.path) {
         return own::answer(&call, service, audience, &incoming.headers, incoming.body, record);
     }
     let head = detect::Head {
@@ -261,7 +274,10 @@ async fn carry_call(call: Call, incoming: Incoming) -> Answer {
         Some(binding) => &plan.rule_names[binding.rule],
         None => &plan.rpc_name,
     };
-    record.detected(name, &plan.counters);
+    record.detected(protocol, name, &plan.counters);
+    if plan.debug {
+        record.tells(Debug::asked(&incoming.headers));
+    }
     let shape = match protocol {
         CallerProtocol::Rest => Shape::Rest,
         CallerProtocol::Grpc => Shape::Grpc,
@@ -282,6 +298,7 @@ async fn carry_call(call: Call, incoming: Incoming) -> Answer {
         };
         return call.refused(&refusal, shape, record);
     };
+    record.admitted();
     match (protocol, binding) {
         (CallerProtocol::Rest, Some(binding)) => {
             let rest = rest::Request {
@@ -322,7 +339,8 @@ struct Unrecorded {
 
 impl Unrecorded {
     fn with(self, record: Record) -> Answer {
-        let Unrecorded { status, headers, body } = self;
+        let Unrecorded { status, mut headers, body } = self;
+        record.tell(&mut headers);
         Answer { status, headers, body, record }
     }
 }
@@ -352,9 +370,10 @@ const RETRY: std::time::Duration = std::time::Duration::from_secs(1);
 
 fn of_send_error(error: &SendError) -> Refusal {
     match error {
-        SendError::NoStream(_) => {
-            Refusal::new(Reason::Unavailable, "the service cannot be reached")
-        }
+        SendError::NoStream(why) => Refusal {
+            limit: matches!(why, NoStream::TooManyWait(_)).then_some(Limit::UpstreamWaiting),
+            ..Refusal::new(Reason::Unavailable, "the service cannot be reached")
+        },
         SendError::AttemptTimedOut(_) => {
             Refusal::new(Reason::Deadline, "the service did not answer in time")
         }
@@ -375,7 +394,7 @@ fn of_send_error(error: &SendError) -> Refusal {
 }
 
 fn deadline_exceeded() -> Refusal {
-    Refusal::new(Reason::Deadline, "the deadline of the call has passed")
+    Refusal::new(Reason::Deadline, "the deadline of the call has passed").over(Limit::Deadline)
 }
 
 /// An upstream that is told the time left, rounded down, gives up a moment before we do. What it

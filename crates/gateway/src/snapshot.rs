@@ -12,8 +12,8 @@ use std::time::Duration;
 use http::uri::PathAndQuery;
 use tandem_config::Namespace;
 use tandem_config::document::{
-    Address, Bounds, JsonDefaults, JsonEnums, JsonInt64, JsonNames, JsonSwitches, PlatformLimits,
-    RestSwitches, Unknown,
+    Address, Auth, Bounds, JsonDefaults, JsonEnums, JsonInt64, JsonNames, JsonSwitches,
+    PlatformLimits, RestSwitches, Unknown, Who,
 };
 use tandem_contract::directory::{Directory, DirectoryFault, DirectoryMethod, NamespaceEntry};
 use tandem_contract::{Contract, MessageId, Method, MethodKind};
@@ -46,6 +46,8 @@ pub(crate) struct MethodPlan {
     pub(crate) primary: Option<Arc<Upstream>>,
     /// Everybody may call; else nobody (security PO-1).
     pub(crate) public: bool,
+    /// Whether a caller who asks is told where the time went and who answered (experience UX-35).
+    pub(crate) debug: bool,
     pub(crate) deadline: Option<Bounds>,
     pub(crate) message_bytes_max: usize,
     pub(crate) rest: RestSwitches,
@@ -161,7 +163,8 @@ impl Snapshot {
                     output: method.output,
                     path: path.expect("names of services and methods are identifiers"),
                     primary: resolved.primary.and_then(|name| upstreams.get(&name).map(Arc::clone)),
-                    public: resolved.auth.is_some(),
+                    public: matches!(resolved.auth, Some(Auth { who: Who::Public, .. })),
+                    debug: resolved.auth.is_some_and(|auth| auth.debug),
                     deadline: resolved.deadline,
                     message_bytes_max: usize::try_from(resolved.message_bytes_max)
                         .unwrap_or(usize::MAX),

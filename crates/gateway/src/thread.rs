@@ -21,7 +21,7 @@ use crate::date::DateOfNow;
 use crate::limits::Limits;
 use crate::listen::{self, Accepted};
 use crate::net;
-use crate::observe::{AccessLog, Shard, ShardReader};
+use crate::observe::{AccessLog, Exporter, Shard, ShardReader};
 use crate::snapshot::Snapshot;
 use crate::tasks::Tasks;
 use crate::upstream::{Pool, Seat, Setting};
@@ -134,6 +134,7 @@ pub(crate) struct Common {
     /// How long open calls may go on after the drain began.
     pub(crate) grace: Duration,
     pub(crate) access_log: Option<AccessLog>,
+    pub(crate) exporter: Option<Exporter>,
     pub(crate) upstreams: Setting,
 }
 
@@ -206,9 +207,12 @@ async fn run(
     observe: Rc<Shard>,
     mut taken: UnboundedReceiver<Accepted>,
 ) {
-    let Common { snapshot, limits, drain, grace, access_log, upstreams } = common;
+    let Common { snapshot, limits, drain, grace, access_log, exporter, upstreams } = common;
     if let Some(log) = access_log {
         observe.set_access_log(log);
+    }
+    if let Some(exporter) = exporter {
+        observe.set_exporter(exporter);
     }
     let tasks = Tasks::default();
     // Connections to upstreams are counted apart: the drain waits for calls, not for them.

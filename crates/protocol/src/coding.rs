@@ -20,7 +20,7 @@ use http::{HeaderMap, header};
 use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
 
 pub use self::pieces::Pieces;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::{Limit, Reason, Refusal};
 
 /// What a request may be coded in; the value of `Accept-Encoding` beside a refusal.
 pub const ACCEPTED: &str = "gzip, deflate, zstd";
@@ -154,14 +154,14 @@ fn no_decoder() -> Refusal {
 
 fn too_large(by_bytes: bool, bounds: Bounds) -> Refusal {
     let Bounds { bytes_max, ratio_max } = bounds;
-    Refusal::new(
-        Reason::TooLarge,
-        if by_bytes {
-            format!("the decoded body has more than {bytes_max} bytes")
-        } else {
-            format!("the decoded body is more than {ratio_max} times as long as the coded one")
-        },
-    )
+    let (message, limit) = if by_bytes {
+        (format!("the decoded body has more than {bytes_max} bytes"), Limit::Message)
+    } else {
+        let text =
+            format!("the decoded body is more than {ratio_max} times as long as the coded one");
+        (text, Limit::Ratio)
+    };
+    Refusal::new(Reason::TooLarge, message).over(limit)
 }
 
 /// Counts the bytes of a coded message while it passes, and keeps none of them.

@@ -12,7 +12,7 @@ use base64::Engine as _;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::CallerProtocol;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::{Limit, Reason, Refusal};
 use crate::status::BASE64;
 
 /// Bytes of one `-bin` value, decoded (security LI-17).
@@ -168,7 +168,7 @@ fn canonical_binary(name: &HeaderName, part: &[u8]) -> Result<HeaderValue, Refus
         |what: &str| Refusal::new(Reason::Malformed, format!("the header {name} {what}"));
     let decoded = BASE64.decode(part.trim_ascii()).map_err(|_error| malformed("is no base64"))?;
     if decoded.len() > BINARY_BYTES_MOST {
-        return Err(malformed("has more than 8 KiB"));
+        return Err(malformed("has more than 8 KiB").over(Limit::Binary));
     }
     HeaderValue::from_str(&BASE64.encode(decoded)).map_err(|_error| malformed("is no base64"))
 }
@@ -197,7 +197,10 @@ pub fn head_to_caller(head: &HeaderMap, protocol: CallerProtocol) -> HeaderMap {
     let mut out = HeaderMap::with_capacity(head.len() + 4);
     for (name, value) in head {
         let text = name.as_str();
+        // What the gateway alone says, an upstream does not say in its place (security N-4).
+        let ours = text.starts_with("x-tandem-");
         let passes = match protocol {
+            _ if ours => false,
             CallerProtocol::Grpc => {
                 !of_the_hop(text)
                     && (!text.starts_with("grpc-")
@@ -222,7 +225,8 @@ pub fn head_to_caller(head: &HeaderMap, protocol: CallerProtocol) -> HeaderMap {
 pub fn trailers_to_caller(trailers: &HeaderMap, protocol: CallerProtocol, out: &mut HeaderMap) {
     for (name, value) in trailers {
         let text = name.as_str();
-        if of_the_hop(text) || text.starts_with("grpc-") || !printable(value) {
+        let ours = text.starts_with("grpc-") || text.starts_with("x-tandem-");
+        if of_the_hop(text) || ours || !printable(value) {
             continue;
         }
         match protocol {

@@ -60,6 +60,111 @@ pub enum Reason {
     Bug,
 }
 
+/// A limit of security §4 that was met; each is counted (LI-35).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Limit {
+    /// LI-1: nothing is accepted until a connection ends.
+    Connections,
+    /// LI-1
+    ConnectionsPerSource,
+    /// LI-3
+    HeadRead,
+    /// LI-4
+    KeepAlive,
+    /// LI-5
+    BodyPace,
+    /// LI-6
+    StalledWrite,
+    /// LI-7, the caller's or the route's.
+    Deadline,
+    /// LI-7
+    StreamIdle,
+    /// LI-8, segments and parameters included.
+    Uri,
+    /// LI-9, how many.
+    Headers,
+    /// LI-9
+    HeaderBytes,
+    /// LI-10
+    Message,
+    /// LI-11
+    Ratio,
+    /// LI-12
+    JsonDepth,
+    /// LI-13
+    WireDepth,
+    /// LI-15
+    JsonNodes,
+    /// LI-16
+    JsonOut,
+    /// LI-17, a `-bin` value.
+    Binary,
+    /// LI-20
+    Resets,
+    /// LI-22
+    RequestsPerConnection,
+    /// LI-25
+    UpstreamMessage,
+    /// LI-25
+    UpstreamWaiting,
+}
+
+impl Limit {
+    /// In the order of their numbers (`limit as usize`).
+    pub const ALL: [Limit; 22] = [
+        Limit::Connections,
+        Limit::ConnectionsPerSource,
+        Limit::HeadRead,
+        Limit::KeepAlive,
+        Limit::BodyPace,
+        Limit::StalledWrite,
+        Limit::Deadline,
+        Limit::StreamIdle,
+        Limit::Uri,
+        Limit::Headers,
+        Limit::HeaderBytes,
+        Limit::Message,
+        Limit::Ratio,
+        Limit::JsonDepth,
+        Limit::WireDepth,
+        Limit::JsonNodes,
+        Limit::JsonOut,
+        Limit::Binary,
+        Limit::Resets,
+        Limit::RequestsPerConnection,
+        Limit::UpstreamMessage,
+        Limit::UpstreamWaiting,
+    ];
+
+    /// As metrics name it: by its key of `limits`, where there is one.
+    pub fn name(self) -> &'static str {
+        match self {
+            Limit::Connections => "connections",
+            Limit::ConnectionsPerSource => "connections_per_source",
+            Limit::HeadRead => "head_read",
+            Limit::KeepAlive => "keep_alive",
+            Limit::BodyPace => "body_pace",
+            Limit::StalledWrite => "stalled_write",
+            Limit::Deadline => "deadline",
+            Limit::StreamIdle => "stream_idle",
+            Limit::Uri => "uri",
+            Limit::Headers => "headers",
+            Limit::HeaderBytes => "header_bytes",
+            Limit::Message => "message",
+            Limit::Ratio => "ratio",
+            Limit::JsonDepth => "json_depth",
+            Limit::WireDepth => "wire_depth",
+            Limit::JsonNodes => "json_nodes",
+            Limit::JsonOut => "json_out",
+            Limit::Binary => "binary",
+            Limit::Resets => "resets",
+            Limit::RequestsPerConnection => "requests_per_connection",
+            Limit::UpstreamMessage => "upstream_message",
+            Limit::UpstreamWaiting => "upstream_waiting",
+        }
+    }
+}
+
 struct Row {
     http: u16,
     code: Code,
@@ -70,6 +175,68 @@ struct Row {
 }
 
 impl Reason {
+    /// In the order of their numbers (`reason as usize`).
+    pub const ALL: [Reason; 26] = [
+        Reason::NotFound,
+        Reason::WrongMethod,
+        Reason::Options,
+        Reason::Redirect,
+        Reason::MediaType,
+        Reason::NotAcceptable,
+        Reason::ContentCoding,
+        Reason::Malformed,
+        Reason::UnnamedCompression,
+        Reason::Cardinality,
+        Reason::Unimplemented,
+        Reason::NoCredential,
+        Reason::NotAllowed,
+        Reason::Misdirected,
+        Reason::TooLarge,
+        Reason::UriTooLong,
+        Reason::HeadTooLarge,
+        Reason::HttpVersion,
+        Reason::Quota,
+        Reason::Unavailable,
+        Reason::Deadline,
+        Reason::TooSlow,
+        Reason::UpstreamUnusable,
+        Reason::UpstreamTooLarge,
+        Reason::UpstreamCancelled,
+        Reason::Bug,
+    ];
+
+    /// As metrics and logs name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::NotFound => "not_found",
+            Reason::WrongMethod => "wrong_method",
+            Reason::Options => "options",
+            Reason::Redirect => "redirect",
+            Reason::MediaType => "media_type",
+            Reason::NotAcceptable => "not_acceptable",
+            Reason::ContentCoding => "content_coding",
+            Reason::Malformed => "malformed",
+            Reason::UnnamedCompression => "unnamed_compression",
+            Reason::Cardinality => "cardinality",
+            Reason::Unimplemented => "unimplemented",
+            Reason::NoCredential => "no_credential",
+            Reason::NotAllowed => "not_allowed",
+            Reason::Misdirected => "misdirected",
+            Reason::TooLarge => "too_large",
+            Reason::UriTooLong => "uri_too_long",
+            Reason::HeadTooLarge => "head_too_large",
+            Reason::HttpVersion => "http_version",
+            Reason::Quota => "quota",
+            Reason::Unavailable => "unavailable",
+            Reason::Deadline => "deadline",
+            Reason::TooSlow => "too_slow",
+            Reason::UpstreamUnusable => "upstream_unusable",
+            Reason::UpstreamTooLarge => "upstream_too_large",
+            Reason::UpstreamCancelled => "upstream_cancelled",
+            Reason::Bug => "bug",
+        }
+    }
+
     fn row(self) -> Row {
         use Code as C;
         let (http, code, connect, bare) = match self {
@@ -148,6 +315,8 @@ pub struct Refusal {
     /// How long to wait before trying again.
     pub retry_after: Option<Duration>,
     pub instead: Instead,
+    /// The limit that was met, if it was one.
+    pub limit: Option<Limit>,
 }
 
 /// What the caller may do instead.
@@ -173,6 +342,7 @@ impl Refusal {
             violations: Vec::new(),
             retry_after: None,
             instead: Instead::Nothing,
+            limit: None,
         }
     }
 
@@ -180,6 +350,12 @@ impl Refusal {
     pub fn media_type(types: &'static str, message: impl Into<String>) -> Refusal {
         let instead = Instead::Types(types);
         Refusal { instead, ..Refusal::new(Reason::MediaType, message) }
+    }
+
+    /// It was this limit that was met.
+    pub fn over(mut self, limit: Limit) -> Refusal {
+        self.limit = Some(limit);
+        self
     }
 
     /// Another sentence for the log.
@@ -190,8 +366,14 @@ impl Refusal {
 
     /// The conversion failed: whose fault it is decides the reason.
     pub fn of_fault(fault: &tandem_transcode::Fault) -> Refusal {
-        use tandem_transcode::FaultKind;
-        match fault.kind {
+        use tandem_transcode::{FaultKind, FaultLimit};
+        let limit = fault.limit.map(|limit| match limit {
+            FaultLimit::JsonDepth => Limit::JsonDepth,
+            FaultLimit::JsonNodes => Limit::JsonNodes,
+            FaultLimit::JsonOut => Limit::JsonOut,
+            FaultLimit::WireDepth => Limit::WireDepth,
+        });
+        let refusal = match fault.kind {
             FaultKind::Caller => Refusal {
                 violations: vec![Violation {
                     field: fault.field.clone(),
@@ -208,19 +390,21 @@ impl Refusal {
             )
             .logged(fault.to_string()),
             FaultKind::TooLarge => Refusal::new(Reason::UpstreamTooLarge, fault.reason.clone()),
-        }
+        };
+        Refusal { limit, ..refusal }
     }
 
     /// What is wrong with a caller's messages.
     pub fn of_envelope(error: EnvelopeError) -> Refusal {
-        let reason = match error {
-            EnvelopeError::TooLarge { .. } | EnvelopeError::Expands { .. } => Reason::TooLarge,
-            EnvelopeError::Unnamed => Reason::UnnamedCompression,
+        let (reason, limit) = match error {
+            EnvelopeError::TooLarge { .. } => (Reason::TooLarge, Some(Limit::Message)),
+            EnvelopeError::Expands { .. } => (Reason::TooLarge, Some(Limit::Ratio)),
+            EnvelopeError::Unnamed => (Reason::UnnamedCompression, None),
             EnvelopeError::Flag(_) | EnvelopeError::Unsound | EnvelopeError::Truncated => {
-                Reason::Malformed
+                (Reason::Malformed, None)
             }
         };
-        Refusal::new(reason, error.to_string())
+        Refusal { limit, ..Refusal::new(reason, error.to_string()) }
     }
 
     /// The status of the call, details included.
@@ -455,6 +639,20 @@ mod tests {
     }
 
     #[test]
+    fn numbers_and_names_of_reasons_and_limits_belong_together() {
+        let mut names = std::collections::BTreeSet::new();
+        for (number, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, number, "{reason:?}");
+            assert!(names.insert(reason.name()), "{reason:?}");
+        }
+        names.clear();
+        for (number, limit) in Limit::ALL.into_iter().enumerate() {
+            assert_eq!(limit as usize, number, "{limit:?}");
+            assert!(names.insert(limit.name()), "{limit:?}");
+        }
+    }
+
+    #[test]
     fn protocols_p_9_and_p_10_what_is_no_error_has_no_body() {
         let allow = vec!["GET".to_owned(), "HEAD".to_owned(), "OPTIONS".to_owned()];
         let allow = Instead::Methods(allow);
@@ -499,6 +697,7 @@ mod tests {
             reason: "a number was expected".into(),
             position: Some(7),
             kind: tandem_transcode::FaultKind::Caller,
+            limit: None,
         };
         let answer = Refusal::of_fault(&fault).render(Shape::Rest);
         let body = String::from_utf8(answer.body.to_vec()).unwrap();

@@ -9,7 +9,7 @@
 
 use http::{HeaderMap, Method, Uri, header};
 
-use crate::refusal::{Instead, Reason, Refusal};
+use crate::refusal::{Instead, Limit, Reason, Refusal};
 
 /// Bounds of a head.
 #[derive(Debug, Clone, Copy)]
@@ -65,35 +65,31 @@ pub fn check<'a>(
     framing(headers).map_err(malformed)?;
     let target = uri.path_and_query().map_or("", |target| target.as_str());
     if target.len() > limits.uri_bytes {
-        return Err(Refusal::new(
-            Reason::UriTooLong,
-            format!("the target has more than {} bytes", limits.uri_bytes),
-        ));
+        let message = format!("the target has more than {} bytes", limits.uri_bytes);
+        return Err(Refusal::new(Reason::UriTooLong, message).over(Limit::Uri));
     }
     if headers.len() > limits.headers {
-        return Err(Refusal::new(
-            Reason::HeadTooLarge,
-            format!("more than {} headers", limits.headers),
-        ));
+        let message = format!("more than {} headers", limits.headers);
+        return Err(Refusal::new(Reason::HeadTooLarge, message).over(Limit::Headers));
     }
     let header_bytes: usize =
         headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if header_bytes > limits.header_bytes {
-        return Err(Refusal::new(
-            Reason::HeadTooLarge,
-            format!("more than {} bytes of headers", limits.header_bytes),
-        ));
+        let message = format!("more than {} bytes of headers", limits.header_bytes);
+        return Err(Refusal::new(Reason::HeadTooLarge, message).over(Limit::HeaderBytes));
     }
     let (path, query) = (uri.path(), uri.query());
     if !path.starts_with('/') {
         return Err(malformed("the target does not begin with a slash"));
     }
     if path.bytes().filter(|byte| *byte == b'/').count() > limits.segments {
-        return Err(malformed(&format!("the path has more than {} segments", limits.segments)));
+        let message = format!("the path has more than {} segments", limits.segments);
+        return Err(malformed(&message).over(Limit::Uri));
     }
     let keys = query.map_or(0, |query| query.split('&').filter(|pair| !pair.is_empty()).count());
     if keys > limits.query_keys {
-        return Err(malformed(&format!("more than {} parameters", limits.query_keys)));
+        let message = format!("more than {} parameters", limits.query_keys);
+        return Err(malformed(&message).over(Limit::Uri));
     }
     let authority = authority(uri, headers).map_err(malformed)?;
     Ok(Canonical { authority, path, query })

@@ -33,5 +33,10 @@ pub(crate) fn problems_of(config: &Path) -> (Vec<Problem>, Option<(Loaded, Contr
         }
     }
     problems.extend(tandem_config::check(&loaded, &contracts));
+    if loaded.platform.observe.traces.is_some() && !cfg!(feature = "otlp") {
+        let fix = "take it out, or build with it: \
+                   `cargo build --release -p tandem --features otlp`";
+        problems.push(loaded.not_built_in(&["observe", "traces"], fix));
+    }
     (problems, Some((loaded, contracts)))
 }

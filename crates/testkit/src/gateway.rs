@@ -10,10 +10,10 @@ use protox::file::{
     ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver,
 };
 use tandem_config::Namespace;
-use tandem_config::document::{Identity, PlatformLimits};
+use tandem_config::document::{Identity, PlatformLimits, Traces};
 use tandem_contract::Contract;
 use tandem_gateway::net::Names;
-use tandem_gateway::observe::UpstreamFigures;
+use tandem_gateway::observe::{AccessLog, UpstreamFigures};
 use tandem_gateway::tasks::Side;
 use tandem_gateway::upstream::{Setting, Timing};
 use tandem_gateway::{Gateway, KeepContracts, Listener, Plan, View};
@@ -51,6 +51,8 @@ pub struct Setup {
     threads: usize,
     setting: Setting,
     identity: Option<Identity>,
+    access_log: Option<AccessLog>,
+    traces: Option<Traces>,
 }
 
 /// A gateway before `upstream`, with public methods; `Secret` is internal.
@@ -71,6 +73,8 @@ pub fn gateway(upstream: SocketAddr) -> Setup {
         threads: 2,
         setting: Setting::default(),
         identity: None,
+        access_log: None,
+        traces: None,
     }
 }
 
@@ -160,6 +164,20 @@ impl Setup {
         self
     }
 
+    /// Writes a line for each call.
+    #[must_use]
+    pub fn access_log(mut self, log: AccessLog) -> Setup {
+        self.access_log = Some(log);
+        self
+    }
+
+    /// Sends sampled traces to a collector.
+    #[must_use]
+    pub fn traces(mut self, traces: Traces) -> Setup {
+        self.traces = Some(traces);
+        self
+    }
+
     /// Lets callers ask for reflection and health.
     #[must_use]
     pub fn offering(mut self) -> Setup {
@@ -230,7 +248,8 @@ impl Setup {
             namespaces,
             contracts,
             keeper: self.keeper,
-            access_log: None,
+            access_log: self.access_log,
+            traces: self.traces,
             grace: Duration::from_secs(10),
             upstreams: self.setting,
         };
@@ -303,5 +322,16 @@ pub fn contract(text: &str) -> Contract {
     let mut compiler = protox::Compiler::with_file_resolver(resolver);
     compiler.include_imports(true);
     compiler.open_file("test.proto").expect("the contract compiles");
+    Contract::from_descriptor_set(&compiler.encode_file_descriptor_set()).expect("it is a contract")
+}
+
+/// Compiles `file` of `folder` and what it imports from there.
+pub fn contract_of(folder: &Path, file: &str) -> Contract {
+    let mut resolver = ChainFileResolver::new();
+    resolver.add(IncludeFileResolver::new(folder.to_owned()));
+    resolver.add(GoogleFileResolver::new());
+    let mut compiler = protox::Compiler::with_file_resolver(resolver);
+    compiler.include_imports(true);
+    compiler.open_file(file).expect("the contract compiles");
     Contract::from_descriptor_set(&compiler.encode_file_descriptor_set()).expect("it is a contract")
 }

@@ -15,6 +15,8 @@ pub struct Fault {
     /// Byte offset in the JSON text, where there is one.
     pub position: Option<usize>,
     pub kind: FaultKind,
+    /// The limit that was met, if it was one.
+    pub limit: Option<FaultLimit>,
 }
 
 /// A fault on its way up: a pointer, so that the way that meets none stays cheap.
@@ -37,6 +39,15 @@ pub enum FaultKind {
     TooLarge,
 }
 
+/// A limit of [`Limits`](crate::Limits), or the bound of what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultLimit {
+    JsonDepth,
+    JsonNodes,
+    JsonOut,
+    WireDepth,
+}
+
 impl Fault {
     pub(crate) fn caller(reason: impl Into<String>) -> Fault {
         Fault {
@@ -44,7 +55,14 @@ impl Fault {
             reason: reason.into(),
             position: None,
             kind: FaultKind::Caller,
+            limit: None,
         }
+    }
+
+    /// It was this limit that was met.
+    pub(crate) fn over(mut self, limit: FaultLimit) -> Fault {
+        self.limit = Some(limit);
+        self
     }
 
     pub(crate) fn upstream(reason: impl Into<String>) -> Fault {

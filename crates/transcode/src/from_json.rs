@@ -22,7 +22,7 @@ use std::collections::HashSet;
 
 use tandem_contract::{Kind, MessageId, WellKnown};
 
-use crate::fault::{Fault, Stop, echo};
+use crate::fault::{Fault, FaultLimit, Stop, echo};
 use crate::json::{Reader, duplicate};
 use crate::limits::{JsonOptions, Limits};
 use crate::plan::{FieldPlan, MessagePlan, Plans, Shape, WIDTH_SLOTS};
@@ -140,7 +140,8 @@ impl<'p, 'a> Writer<'p, 'a> {
         let level = level + levels;
         if level > self.limits.wire_depth {
             let most = self.limits.wire_depth;
-            return Err(self.reader.stop(&format!("more than {most} messages inside each other")));
+            let stop = self.reader.stop(&format!("more than {most} messages inside each other"));
+            return Err(Box::new(stop.over(FaultLimit::WireDepth)));
         }
         Ok(level)
     }

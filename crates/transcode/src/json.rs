@@ -11,7 +11,7 @@ mod text;
 
 use std::borrow::Cow;
 
-use crate::fault::{Fault, Stop, echo};
+use crate::fault::{Fault, FaultLimit, Stop, echo};
 use crate::limits::Limits;
 
 pub(crate) use self::digits::number_length;
@@ -137,7 +137,8 @@ impl<'a> Reader<'a> {
     #[cold]
     #[inline(never)]
     fn too_many(&self) -> Stop {
-        Box::new(self.fault(format!("more than {} values", self.nodes_max)))
+        let fault = self.fault(format!("more than {} values", self.nodes_max));
+        Box::new(fault.over(FaultLimit::JsonNodes))
     }
 
     pub(crate) fn null(&mut self) -> Result<(), Stop> {
@@ -395,7 +396,8 @@ impl<'a> Reader<'a> {
     #[inline(never)]
     fn too_deep(&self) -> Stop {
         let most = self.depth_max;
-        Box::new(self.fault(format!("more than {most} objects and lists inside each other")))
+        let fault = self.fault(format!("more than {most} objects and lists inside each other"));
+        Box::new(fault.over(FaultLimit::JsonDepth))
     }
 
     /// Steps out of the object or list whose end was taken.

@@ -31,7 +31,7 @@ pub use self::bind::{
     BindOptions, FieldText, PatchMask, RestAnswer, RestRequest, RulePlan, UnaskedBody, Unknown,
     next_request_from_rest, request_from_rest, response_to_rest,
 };
-pub use self::fault::{Fault, FaultKind};
+pub use self::fault::{Fault, FaultKind, FaultLimit};
 pub use self::from_json::{append_wire_from_json, wire_from_json};
 pub use self::limits::{JsonOptions, Limits};
 pub use self::plan::Plans;

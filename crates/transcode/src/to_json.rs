@@ -23,7 +23,7 @@ use std::borrow::Cow;
 
 use tandem_contract::{Kind, MessageId, WellKnown};
 
-use crate::fault::{Fault, FaultKind, Stop};
+use crate::fault::{Fault, FaultKind, FaultLimit, Stop};
 use crate::limits::{JsonOptions, Limits};
 use crate::plan::{FieldPlan, MessagePlan, Plans, Shape};
 use crate::regroup::{is_grouped, known, regrouped};
@@ -224,7 +224,8 @@ impl<'p> Printer<'p> {
     #[inline(never)]
     fn too_deep(&self) -> Halt {
         let most = self.limits.wire_depth;
-        Fault::upstream(format!("more than {most} messages inside each other")).into()
+        let fault = Fault::upstream(format!("more than {most} messages inside each other"));
+        fault.over(FaultLimit::WireDepth).into()
     }
 
     fn message(
@@ -543,5 +544,5 @@ fn next_is(tag: u32, cursor: &mut Cursor<'_>) -> bool {
 #[inline(never)]
 fn too_large() -> Halt {
     let fault = Fault::upstream("the answer is too many bytes of JSON");
-    Fault { kind: FaultKind::TooLarge, ..fault }.into()
+    Fault { kind: FaultKind::TooLarge, ..fault }.over(FaultLimit::JsonOut).into()
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use tandem_contract::{Kind, MessageId};
 
-use crate::fault::Fault;
+use crate::fault::{Fault, FaultLimit};
 use crate::limits::Limits;
 use crate::plan::{FieldPlan, MessagePlan, Plans, Shape};
 use crate::regroup::{Occurrence, key_of, occurrences};
@@ -63,7 +63,8 @@ impl Rewriter<'_> {
     ) -> Result<(), Fault> {
         if level > self.limits.wire_depth {
             let most = self.limits.wire_depth;
-            return Err(Fault::upstream(format!("more than {most} messages inside each other")));
+            let fault = Fault::upstream(format!("more than {most} messages inside each other"));
+            return Err(fault.over(FaultLimit::WireDepth));
         }
         let mut unknown = Vec::new();
         let mut found = occurrences(self.plans, plan, wire, self.limits, Some(&mut unknown))?;

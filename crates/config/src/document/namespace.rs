@@ -104,9 +104,18 @@ pub struct MethodRules {
     pub http: Option<Vec<RuleText>>,
 }
 
+/// Who may call, and what callers may do beside that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Auth {
+    pub who: Who,
+    /// Whether a caller who asks by `x-tandem-debug` is told where the time went and which
+    /// implementation answered.
+    pub debug: bool,
+}
+
 /// Who may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Auth {
+pub enum Who {
     /// Everybody.
     Public,
 }

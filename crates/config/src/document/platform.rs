@@ -12,7 +12,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::units::Share;
+use super::tls::Tls;
+use super::units::{Address, Share};
 
 /// `tandem.yaml`.
 #[derive(Debug, Clone, PartialEq)]
@@ -162,6 +163,26 @@ impl Default for PlatformLimits {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Observe {
     pub access_log: AccessLog,
+    /// `None`: traces stay in memory.
+    pub traces: Option<Traces>,
+}
+
+/// A collector that a part of the traces goes to, by OTLP over gRPC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traces {
+    pub collector: Address,
+    /// `None`: clear text (h2c).
+    pub tls: Option<Tls>,
+    /// Part of the traces that begin here; those that began elsewhere follow their beginning.
+    pub share: Share,
+}
+
+impl Traces {
+    /// One in a hundred, where nobody wrote a share.
+    pub const SHARE: Share = match Share::from_per_mille(10) {
+        Some(share) => share,
+        None => unreachable!(),
+    };
 }
 
 /// One line a call.

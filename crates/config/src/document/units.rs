@@ -167,6 +167,30 @@ pub fn parse_address(text: &str) -> Result<Address, UnitFault> {
     }
 }
 
+/// `http://HOST:PORT` or `https://HOST:PORT`, the port being 4317 where none is written (that of
+/// OTLP over gRPC); `true` for `https`.
+pub fn parse_collector(text: &str) -> Result<(Address, bool), UnitFault> {
+    let example = "write `http://HOST:4317` or `https://HOST:4317`";
+    let (tls, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+        (Some(rest), _) => (true, rest),
+        (None, Some(rest)) => (false, rest),
+        (None, None) => return Err(UnitFault::new("this is no URL of a collector", example)),
+    };
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    if rest.contains(['/', '?', '#', '@']) {
+        return Err(UnitFault::new("OTLP over gRPC has no path, and no user", example));
+    }
+    let has_port =
+        rest.rsplit_once(':').is_some_and(|(host, _)| !host.contains(':')) || rest.contains("]:");
+    let address = if has_port { rest.to_owned() } else { format!("{rest}:4317") };
+    let (host, port) = host_and_port(&address, example)?;
+    let port = parse_port(port, example)?;
+    Ok(match parse_host(host, example)? {
+        Host::Address(address) => (Address::Fixed(SocketAddr::new(address, port)), tls),
+        Host::Name(host) => (Address::Dns { host, port }, tls),
+    })
+}
+
 /// `ADDRESS:PORT` to listen on; port 0 is any free one.
 pub fn parse_listen_address(text: &str) -> Result<SocketAddr, UnitFault> {
     text.parse().map_err(|_| {

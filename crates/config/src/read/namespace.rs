@@ -12,6 +12,7 @@ use super::{At, Known, Layer, Reading, contract, rest};
 use crate::document::units;
 use crate::document::{
     Address, Auth, Deadline, HealthCheck, MethodRules, Namespace, Retries, RetryPolicy, Upstream,
+    Who,
 };
 use crate::problem::{Problem, Tnd};
 use crate::source::{Node, Value, cut};
@@ -255,6 +256,7 @@ fn auth(reading: &mut Reading, at: &At<'_>) -> Option<Auth> {
         at,
         &[
             Now("public"),
+            Now("debug"),
             Later("jwt"),
             Later("scopes"),
             Later("claims"),
@@ -262,13 +264,20 @@ fn auth(reading: &mut Reading, at: &At<'_>) -> Option<Auth> {
             Later("mtls"),
             Later("api_key"),
             Later("any"),
-            Later("debug"),
             Later("when"),
         ],
     );
-    let at = fields.get("public")?;
+    let debug = fields.get("debug").and_then(|at| reading.boolean(at)).unwrap_or(false);
+    let Some(at) = fields.get("public") else {
+        if let Some(at) = fields.get("debug") {
+            let what = "`debug` gives a right to callers, and `auth` names none";
+            let fix = "write `auth: { public: true, debug: true }`, or take `debug` out";
+            reading.problem(at, Problem::error(Tnd::MissingKey, what).fix(fix));
+        }
+        return None;
+    };
     if reading.boolean(at)? {
-        return Some(Auth::Public);
+        return Some(Auth { who: Who::Public, debug });
     }
     let problem = Problem::error(Tnd::WrongType, "`public: false` says nothing")
         .here("a method without a policy is closed already")

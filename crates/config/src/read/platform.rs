@@ -8,12 +8,13 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use super::Known::{Later, Now};
+use super::tls::tls;
 use super::{At, Reading};
 use crate::document::units::{self, Host, UnitFault};
 use crate::document::{
     AccessLog, AccessLogTarget, Grants, HostPattern, Listen, Members, NamespaceGrant, Network,
     Observe, Offer, PathPattern, PatternSegment, Platform, PlatformLimits, Quota, ServicePattern,
-    Share, UpstreamPattern, VerbPattern,
+    Share, Traces, UpstreamPattern, VerbPattern,
 };
 use crate::problem::{Problem, Tnd};
 use crate::source::{Node, Value};
@@ -247,7 +248,8 @@ fn limits(reading: &mut Reading, at: &At<'_>) -> PlatformLimits {
 }
 
 fn observe(reading: &mut Reading, at: &At<'_>) -> Observe {
-    let fields = reading.fields(at, &[Now("access_log"), Later("traces")]);
+    let fields = reading.fields(at, &[Now("access_log"), Now("traces")]);
+    let traces = fields.get("traces").and_then(|at| traces(reading, at));
     let access_log = fields.get("access_log").map(|at| {
         let fields = reading.fields(at, &[Now("to"), Now("share")]);
         let to = fields.get("to").and_then(|at| reading.text(at)).map(|to| match to {
@@ -258,7 +260,46 @@ fn observe(reading: &mut Reading, at: &At<'_>) -> Observe {
         let share = fields.get("share").and_then(|at| reading.parsed(at, units::parse_share));
         AccessLog { to: to.unwrap_or(AccessLogTarget::Stdout), share: share.unwrap_or(Share::ALL) }
     });
-    Observe { access_log: access_log.unwrap_or_default() }
+    Observe { access_log: access_log.unwrap_or_default(), traces }
+}
+
+fn traces(reading: &mut Reading, at: &At<'_>) -> Option<Traces> {
+    let fields = reading.fields(at, &[Now("otlp"), Now("share"), Now("tls")]);
+    let share = fields.get("share").and_then(|at| reading.parsed(at, units::parse_share));
+    let tls_written = fields.get("tls");
+    let tls = tls_written.and_then(|at| tls(reading, at));
+    let Some(collector_at) = fields.get("otlp") else {
+        let fix = "write `otlp: http://HOST:4317`, a collector that takes OTLP";
+        match tls_written {
+            None => reading.missing(at, "otlp", fix),
+            // That key is near enough to be taken for a misspelt `otlp`, and is none.
+            Some(_) => {
+                let problem = Problem::error(Tnd::MissingKey, "`traces` has no `otlp`").fix(fix);
+                reading.problem(at, problem);
+            }
+        }
+        return None;
+    };
+    let (collector, secured) = reading.parsed(collector_at, units::parse_collector)?;
+    match (secured, tls_written) {
+        (true, None) => {
+            let fix = "write `tls: { ca: FILE }`, the certificate of whoever signs the \
+                       collector's; the system's own are not asked";
+            let problem = Problem::error(Tnd::MissingKey, "`traces` has no `tls`").fix(fix);
+            reading.problem(collector_at, problem);
+            return None;
+        }
+        (false, Some(at)) => {
+            let problem = Problem::error(Tnd::WrongType, "`tls` belongs to `https`")
+                .here("the collector is spoken to in clear text")
+                .fix("write `https://` in `otlp`, or take `tls` out");
+            reading.problem(at, problem);
+            return None;
+        }
+        (true, Some(_)) => _ = tls.as_ref()?,
+        (false, None) => {}
+    }
+    Some(Traces { collector, tls, share: share.unwrap_or(Traces::SHARE) })
 }
 
 fn namespaces(reading: &mut Reading, at: &At<'_>) -> BTreeMap<String, NamespaceGrant> {

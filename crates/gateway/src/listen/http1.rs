@@ -21,13 +21,14 @@ use http_body::{Frame, SizeHint};
 use hyper::body::Incoming as LibraryBody;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tandem_protocol::refusal::Limit;
 use tokio::time::sleep;
 
 use super::Origin;
 use super::wire::{Activity, CallGuard, Wire};
 use crate::body::{Body, BodyError, Piece};
 use crate::call::{Answer, Incoming, Version};
-use crate::observe::Record;
+use crate::observe::{Record, Shard};
 use crate::path;
 use crate::thread::Thread;
 
@@ -44,18 +45,22 @@ pub(super) async fn serve(
     let service = service_fn(|request: http::Request<LibraryBody>| {
         served.set(served.get() + 1);
         let last = served.get() >= limits.requests_per_connection;
+        if served.get() == limits.requests_per_connection {
+            thread.observe.count_limit(Limit::RequestsPerConnection);
+        }
+        let head_began = activity.head_began();
         let guard = activity.call();
         let thread = Rc::clone(&thread);
         let origin = Rc::clone(&origin);
         async move {
             let open = thread.stream_opened();
             let (head, body) = request.into_parts();
-            let body = downstream_body(body);
+            let body = downstream_body(body, Rc::clone(&thread.observe));
             let version = match head.version {
                 http::Version::HTTP_10 | http::Version::HTTP_09 => Version::Http10,
                 _ => Version::Http1,
             };
-            let incoming = Incoming::new(head, body, version);
+            let incoming = Incoming { head_began, ..Incoming::new(head, body, version) };
             let answer = path::carry(&thread, &origin, incoming).await;
             let mut response = library_answer(answer, guard, open);
             if last || thread.draining() {
@@ -79,13 +84,13 @@ pub(super) async fn serve(
     let mut connection = pin!(builder.serve_connection(TokioIo::new(wire), service));
     let mut drain = thread.drain();
     tokio::select! {
-        ended = connection.as_mut() => return note(ended),
+        ended = connection.as_mut() => return note(ended, &thread.observe),
         () = drain.begun() => {}
         () = sleep(age) => {}
     }
     // The call under way finishes and says `connection: close`; without one it closes at once.
     connection.as_mut().graceful_shutdown();
-    note(connection.await);
+    note(connection.await, &thread.observe);
 }
 
 /// Headers that the library lets pass above our limit, so that `strict` words the refusal.
@@ -93,14 +98,17 @@ const HEADERS_BEYOND: usize = 28;
 /// Bytes of a head that the library lets pass above our limits, for the same reason.
 const BYTES_BEYOND: usize = 16 * 1024;
 
-fn note(ended: hyper::Result<()>) {
+fn note(ended: hyper::Result<()>, shard: &Shard) {
     if let Err(error) = ended {
+        if error.is_parse_too_large() {
+            shard.count_limit(Limit::HeaderBytes); // the library has worded this refusal
+        }
         // A caller that goes away or sends nonsense is no fault of ours.
         tracing::debug!(%error, "http/1 connection ended");
     }
 }
 
-fn downstream_body(mut body: LibraryBody) -> Body {
+fn downstream_body(mut body: LibraryBody, shard: Rc<Shard>) -> Body {
     use http_body::Body as _;
     if body.is_end_stream() {
         return Body::empty();
@@ -110,8 +118,11 @@ fn downstream_body(mut body: LibraryBody) -> Body {
             Some(match frame? {
                 Ok(frame) => match frame.into_data() {
                     Ok(data) => Ok(Piece::Data(data)),
-                    // Request trailers are dropped on the path (protocols M-6).
-                    Err(frame) => Ok(Piece::Trailers(frame.into_trailers().unwrap_or_default())),
+                    // Dropped on the path (protocols M-6).
+                    Err(frame) => {
+                        shard.count_request_trailers();
+                        Ok(Piece::Trailers(frame.into_trailers().unwrap_or_default()))
+                    }
                 },
                 Err(error) if error.is_incomplete_message() || error.is_closed() => {
                     Err(BodyError::ConnectionLost(error.to_string()))
@@ -169,8 +180,8 @@ impl http_body::Body for AnswerBody {
                     Some(Ok(Frame::data(data)))
                 }
                 // HTTP trailers leave to gRPC callers only, and those speak HTTP/2 (M-5).
-                Some(Ok(Piece::Trailers(trailers))) => {
-                    this.record.saw_trailers(&trailers);
+                Some(Ok(Piece::Trailers(mut trailers))) => {
+                    this.record.see_trailers(&mut trailers);
                     continue;
                 }
                 Some(Err(error)) => {

@@ -21,6 +21,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
+use tandem_protocol::refusal::Limit;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -28,7 +29,7 @@ use super::Origin;
 use super::wire::{Activity, Wire};
 use crate::body::{Body, BodyError, Piece};
 use crate::call::{Answer, Incoming, Version};
-use crate::observe::Record;
+use crate::observe::{Record, Shard};
 use crate::path;
 use crate::thread::Thread;
 
@@ -58,7 +59,10 @@ pub(super) async fn serve(
     {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => return tracing::debug!(%error, "http/2 handshake failed"),
-        Err(_elapsed) => return tracing::debug!("http/2 handshake was too slow"),
+        Err(_elapsed) => {
+            thread.observe.count_limit(Limit::HeadRead);
+            return tracing::debug!("http/2 handshake was too slow");
+        }
     };
     let mut pings = connection.ping_pong().map(|pings| Pings { pings, sent: None });
     let mut drain = thread.drain();
@@ -79,11 +83,17 @@ pub(super) async fn serve(
                     });
                     served += 1;
                     if served == limits.requests_per_connection && !closing {
+                        thread.observe.count_limit(Limit::RequestsPerConnection);
                         connection.graceful_shutdown();
                         closing = true;
                     }
                 }
-                Some(Err(error)) => return tracing::debug!(%error, "http/2 connection failed"),
+                Some(Err(error)) => {
+                    if error.reason() == Some(Reason::ENHANCE_YOUR_CALM) && !error.is_remote() {
+                        thread.observe.count_limit(Limit::Resets);
+                    }
+                    return tracing::debug!(%error, "http/2 connection failed");
+                }
                 None => return,
             },
             () = sleep_until(next_check) => {
@@ -100,6 +110,7 @@ pub(super) async fn serve(
                     if closing {
                         return;
                     }
+                    thread.observe.count_limit(Limit::KeepAlive);
                     connection.graceful_shutdown();
                     closing = true;
                     next_check = Instant::now() + PING_ANSWER;
@@ -164,7 +175,7 @@ async fn carry_stream(
     let _open = thread.stream_opened();
     let (head, body) = request.into_parts();
     let expected = Expected::by(&head.headers);
-    let body = downstream_body(body, expected.clone());
+    let body = downstream_body(body, expected.clone(), Rc::clone(&thread.observe));
     let incoming = Incoming::new(head, body, Version::Http2);
     let mut carried = pin!(path::carry(&thread, &origin, incoming));
     let answer = poll_fn(|cx| {
@@ -192,6 +203,9 @@ async fn carry_stream(
         Ok(stream) => {
             let stalled = thread.limits.stalled_write;
             if let Err(gone) = send_body(stream, body, &mut record, stalled).await {
+                if matches!(gone, Gone::Stalled) {
+                    thread.observe.count_limit(Limit::StalledWrite);
+                }
                 tracing::debug!(%gone, "an answer was not taken to its end");
             }
         }
@@ -246,7 +260,7 @@ impl Expected {
     }
 }
 
-fn downstream_body(mut body: RecvStream, expected: Option<Expected>) -> Body {
+fn downstream_body(mut body: RecvStream, expected: Option<Expected>, shard: Rc<Shard>) -> Body {
     if body.is_end_stream() {
         return Body::empty();
     }
@@ -271,7 +285,10 @@ fn downstream_body(mut body: RecvStream, expected: Option<Expected>) -> Body {
             }
         }
         body.poll_trailers(cx).map(|trailers| match trailers {
-            Ok(Some(trailers)) => Some(Ok(Piece::Trailers(trailers))),
+            Ok(Some(trailers)) => {
+                shard.count_request_trailers();
+                Some(Ok(Piece::Trailers(trailers)))
+            }
             Ok(None) => None,
             Err(error) => Some(Err(body_error(&error))),
         })
@@ -327,8 +344,8 @@ async fn send_body(
                     return Ok(());
                 }
             }
-            Some(Ok(Piece::Trailers(trailers))) => {
-                record.saw_trailers(&trailers);
+            Some(Ok(Piece::Trailers(mut trailers))) => {
+                record.see_trailers(&mut trailers);
                 stream.send_trailers(trailers)?;
                 record.finish();
                 return Ok(());

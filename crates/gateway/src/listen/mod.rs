@@ -122,7 +122,16 @@ pub(crate) async fn accept(
 ) {
     loop {
         // At the limit nothing is accepted: callers wait in the kernel's backlog.
-        let Ok(total) = Arc::clone(&room.total).acquire_owned().await else { return };
+        let total = match Arc::clone(&room.total).try_acquire_owned() {
+            Ok(total) => total,
+            Err(_none_free) => {
+                totals.count_accept_pause();
+                match Arc::clone(&room.total).acquire_owned().await {
+                    Ok(total) => total,
+                    Err(_closed) => return,
+                }
+            }
+        };
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
             () = drain.begun() => return,
@@ -172,7 +181,7 @@ pub(crate) async fn serve(thread: Rc<Thread>, accepted: Accepted) {
     let limits = &thread.limits;
     let mut drain = thread.drain();
     let found = tokio::select! {
-        found = preface::find(&mut io, limits.keep_alive, limits.head_read) => found,
+        found = preface::find(&mut io, limits.keep_alive, limits.head_read, &thread.observe) => found,
         () = drain.begun() => return,
     };
     let (engine, first) = match found {

@@ -9,9 +9,12 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use tandem_protocol::refusal::Limit;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
+
+use crate::observe::Shard;
 
 /// RFC 9113, section 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -26,18 +29,21 @@ pub(crate) enum Engine {
 ///
 /// # Errors
 /// `TimedOut` when no byte came within `idle` or the preface was not complete `head` after its
-/// first byte; `UnexpectedEof` when the caller left without a byte.
+/// first byte, which `shard` counts; `UnexpectedEof` when the caller left without a byte.
 pub(crate) async fn find(
     io: &mut TcpStream,
     idle: Duration,
     head: Duration,
+    shard: &Shard,
 ) -> io::Result<(Engine, Bytes)> {
     let mut first = BytesMut::with_capacity(1024);
     let mut deadline = Instant::now() + idle;
     loop {
-        let read = timeout_at(deadline, io.read_buf(&mut first))
-            .await
-            .map_err(|_elapsed| io::Error::from(io::ErrorKind::TimedOut))??;
+        let Ok(read) = timeout_at(deadline, io.read_buf(&mut first)).await else {
+            shard.count_limit(if first.is_empty() { Limit::KeepAlive } else { Limit::HeadRead });
+            return Err(io::Error::from(io::ErrorKind::TimedOut));
+        };
+        let read = read?;
         if let Some(engine) = engine_of(&first) {
             return Ok((engine, first.freeze()));
         }

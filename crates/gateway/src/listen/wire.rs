@@ -15,6 +15,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use tandem_protocol::refusal::Limit;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
@@ -50,6 +51,12 @@ impl Activity {
         self.calls.set(self.calls.get() + 1);
         self.head_since.set(None);
         CallGuard(Rc::clone(self))
+    }
+
+    /// When the first byte of the head came that a call is about to be made of; `None` where it
+    /// came with the call before.
+    pub(crate) fn head_began(&self) -> Option<Instant> {
+        self.head_since.get()
     }
 
     pub(crate) fn calls(&self) -> u32 {
@@ -171,7 +178,9 @@ impl Wire {
             let _ = self.io.try_write(
                 b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
             );
-            self.shard.count_slow_head();
+            self.shard.count_limit(Limit::HeadRead);
+        } else {
+            self.shard.count_limit(Limit::KeepAlive);
         }
         Poll::Ready(io::Error::from(io::ErrorKind::TimedOut))
     }
@@ -200,6 +209,7 @@ impl Wire {
                 }
                 let timer = self.write_timer.as_mut().expect("armed above");
                 ready!(timer.as_mut().poll(cx));
+                self.shard.count_limit(Limit::StalledWrite);
                 Poll::Ready(Err(io::Error::new(
                     io::ErrorKind::TimedOut,
                     "the caller takes no bytes",

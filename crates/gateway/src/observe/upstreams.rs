@@ -5,6 +5,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tandem_protocol::status::Code;
+
+use super::durations::{DurationFigures, Durations};
+use super::metrics::CODES;
 
 /// Why a call was sent once more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +82,8 @@ pub struct UpstreamCounters {
 #[derive(Debug, Default)]
 #[repr(align(128))] // no two threads write into one pair of cache lines
 struct Shard {
+    codes: [AtomicU64; CODES],
+    answer_times: Durations,
     attempts: AtomicU64,
     retries: [AtomicU64; REASONS],
     budget_exhausted: AtomicU64,
@@ -90,6 +98,10 @@ struct Shard {
 /// The figures of one upstream, added up over the threads.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct UpstreamFigures {
+    /// Ended calls that it was asked, by the gRPC code that their callers got.
+    pub codes: [u64; CODES],
+    /// From the request's being ready to the head of the answer.
+    pub answer_times: DurationFigures,
     /// Requests that went out, the further ones included.
     pub attempts: u64,
     /// Attempts after the first, by [`RetryReason`].
@@ -115,6 +127,15 @@ impl UpstreamCounters {
     /// Counters that nobody reads: for an upstream that no data thread has.
     pub fn unread() -> Arc<UpstreamCounters> {
         Arc::new(UpstreamCounters::new("".into(), "".into(), 0))
+    }
+
+    /// A call that went to it ended with this code; the head of its answer took so long.
+    pub(super) fn ended(&self, thread: usize, code: Code, took: Option<Duration>) {
+        let Some(shard) = self.shards.get(thread) else { return };
+        shard.codes[code as usize].fetch_add(1, Ordering::Relaxed);
+        if let Some(took) = took {
+            shard.answer_times.count(took);
+        }
     }
 
     pub(crate) fn attempted(&self, thread: usize) {
@@ -173,6 +194,8 @@ impl UpstreamCounters {
         let mut figures = UpstreamFigures::default();
         for shard in &self.shards {
             let Shard {
+                codes,
+                answer_times,
                 attempts,
                 retries,
                 budget_exhausted,
@@ -183,6 +206,10 @@ impl UpstreamCounters {
                 connections_opened,
                 endpoints,
             } = shard;
+            for (sum, counter) in figures.codes.iter_mut().zip(codes) {
+                *sum += counter.load(Ordering::Relaxed);
+            }
+            figures.answer_times.add(answer_times);
             figures.attempts += attempts.load(Ordering::Relaxed);
             for (sum, counter) in figures.retries.iter_mut().zip(retries) {
                 *sum += counter.load(Ordering::Relaxed);

@@ -13,7 +13,6 @@
 pub(super) mod gather;
 mod json;
 
-use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -28,7 +27,7 @@ use tandem_protocol::compression::{self, Agreed};
 use tandem_protocol::detect::Codec;
 use tandem_protocol::envelope::{EnvelopeError, Scanner};
 use tandem_protocol::metadata::{self, Metadata};
-use tandem_protocol::refusal::{Reason, Refusal, Shape};
+use tandem_protocol::refusal::{Limit, Reason, Refusal, Shape};
 use tandem_protocol::status::{self, Code, Status};
 use tandem_protocol::{CallerProtocol, cardinality};
 use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
@@ -38,7 +37,7 @@ use super::pace::Pace;
 use super::rest::broken;
 use super::{Call, Unrecorded, deadline_exceeded, gave_up_for_time, refusal_of};
 use crate::body::{Body, BodyError, Piece, Source};
-use crate::observe::Record;
+use crate::observe::{Record, Told};
 use crate::snapshot::MethodPlan;
 use crate::upstream::{Outgoing, OutgoingBody, Upstream, UpstreamAnswer};
 
@@ -67,7 +66,7 @@ pub(super) async fn carry(
     if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
         return Err(deadline_exceeded());
     }
-    let fault: Fault = Rc::default();
+    let told = record.told_by_body();
     let ratio_max = call.thread.limits.ratio as usize;
     let mut agreed = Agreed::by_caller(metadata.headers_mut())?;
     let body = match codec {
@@ -77,9 +76,9 @@ pub(super) async fn carry(
             agreed = Agreed::nothing(metadata.headers_mut());
             let bounds = Bounds { bytes_max: plan.message_bytes_max, ratio_max };
             let messages = json::Messages::of(call, plan, plan.input);
-            let fault = Rc::clone(&fault);
+            let told = Rc::clone(&told);
             let pace = Pace::new(&call.thread.limits);
-            Body::stream(json::FromJson::new(body, coding, bounds, messages, pace, fault))
+            Body::stream(json::FromJson::new(body, coding, bounds, messages, pace, told))
         }
     };
     let activity = Activity::new(call.thread.limits.stream_idle);
@@ -88,7 +87,7 @@ pub(super) async fn carry(
         scanner: Scanner::new(plan.message_bytes_max).decoding(agreed.request, ratio_max),
         pace: Pace::new(&call.thread.limits),
         kind: plan.kind,
-        fault: Rc::clone(&fault),
+        told: Rc::clone(&told),
         activity: Rc::clone(&activity),
     };
     let outgoing = Outgoing {
@@ -97,11 +96,10 @@ pub(super) async fn carry(
         body: OutgoingBody::Stream(Body::stream(gate)),
         terms: plan.terms(deadline),
     };
-    record.asked(&upstream.name);
+    let journey = record.asked(&upstream.counters);
     let held = async {
-        let answer = call.thread.upstreams.send(upstream, outgoing).await;
+        let answer = call.thread.upstreams.send(upstream, outgoing, journey).await;
         let answer = answer.map_err(|error| refusal_of(&error))?;
-        record.answered();
         hold(answer, plan.kind, upstream).await
     };
     let held = match deadline {
@@ -111,7 +109,7 @@ pub(super) async fn carry(
         None => held.await,
     };
     // What the caller did wrong explains better than what became of it at the upstream.
-    if let Some(refusal) = fault.borrow_mut().take() {
+    if let Some(refusal) = told.fault.borrow_mut().take() {
         return Err(refusal);
     }
     let Held { status: http_status, mut head, first, body } = held?;
@@ -144,7 +142,9 @@ pub(super) async fn carry(
             if said.code == Code::Ok
                 && let Err(fault) = cardinality::of_answer(plan.kind, 0, true)
             {
-                said = Refusal::new(Reason::Cardinality, fault.to_string()).status(Shape::Grpc);
+                let refusal = Refusal::new(Reason::Cardinality, fault.to_string());
+                record.refused(&refusal);
+                said = refusal.status(Shape::Grpc);
             }
             let trailers = trailers.unwrap_or_default();
             metadata::trailers_to_caller(&trailers, CallerProtocol::Grpc, &mut headers);
@@ -165,13 +165,13 @@ pub(super) async fn carry(
                 upstream: Arc::clone(upstream),
                 deadline: deadline.map(|deadline| Box::pin(sleep_until(deadline))),
                 idle_timer: None,
-                fault,
+                told: Rc::clone(&told),
                 activity,
             };
             let mut body = Body::stream(gate);
             if codec == Codec::Json {
                 let messages = json::Messages::of(call, plan, plan.output);
-                body = Body::stream(json::IntoJson::new(body, messages, upstream));
+                body = Body::stream(json::IntoJson::new(body, messages, upstream, told));
             }
             Ok(Unrecorded { status: StatusCode::OK, headers, body })
         }
@@ -229,9 +229,6 @@ pub(super) fn final_status(said: Option<Status>, http_status: StatusCode, media:
     }
 }
 
-/// A fault of the caller that was found while its request went out.
-type Fault = Rc<RefCell<Option<Refusal>>>;
-
 /// When either side last said something (security LI-7).
 pub(super) struct Activity {
     last: std::cell::Cell<Instant>,
@@ -267,7 +264,7 @@ struct RequestGate {
     scanner: Scanner,
     pace: Pace,
     kind: MethodKind,
-    fault: Fault,
+    told: Rc<Told>,
     activity: Rc<Activity>,
 }
 
@@ -278,7 +275,7 @@ impl RequestGate {
     }
 
     fn refuse(&self, refusal: Refusal) -> Poll<Option<Result<Piece, BodyError>>> {
-        *self.fault.borrow_mut() = Some(refusal);
+        *self.told.fault.borrow_mut() = Some(refusal);
         Poll::Ready(Some(Err(BodyError::Aborted("the request was refused"))))
     }
 }
@@ -298,6 +295,7 @@ impl Source for RequestGate {
                 self.activity.seen();
                 let before = self.scanner.messages();
                 self.pace.came(data.len(), self.is_inside());
+                self.told.received(data.len());
                 if let Err(error) = self.scanner.pass(&data) {
                     return self.refuse(Refusal::of_envelope(error));
                 }
@@ -380,14 +378,14 @@ struct AnswerGate {
     // Boxed because timers may not move; only streams and calls with deadlines have one.
     deadline: Option<Pin<Box<Sleep>>>,
     idle_timer: Option<Pin<Box<Sleep>>>,
-    fault: Fault,
+    told: Rc<Told>,
     activity: Rc<Activity>,
 }
 
 impl AnswerGate {
     /// Ends the answer with a refusal in its trailers and cancels the rest at the upstream.
     fn break_off(&mut self, refusal: &Refusal) -> Poll<Option<Result<Piece, BodyError>>> {
-        self.body = None;
+        self.told.refused(refusal);
         self.end_with(refusal.status(Shape::Grpc), &HeaderMap::new())
     }
 
@@ -425,7 +423,7 @@ impl Source for AnswerGate {
             None => body.poll_piece(cx),
         };
         // A fault of the caller's that came up on the way is the reason for whatever followed.
-        let fault = self.fault.borrow_mut().take();
+        let fault = self.told.fault.borrow_mut().take();
         if let Some(refusal) = fault {
             return self.break_off(&refusal);
         }
@@ -440,6 +438,7 @@ impl Source for AnswerGate {
                     let refusal = match error {
                         EnvelopeError::TooLarge { .. } | EnvelopeError::Expands { .. } => {
                             Refusal::new(Reason::UpstreamTooLarge, error.to_string())
+                                .over(Limit::UpstreamMessage)
                         }
                         error => unusable(&self.upstream, &error.to_string()),
                     };
@@ -458,10 +457,13 @@ impl Source for AnswerGate {
                 if said.code == Code::Ok {
                     let messages = self.scanner.messages();
                     if let Err(error) = self.scanner.end() {
-                        said = unusable(&self.upstream, &error.to_string()).status(Shape::Grpc);
+                        let refusal = unusable(&self.upstream, &error.to_string());
+                        self.told.refused(&refusal);
+                        said = refusal.status(Shape::Grpc);
                     } else if let Err(fault) = cardinality::of_answer(self.kind, messages, true) {
-                        said = Refusal::new(Reason::Cardinality, fault.to_string())
-                            .status(Shape::Grpc);
+                        let refusal = Refusal::new(Reason::Cardinality, fault.to_string());
+                        self.told.refused(&refusal);
+                        said = refusal.status(Shape::Grpc);
                     }
                 }
                 self.end_with(said, &trailers)
@@ -481,6 +483,7 @@ impl Source for AnswerGate {
 
 pub(super) fn too_silent() -> Refusal {
     Refusal::new(Reason::Deadline, "neither side has said anything for too long")
+        .over(Limit::StreamIdle)
 }
 
 pub(super) fn unusable(upstream: &Upstream, log: &str) -> Refusal {

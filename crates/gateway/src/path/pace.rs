@@ -19,7 +19,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tandem_protocol::refusal::{Reason, Refusal};
+use tandem_protocol::refusal::{Limit, Reason, Refusal};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::limits::Limits;
@@ -79,7 +79,9 @@ impl Pace {
             timer.as_mut().reset(end);
         }
         ready!(timer.as_mut().poll(cx));
-        Poll::Ready(Refusal::new(Reason::TooSlow, "the body comes too slowly"))
+        Poll::Ready(
+            Refusal::new(Reason::TooSlow, "the body comes too slowly").over(Limit::BodyPace),
+        )
     }
 }
 

@@ -111,9 +111,9 @@ async fn carry_unbounded(
         Some(activity) if plan.kind.many_requests() && rule.takes_body() => {
             // Only HTTP/2 callers read before they have written (protocols S-11).
             let duplex = plan.kind.many_answers() && version == Version::Http2;
-            request::stream(call, &place, reading, asking, activity, duplex).await?
+            request::stream(call, &place, reading, asking, (activity, record), duplex).await?
         }
-        _ => Asked::whole(whole::message(call, plan, rule, &reading, asking).await?),
+        _ => Asked::whole(whole::message(call, plan, rule, &reading, asking, record).await?),
     };
     let outgoing = Outgoing {
         path: plan.path.clone(),
@@ -121,16 +121,15 @@ async fn carry_unbounded(
         body,
         terms: plan.terms(deadline),
     };
-    record.asked(&upstream.name);
     let mut reading = reading;
     reading.options.json = rest::json_asked(headers, reading.options.json);
     // Only of a safe request (RFC 9110, section 13.1.2).
     let conditions = matches!(http_method, "GET" | "HEAD").then_some(headers);
     let answering = Answering { place, reading, upstream, deadline, conditions };
     let answered = async {
-        let answer = call.thread.upstreams.send(upstream, outgoing).await;
+        let journey = record.asked(&upstream.counters);
+        let answer = call.thread.upstreams.send(upstream, outgoing, journey).await;
         let answer = answer.map_err(|error| refusal_of(&error))?;
-        record.answered();
         match activity {
             Some(activity) if plan.kind.many_answers() => {
                 let progress = progress.clone();

@@ -145,12 +145,12 @@ pub(super) fn client_builder() -> h2::client::Builder {
 
 /// The library's side of a connection: does its work while it is polled, and ends with it.
 // Boxed, because over TLS it is another type.
-type Work = Pin<Box<dyn Future<Output = Result<(), h2::Error>> + Send>>;
+pub(crate) type Work = Pin<Box<dyn Future<Output = Result<(), h2::Error>> + Send>>;
 
 /// What came of [`dial`].
-pub(super) struct Dialled {
-    pub(super) send: SendRequest<Bytes>,
-    pub(super) work: Work,
+pub(crate) struct Dialled {
+    pub(crate) send: SendRequest<Bytes>,
+    pub(crate) work: Work,
     pings: Option<PingPong>,
 }
 
@@ -158,7 +158,7 @@ pub(super) struct Dialled {
 ///
 /// # Errors
 /// The step that failed, and why.
-pub(super) async fn dial(
+pub(crate) async fn dial(
     upstream: &Upstream,
     address: SocketAddr,
 ) -> Result<Dialled, (&'static str, String)> {

@@ -17,7 +17,8 @@ use tandem_protocol::status::{self, Code, Status};
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::client_builder;
-use crate::net;
+use super::{Upstream, UpstreamAddress};
+use crate::net::{self, Names};
 use crate::tasks::Side;
 
 /// Largest answer that is read.
@@ -91,60 +92,74 @@ impl Direct {
         limit: Duration,
     ) -> Result<UnaryAnswer, DirectError> {
         let began = Instant::now();
-        let failed = |what: String| DirectError {
-            address: self.address,
-            step: "call",
-            after: began.elapsed(),
-            what,
-        };
-        let call = async {
-            let mut send =
-                self.send.clone().ready().await.map_err(|error| failed(error.to_string()))?;
-            let mut request = http::Request::post(format!("http://{}{path}", self.address))
-                .header("content-type", "application/grpc")
-                .header("te", "trailers")
-                .body(())
-                .map_err(|error| failed(error.to_string()))?;
-            for (name, value) in headers {
-                request.headers_mut().append(name.clone(), value.clone());
-            }
-            let (response, mut body) =
-                send.send_request(request, false).map_err(|error| failed(error.to_string()))?;
-            body.send_data(envelope::frame(message), true)
-                .map_err(|error| failed(error.to_string()))?;
-            let response = response.await.map_err(|error| failed(error.to_string()))?;
-            let (head, mut body) = response.into_parts();
-            let mut reader = EnvelopeReader::new(ANSWER_BYTES_MOST);
-            while let Some(data) = body.data().await {
-                let data = data.map_err(|error| failed(error.to_string()))?;
-                let _ = body.flow_control().release_capacity(data.len());
-                reader.push(data);
-            }
-            let trailers = poll_fn(|cx| body.poll_trailers(cx))
-                .await
-                .map_err(|error| failed(error.to_string()))?
-                .unwrap_or_default();
-            let message = match reader.next() {
-                Some(Ok(message)) => message.payload,
-                Some(Err(error)) => return Err(failed(error.to_string())),
-                None => Bytes::new(),
-            };
-            let said = status::from_trailers(&trailers)
-                .or_else(|| status::from_trailers(&head.headers))
-                .unwrap_or_else(|| match head.status {
-                    StatusCode::OK => Status::new(Code::Internal, "no status"),
-                    other => status::from_http(other),
-                });
-            Ok(UnaryAnswer {
-                http_status: head.status,
-                head: head.headers,
-                trailers,
-                status: said,
-                message,
-            })
-        };
-        timeout_at(began + limit, call)
-            .await
-            .unwrap_or_else(|_elapsed| Err(failed("no answer in time".into())))
+        let uri = format!("http://{}{path}", self.address);
+        let call = unary(self.send.clone(), &uri, headers, message);
+        let answer = timeout_at(began + limit, call).await;
+        answer.unwrap_or_else(|_elapsed| Err("no answer in time".into())).map_err(|what| {
+            DirectError { address: self.address, step: "call", after: began.elapsed(), what }
+        })
     }
+}
+
+/// Where `upstream` is, its names asked now.
+///
+/// # Errors
+/// The name that leads nowhere, and why.
+pub(crate) async fn addresses(upstream: &Upstream) -> Result<Vec<SocketAddr>, (String, String)> {
+    let mut all = Vec::new();
+    for address in &upstream.addresses {
+        match address {
+            UpstreamAddress::Fixed(address) => all.push(*address),
+            UpstreamAddress::Name { host, port } => {
+                let found = Names::default().resolve(host, *port, 4).await;
+                all.extend(found.map_err(|error| (format!("{host}:{port}"), error.to_string()))?);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Calls `uri` with one message on a connection that somebody drives.
+///
+/// # Errors
+/// In words for the log, when the stream breaks; a status that is not OK is an answer.
+pub(crate) async fn unary(
+    send: SendRequest<Bytes>,
+    uri: &str,
+    headers: &HeaderMap,
+    message: &[u8],
+) -> Result<UnaryAnswer, String> {
+    let failed = |error: h2::Error| error.to_string();
+    let mut send = send.ready().await.map_err(failed)?;
+    let mut request = http::Request::post(uri)
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(())
+        .map_err(|error| error.to_string())?;
+    for (name, value) in headers {
+        request.headers_mut().append(name.clone(), value.clone());
+    }
+    let (response, mut body) = send.send_request(request, false).map_err(failed)?;
+    body.send_data(envelope::frame(message), true).map_err(failed)?;
+    let (head, mut body) = response.await.map_err(failed)?.into_parts();
+    let mut reader = EnvelopeReader::new(ANSWER_BYTES_MOST);
+    while let Some(data) = body.data().await {
+        let data = data.map_err(failed)?;
+        let _ = body.flow_control().release_capacity(data.len());
+        reader.push(data);
+    }
+    let trailers = poll_fn(|cx| body.poll_trailers(cx)).await.map_err(failed)?.unwrap_or_default();
+    let message = match reader.next() {
+        Some(Ok(message)) => message.payload,
+        Some(Err(error)) => return Err(error.to_string()),
+        None => Bytes::new(),
+    };
+    let said = status::from_trailers(&trailers)
+        .or_else(|| status::from_trailers(&head.headers))
+        .unwrap_or_else(|| match head.status {
+            StatusCode::OK => Status::new(Code::Internal, "no status"),
+            other => status::from_http(other),
+        });
+    let (http_status, head) = (head.status, head.headers);
+    Ok(UnaryAnswer { http_status, head, trailers, status: said, message })
 }

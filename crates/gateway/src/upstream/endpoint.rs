@@ -180,6 +180,7 @@ pub(super) struct Lease {
     place: Option<Place>,
     group: Rc<Group>,
     endpoint: Rc<Endpoint>,
+    index: usize,
     began: Instant,
     answered: Cell<bool>,
     judged: Cell<Option<bool>>,
@@ -188,7 +189,7 @@ pub(super) struct Lease {
 impl Lease {
     pub(super) fn new(
         group: &Rc<Group>,
-        endpoint: &Rc<Endpoint>,
+        (index, endpoint): (usize, &Rc<Endpoint>),
         place: Place,
         now: Instant,
     ) -> Lease {
@@ -197,10 +198,16 @@ impl Lease {
             place: Some(place),
             group: Rc::clone(group),
             endpoint: Rc::clone(endpoint),
+            index,
             began: now,
             answered: Cell::new(false),
             judged: Cell::new(None),
         }
+    }
+
+    /// Its endpoint's place in the list of its upstream.
+    pub(super) fn index(&self) -> usize {
+        self.index
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -216,8 +223,8 @@ impl Lease {
         self.answered.set(true);
     }
 
-    /// The head of the answer is there.
-    pub(super) fn answered(&self) {
+    /// The head of the answer is there, since the moment that is given back.
+    pub(super) fn answered(&self) -> Instant {
         let now = Instant::now();
         self.heard(now);
         self.answered.set(true);
@@ -228,6 +235,7 @@ impl Lease {
         let mut backoff = self.endpoint.backoff.get();
         backoff.succeeded();
         self.endpoint.backoff.set(backoff);
+        now
     }
 
     pub(super) fn heard(&self, now: Instant) {

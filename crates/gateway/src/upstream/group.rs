@@ -217,19 +217,21 @@ impl Group {
             let connecting = endpoints.iter().any(|endpoint| endpoint.connecting.get());
             return if connecting { Picked::Wait } else { Picked::Nothing };
         };
-        let endpoint = &endpoints[eligible[chosen]];
+        let index = eligible[chosen];
+        let endpoint = &endpoints[index];
         endpoint.tend(wanted, now, &mut connect);
         if let Some((send, place)) = endpoint.take() {
-            return Picked::Ready(send, Lease::new(self, endpoint, place, now));
+            return Picked::Ready(send, Lease::new(self, (index, endpoint), place, now));
         }
         // The endpoint chosen is not ready; another one may be, and is taken meanwhile.
         let candidates = eligible.clone();
         eligible.retain(|at| endpoints[*at].has_room());
         if let Some(chosen) = balance::choose(eligible.len(), |n| choice(eligible[n]), now, random)
         {
-            let endpoint = &endpoints[eligible[chosen]];
+            let index = eligible[chosen];
+            let endpoint = &endpoints[index];
             if let Some((send, place)) = endpoint.take() {
-                return Picked::Ready(send, Lease::new(self, endpoint, place, now));
+                return Picked::Ready(send, Lease::new(self, (index, endpoint), place, now));
             }
         }
         // None is: two connections are on their way at once, for one may lead nowhere.

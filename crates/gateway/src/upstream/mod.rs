@@ -38,7 +38,7 @@ use http::{HeaderMap, StatusCode};
 pub use tandem_config::document::HealthCheck;
 use tokio::time::Instant;
 
-pub(crate) use self::connection::NoStream;
+pub(crate) use self::connection::{Dialled, NoStream, dial};
 pub(crate) use self::pool::{Pool, Seat};
 pub(crate) use self::retry::RetryRules;
 use crate::body::Body;
@@ -100,7 +100,7 @@ impl Upstream {
         }
     }
 
-    fn scheme(&self) -> http::uri::Scheme {
+    pub(crate) fn scheme(&self) -> http::uri::Scheme {
         match self.tls {
             Some(_) => http::uri::Scheme::HTTPS,
             None => http::uri::Scheme::HTTP,

@@ -22,6 +22,7 @@ use h2::client::{ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use tandem_protocol::deadline::format_grpc_timeout;
+use tandem_protocol::status::{self, Code};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::answer::{Answer, code_of, failure, is_endpoints_fault, poll_pump};
@@ -30,6 +31,7 @@ use super::pool::Pool;
 use super::retry::{Cause, Kept, PREVIOUS_ATTEMPTS, Progress, Pushback, Request};
 use super::{Outgoing, OutgoingBody, SendError, Terms, Upstream, UpstreamAnswer};
 use crate::body::Companion;
+use crate::observe::{Journey, Outcome};
 
 /// Connections that may turn out to be unusable before a call has a stream. Nothing has left for
 /// the upstream then, so these are no attempts.
@@ -63,11 +65,13 @@ struct Fixed {
 
 impl Pool {
     /// Sends `outgoing` and waits for the head of the answer. The deadline is the caller's to
-    /// keep: dropping the future cancels the attempt that is out.
+    /// keep: dropping the future cancels the attempt that is out. What was tried is noted in
+    /// `journey`.
     pub(crate) async fn send(
         &self,
         upstream: &Arc<Upstream>,
         outgoing: Outgoing,
+        journey: &mut Journey,
     ) -> Result<UpstreamAnswer, SendError> {
         let Outgoing { path, mut headers, body, terms } = outgoing;
         let group = self.group(upstream);
@@ -81,14 +85,25 @@ impl Pool {
         let mut avoid = None;
         loop {
             let may_follow = terms.retries.may_follow(progress.sent + 1);
-            let tried = self.attempt(&fixed, &headers, request, avoid, may_follow).await;
+            let tried = self.attempt(&fixed, &headers, request, avoid, may_follow, journey).await;
             let (again, cause, otherwise, at) = match tried {
-                Tried::Answer(answer) => return Ok(answer),
-                Tried::Failed(error) => return Err(error),
+                Tried::Answer(answer) => {
+                    journey.came_to(Outcome::Answered);
+                    return Ok(answer);
+                }
+                Tried::Failed(error) => {
+                    journey.came_to(outcome_of(&error));
+                    return Err(error);
+                }
                 Tried::Unanswered { request, cause, otherwise, at } => {
                     (request, cause, otherwise, at)
                 }
             };
+            journey.came_to(match cause {
+                Cause::NeverBegan => Outcome::NeverBegan,
+                Cause::TimedOut => Outcome::TimedOut,
+                Cause::Failed { code, .. } => Outcome::Failed(code),
+            });
             let further = progress.further(cause, &terms.retries, self.random());
             let late = |wait| terms.deadline.is_some_and(|end| Instant::now() + wait >= end);
             let Some(further) = further.filter(|further| !late(further.wait)) else {
@@ -119,6 +134,7 @@ impl Pool {
         request: Request,
         avoid: Option<SocketAddr>,
         may_follow: bool,
+        journey: &mut Journey,
     ) -> Tried {
         let Fixed { upstream, group, path, terms } = fixed;
         let end = terms.retries.attempt.map(|time| Instant::now() + time);
@@ -155,6 +171,7 @@ impl Pool {
             }
         };
         upstream.counters.attempted(self.thread());
+        journey.sent(lease.index());
         let at = lease.address();
         let response = match within(end, answer_head(response, &mut pump)).await {
             Some(Ok(response)) => response,
@@ -185,7 +202,7 @@ impl Pool {
                 };
             }
         };
-        lease.answered();
+        journey.head_came(lease.answered());
         let mut answer = Answer::of(response, pump, lease, terms.one_answer);
         if !may_follow || !request.is_at_hand() {
             request.let_go();
@@ -310,6 +327,16 @@ async fn answer_head(
         Pin::new(&mut response).poll(cx)
     })
     .await
+}
+
+fn outcome_of(error: &SendError) -> Outcome {
+    match error {
+        SendError::AttemptTimedOut(_) => Outcome::TimedOut,
+        SendError::Reset { code, .. } => Outcome::Failed(status::from_reset(*code)),
+        SendError::NoStream(_) | SendError::ConnectionLost { .. } => {
+            Outcome::Failed(Code::Unavailable)
+        }
+    }
 }
 
 fn cause_of(error: &h2::Error) -> Cause {

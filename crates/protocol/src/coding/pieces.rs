@@ -10,7 +10,7 @@
 use bytes::{Buf as _, Bytes};
 
 use super::{Coding, Decoder, MEMBERS_MOST, RATIO_FROM_BYTES, STEP_BYTES, malformed, no_decoder};
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::{Limit, Reason, Refusal};
 
 /// Bytes that a member must bring on average, beyond the first [`MEMBERS_MOST`]: who sends each
 /// message as a member of its own may go on for ever, who sends empty ones may not.
@@ -101,7 +101,7 @@ impl Pieces {
                     "the decoded body is more than {} times as long as the coded one",
                     self.ratio_max
                 );
-                return Err(Refusal::new(Reason::TooLarge, message));
+                return Err(Refusal::new(Reason::TooLarge, message).over(Limit::Ratio));
             }
             if step.written > 0 {
                 return Ok(step.written);

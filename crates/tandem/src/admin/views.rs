@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 use tandem_gateway::View;
-use tandem_gateway::observe::Span;
+use tandem_gateway::observe::{Outcome, Room, Span};
+use tandem_protocol::CallerProtocol;
 use tandem_protocol::identity::hex;
 use tandem_protocol::status::Code;
 
@@ -43,7 +44,7 @@ pub(crate) fn status(view: &View, about: &About) -> Value {
                 "codes": codes,
                 "mean_ms": match figures.calls() {
                     0 => Value::Null,
-                    calls => json!(figures.sum.as_secs_f64() * 1e3 / calls as f64),
+                    calls => json!(figures.durations.sum.as_secs_f64() * 1e3 / calls as f64),
                 },
             })
         })
@@ -86,18 +87,47 @@ pub(crate) fn spans(id: &str, spans: &[Span]) -> Value {
                 "name": &*span.name,
                 "method": &*span.method,
                 "listener": &*span.listener,
+                "protocol": span.protocol.map(|protocol| match protocol {
+                    CallerProtocol::Rest => "rest",
+                    CallerProtocol::Grpc => "grpc",
+                }),
                 "upstream": span.upstream.as_deref(),
                 "start_unix_nanos": nanos(span.started),
                 "duration_nanos": nanos(span.took),
-                "upstream_nanos": span.upstream_took.map(nanos),
+                "upstream_nanos": span.way.upstream_took().map(nanos),
+                "rooms": rooms(&span.way.rooms(span.took)),
                 "status": span.code.name(),
                 "http_status": span.http_status,
                 "request_id": &*span.request_id,
+                "refused": span.reason.map(|reason| reason.name()),
+                "received_bytes": span.received_bytes,
+                "sent_bytes": span.sent_bytes,
                 "abandoned": span.abandoned,
+                "sampled": span.sampled,
             })
         })
         .collect();
     json!({ "trace_id": id, "spans": spans })
+}
+
+/// Where the time of a call went; a room begins so many nanoseconds behind its call.
+fn rooms(rooms: &[Room]) -> Vec<Value> {
+    let one = |room: &Room| {
+        let mut shown = json!({
+            "name": room.name,
+            "start_nanos": room.from_nanos,
+            "duration_nanos": nanos(room.took),
+        });
+        if let Some(attempt) = room.attempt {
+            shown["endpoint"] = json!(attempt.endpoint);
+            shown["outcome"] = json!(Outcome::name(attempt.outcome));
+        }
+        if !room.rooms.is_empty() {
+            shown["rooms"] = json!(self::rooms(&room.rooms));
+        }
+        shown
+    };
+    rooms.iter().map(one).collect()
 }
 
 fn nanos(duration: std::time::Duration) -> u64 {

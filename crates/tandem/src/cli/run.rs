@@ -96,7 +96,7 @@ async fn serve(arguments: &Arguments) -> Result<Exit, Failure> {
     let metrics_socket =
         metrics_address.map(|address| open(Platform::METRICS, address)).transpose()?;
 
-    let plan = plan(&platform, namespaces, contracts, threads, &side, &arguments.data)?;
+    let plan = plan(&platform, namespaces, contracts, threads, &arguments.data)?;
     let gateway = Gateway::start(plan, side.clone()).await.map_err(not_started)?;
 
     let mut listeners: BTreeMap<String, SocketAddr> = gateway.addresses().clone();
@@ -165,7 +165,6 @@ fn plan(
     namespaces: Vec<tandem_config::Namespace>,
     contracts: Contracts,
     threads: usize,
-    side: &Side,
     data: &Path,
 ) -> Result<Plan, Failure> {
     let mut listeners: Vec<(Listener, SocketAddr)> = platform
@@ -180,6 +179,11 @@ fn plan(
         AccessLogTarget::Stdout => Some(Box::new(std::io::stdout())),
         AccessLogTarget::File(path) => Some(Box::new(log_file(path)?)),
     };
+    let share = platform.observe.access_log.share;
+    let access_log = out.map(|out| AccessLog::start(out, share)).transpose();
+    let access_log = access_log.map_err(|error| {
+        Failure::new(Exit::Failed, "the access log cannot be written").because(error.to_string())
+    })?;
     Ok(Plan {
         listeners,
         threads,
@@ -187,7 +191,8 @@ fn plan(
         namespaces,
         contracts,
         keeper: Some(Arc::new(Kept::below(data))),
-        access_log: out.map(|out| AccessLog::start(side, out)),
+        access_log,
+        traces: platform.observe.traces.clone(),
         grace: GRACE,
         upstreams: Default::default(),
     })

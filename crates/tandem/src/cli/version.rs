@@ -5,12 +5,22 @@ use serde_json::json;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Form};
 
+/// Cargo features of this build.
+const FEATURES: &[&str] = if cfg!(feature = "otlp") { &["otlp"] } else { &[] };
+
 pub(super) fn version(form: Form) -> Result<Exit, Failure> {
     let version = env!("CARGO_PKG_VERSION");
     match form {
-        Form::Text => output::data(&format!("tandem {version}   page: not built")),
+        Form::Text => {
+            let features = match FEATURES {
+                [] => "none".to_owned(),
+                features => features.join(", "),
+            };
+            output::data(&format!("tandem {version}   features: {features}   page: not built"));
+        }
         Form::Json => {
-            output::data(&json!({ "version": version, "features": [], "page": false }).to_string());
+            let about = json!({ "version": version, "features": FEATURES, "page": false });
+            output::data(&about.to_string());
         }
     }
     Ok(Exit::Fine)

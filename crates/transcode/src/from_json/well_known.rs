@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use tandem_contract::WellKnown;
 
 use super::{Form, Strangers, Writer, at_element, at_key};
-use crate::fault::{Fault, Stop, echo};
+use crate::fault::{Fault, FaultLimit, Stop, echo};
 use crate::json::{Next, Reader, duplicate};
 use crate::plan::MessagePlan;
 use crate::seen::{Keys, MapKey};
@@ -84,7 +84,8 @@ impl<'p, 'a> Writer<'p, 'a> {
         };
         if self.any_depth == self.limits.any_depth {
             let most = self.limits.any_depth;
-            return Err(self.reader.stop(&format!("more than {most} Any inside each other")));
+            let stop = self.reader.stop(&format!("more than {most} Any inside each other"));
+            return Err(Box::new(stop.over(FaultLimit::WireDepth)));
         }
         let level = self.deeper(level, 1)?;
         wire::put_bytes(1, url.as_bytes(), out);

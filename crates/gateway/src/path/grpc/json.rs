@@ -5,6 +5,7 @@
 //!
 //! Not here: what holds for every gRPC call (`grpc`).
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -18,8 +19,9 @@ use tandem_transcode::{
     JsonOptions, Limits as JsonLimits, Plans, append_json_from_wire, append_wire_from_json,
 };
 
-use super::{Fault, unusable};
+use super::unusable;
 use crate::body::{Body, BodyError, Piece, Source};
+use crate::observe::Told;
 use crate::path::Call;
 use crate::path::pace::Pace;
 use crate::snapshot::MethodPlan;
@@ -55,7 +57,7 @@ pub(super) struct FromJson {
     pace: Pace,
     /// Bytes that came last.
     latest: usize,
-    fault: Fault,
+    told: Rc<Told>,
 }
 
 impl FromJson {
@@ -66,10 +68,10 @@ impl FromJson {
         bounds: Bounds,
         messages: Messages,
         pace: Pace,
-        fault: Fault,
+        told: Rc<Told>,
     ) -> FromJson {
         let reader = EnvelopeReader::new(bounds.bytes_max);
-        FromJson { body, reader, coding, bounds, messages, pace, latest: 0, fault }
+        FromJson { body, reader, coding, bounds, messages, pace, latest: 0, told }
     }
 
     fn written(&self, envelope: Envelope) -> Result<Piece, Refusal> {
@@ -83,7 +85,7 @@ impl FromJson {
     }
 
     fn refuse(&self, refusal: Refusal) -> Poll<Option<Result<Piece, BodyError>>> {
-        *self.fault.borrow_mut() = Some(refusal);
+        *self.told.fault.borrow_mut() = Some(refusal);
         Poll::Ready(Some(Err(BodyError::Aborted("the request was refused"))))
     }
 }
@@ -134,12 +136,18 @@ pub(super) struct IntoJson {
     reader: EnvelopeReader,
     messages: Messages,
     upstream: Arc<Upstream>,
+    told: Rc<Told>,
 }
 
 impl IntoJson {
-    pub(super) fn new(body: Body, messages: Messages, upstream: &Arc<Upstream>) -> IntoJson {
+    pub(super) fn new(
+        body: Body,
+        messages: Messages,
+        upstream: &Arc<Upstream>,
+        told: Rc<Told>,
+    ) -> IntoJson {
         let reader = EnvelopeReader::new(upstream.message_bytes_max as usize);
-        IntoJson { body: Some(body), reader, messages, upstream: Arc::clone(upstream) }
+        IntoJson { body: Some(body), reader, messages, upstream: Arc::clone(upstream), told }
     }
 
     fn written(&self, envelope: &Envelope) -> Result<Piece, Refusal> {
@@ -154,6 +162,7 @@ impl IntoJson {
     /// Ends the answer with a refusal in its trailers and cancels the rest at the upstream.
     fn break_off(&mut self, refusal: &Refusal) -> Poll<Option<Result<Piece, BodyError>>> {
         self.body = None;
+        self.told.refused(refusal);
         tracing::warn!(upstream = %self.upstream.name, "{}", refusal.log);
         let mut trailers = HeaderMap::new();
         refusal.status(Shape::Grpc).put(&mut trailers);

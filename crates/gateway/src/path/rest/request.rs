@@ -14,13 +14,14 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http::header::HeaderMap;
-use tandem_protocol::refusal::{Reason, Refusal};
+use tandem_protocol::refusal::{Limit, Reason, Refusal};
 use tandem_protocol::values::{Values, ValuesError};
 use tandem_protocol::{coding, envelope, rest};
 use tandem_transcode::{Fault, RestRequest, next_request_from_rest, request_from_rest};
 
 use super::{Place, Reading};
 use crate::body::{Body, BodyError, Piece, Source};
+use crate::observe::{Record, Told};
 use crate::path::Call;
 use crate::path::grpc::Activity;
 use crate::path::pace::Pace;
@@ -85,7 +86,7 @@ pub(super) async fn stream(
     place: &Place,
     reading: Reading,
     asking: Asking<'_>,
-    activity: &Rc<Activity>,
+    (activity, record): (&Rc<Activity>, &mut Record),
     duplex: bool,
 ) -> Result<Asked, Refusal> {
     let Asking { values, query, http_method, headers, body } = asking;
@@ -105,6 +106,7 @@ pub(super) async fn stream(
     };
     let content_type = if rule.takes_raw() { rest::content_type(headers)? } else { None };
     let progress = Rc::<Progress>::default();
+    let told = record.told_by_body();
     let mut gate = RequestGate {
         body,
         coded,
@@ -122,6 +124,7 @@ pub(super) async fn stream(
         http_method: http_method.to_owned(),
         progress: Rc::clone(&progress),
         activity: Rc::clone(activity),
+        told,
     };
     gate.bind(b"").map_err(|fault| Refusal::of_fault(&fault))?;
     gate.begun = false;
@@ -203,6 +206,8 @@ struct RequestGate {
     http_method: String,
     progress: Rc<Progress>,
     activity: Rc<Activity>,
+    /// `None` where the body was counted already.
+    told: Rc<Told>,
 }
 
 impl RequestGate {
@@ -235,6 +240,7 @@ impl RequestGate {
             match piece {
                 Some(Ok(Piece::Data(data))) => {
                     self.activity.seen();
+                    self.told.received(data.len());
                     self.latest = data.len();
                     self.pace.came(data.len(), self.parts.is_inside());
                     match &mut self.coded {
@@ -301,6 +307,7 @@ impl RequestGate {
     }
 
     fn unusable(&self, error: ValuesError) -> Refusal {
+        let limit = matches!(error, ValuesError::TooLarge { .. }).then_some(Limit::Message);
         let reason = match error {
             ValuesError::TooLarge { .. } => Reason::TooLarge,
             ValuesError::NoList { .. }
@@ -309,7 +316,7 @@ impl RequestGate {
             | ValuesError::Behind { .. }
             | ValuesError::Truncated => Reason::Malformed,
         };
-        self.of_element(Refusal::new(reason, error.to_string()), 0)
+        self.of_element(Refusal { limit, ..Refusal::new(reason, error.to_string()) }, 0)
     }
 
     /// Names the element, `back` before the next one (protocols S-9).

@@ -9,7 +9,6 @@
 //! Not here: the bytes of the framings (`protocol::stream`), how a transfer is aborted
 //! (`listen`).
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -23,7 +22,7 @@ use http::StatusCode;
 use http::header::HeaderMap;
 use tandem_config::document::{HeadHold, StreamEnvelope};
 use tandem_protocol::envelope::{EnvelopeError, EnvelopeReader};
-use tandem_protocol::refusal::{Reason, Refusal, Shape};
+use tandem_protocol::refusal::{Limit, Reason, Refusal, Shape};
 use tandem_protocol::status::{self, Code, Status};
 use tandem_protocol::stream::{After, Envelope, EventId, Framer, Framing};
 use tandem_protocol::{CallerProtocol, metadata, rest};
@@ -33,7 +32,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use super::request::Progress;
 use super::{Answering, Place, Reading, broken, failed, finish, media_type, success_status};
 use crate::body::{Body, BodyError, Piece, Source};
-use crate::observe::Record;
+use crate::observe::{Record, Told};
 use crate::path::grpc::{Activity, Media, final_status, too_silent, unusable};
 use crate::path::{Call, Unrecorded, deadline_exceeded, gave_up_for_time, note};
 use crate::upstream::{Upstream, UpstreamAnswer};
@@ -210,6 +209,7 @@ impl Messages {
                 }
                 Some(Err(error @ EnvelopeError::TooLarge { .. })) => {
                     let refusal = Refusal::new(Reason::UpstreamTooLarge, error.to_string());
+                    let refusal = refusal.over(Limit::UpstreamMessage);
                     return Poll::Ready(Next::Broken(refusal));
                 }
                 Some(Err(error)) => {
@@ -276,7 +276,8 @@ impl Messages {
                 if bytes > self.upstream.message_bytes_max as usize {
                     let message = "too much was answered before the request had ended; \
                                    by HTTP/2 both can flow at once";
-                    return Poll::Ready(Err(Refusal::new(Reason::UpstreamTooLarge, message)));
+                    let refusal = Refusal::new(Reason::UpstreamTooLarge, message);
+                    return Poll::Ready(Err(refusal.over(Limit::UpstreamMessage)));
                 }
                 self.waiting.push_back(next);
             }
@@ -343,7 +344,7 @@ struct AnswerGate {
     silence: Option<Pin<Box<Sleep>>>,
     progress: Option<Rc<Progress>>,
     activity: Rc<Activity>,
-    told: Rc<Cell<Option<Code>>>,
+    told: Rc<Told>,
     request_id: Arc<str>,
 }
 
@@ -371,6 +372,7 @@ impl AnswerGate {
 
     fn refuse(&mut self, refusal: &Refusal) -> Option<Result<Piece, BodyError>> {
         note(&self.request_id, refusal);
+        self.told.refused(refusal);
         self.fail(refusal.status(Shape::Rest))
     }
 
@@ -378,7 +380,7 @@ impl AnswerGate {
     fn fail(&mut self, said: Status) -> Option<Result<Piece, BodyError>> {
         self.messages = None;
         let said = said.without_debug_info();
-        self.told.set(Some(said.code));
+        self.told.ended(said.code);
         let aborted = BodyError::Aborted("the stream failed");
         let Some(framer) = &self.writer.framer else { return Some(Err(aborted)) };
         let status = rest::error_body(&said, Some(&self.writer.place.plan().plans));
@@ -389,7 +391,7 @@ impl AnswerGate {
 
     fn succeed(&mut self) -> Option<Result<Piece, BodyError>> {
         self.messages = None;
-        self.told.set(Some(Code::Ok));
+        self.told.ended(Code::Ok);
         let last = self.writer.framer.as_ref().map(Framer::success).unwrap_or_default();
         (!last.is_empty()).then_some(Ok(Piece::Data(last)))
     }
@@ -481,6 +483,7 @@ mod tests {
             path: "/test.v1.Notes/Many".parse().expect("a path"),
             primary: None,
             public: true,
+            debug: false,
             deadline: None,
             message_bytes_max: 1024,
             rest: RestSwitches::default(),

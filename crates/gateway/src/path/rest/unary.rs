@@ -9,7 +9,7 @@ use http::header::HeaderMap;
 use tandem_contract::MethodKind;
 use tandem_protocol::envelope::{EnvelopeError, EnvelopeReader};
 use tandem_protocol::metadata;
-use tandem_protocol::refusal::{Reason, Refusal};
+use tandem_protocol::refusal::{Limit, Reason, Refusal};
 use tandem_protocol::status::{self, Code, Status};
 use tandem_protocol::{CallerProtocol, cardinality};
 use tandem_transcode::{RestAnswer, response_to_rest};
@@ -30,6 +30,7 @@ pub(super) async fn answer(
     let Answering { place, reading, upstream, deadline, conditions } = answering;
     let plan = place.plan();
     let gathered = gather(answer, upstream).await?;
+    record.upstream_over();
     let mut out = metadata::head_to_caller(&gathered.head, CallerProtocol::Rest);
     metadata::trailers_to_caller(&gathered.trailers, CallerProtocol::Rest, &mut out);
     call.sign(&mut out);
@@ -81,7 +82,8 @@ async fn gather(answer: UpstreamAnswer, upstream: &Upstream) -> Result<Gathered,
                         EnvelopeError::TooLarge { .. } => Refusal::new(
                             Reason::UpstreamTooLarge,
                             format!("the answer has more than {limit} bytes"),
-                        ),
+                        )
+                        .over(Limit::UpstreamMessage),
                         error => unusable(error.to_string()),
                     })?;
                     if message.compressed {

@@ -7,13 +7,14 @@ use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap};
-use tandem_protocol::refusal::{Reason, Refusal};
+use tandem_protocol::refusal::{Limit, Reason, Refusal};
 use tandem_protocol::{coding, rest};
 use tandem_transcode::{RestRequest, RulePlan, UnaskedBody, request_from_rest};
 
 use super::Reading;
 use super::request::{Asking, framed};
 use crate::body::{Body, Piece};
+use crate::observe::Record;
 use crate::path::Call;
 use crate::path::pace::Pace;
 use crate::snapshot::MethodPlan;
@@ -25,6 +26,7 @@ pub(super) async fn message(
     rule: &RulePlan,
     reading: &Reading,
     asking: Asking<'_>,
+    record: &mut Record,
 ) -> Result<Bytes, Refusal> {
     let Asking { values, query, http_method, headers, body } = asking;
     let coding = coding::of_body(headers)?;
@@ -42,6 +44,7 @@ pub(super) async fn message(
     } else {
         collect(call, body, plan.message_bytes_max, headers).await?
     };
+    record.received(body.len());
     if !body.is_empty() && rule.takes_body() {
         if wants_json {
             rest::body_is_json(headers)?;
@@ -73,8 +76,10 @@ async fn collect(
     bytes_max: usize,
     headers: &HeaderMap,
 ) -> Result<Bytes, Refusal> {
-    let too_large =
-        || Refusal::new(Reason::TooLarge, format!("the body has more than {bytes_max} bytes"));
+    let too_large = || {
+        Refusal::new(Reason::TooLarge, format!("the body has more than {bytes_max} bytes"))
+            .over(Limit::Message)
+    };
     // What a caller promises is refused at once, what it sends is counted all the same.
     if promised_bytes(headers).is_some_and(|bytes| bytes > bytes_max as u64) {
         return Err(too_large());
