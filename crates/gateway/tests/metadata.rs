@@ -201,7 +201,10 @@ async fn protocols_m_5_metadata_of_an_answer_goes_where_its_caller_can_read_it()
     let line = ("GET", "/v1/notes/a");
     let answer = RestCall::open(gateway.public, true, line, &[], false).await.finish().await;
     let expected = [
+        "content-length",
         "content-type",
+        "date",
+        "etag",
         "server",
         "trailer-content-language",
         "trailer-x-late",
@@ -216,7 +219,10 @@ async fn protocols_m_5_metadata_of_an_answer_goes_where_its_caller_can_read_it()
     // Behind a stream there is no place for them.
     let line = ("GET", "/v1/many");
     let answer = RestCall::open(gateway.public, true, line, &[], false).await.finish().await;
-    assert_eq!(of(&answer.headers), ["content-type", "server", "vary", "x-own", "x-own-bin"]);
+    assert_eq!(
+        of(&answer.headers),
+        ["content-type", "date", "server", "vary", "x-own", "x-own-bin"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
