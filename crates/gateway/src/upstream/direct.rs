@@ -16,7 +16,8 @@ use tandem_protocol::envelope::{self, EnvelopeReader};
 use tandem_protocol::status::{self, Code, Status};
 use tokio::time::{Instant, timeout_at};
 
-use super::connection::client_builder;
+use super::connection::{self, Dialled, client_builder};
+use super::{Upstream, addresses};
 use crate::net;
 use crate::tasks::Side;
 
@@ -27,16 +28,18 @@ const ANSWER_BYTES_MOST: usize = 64 << 20;
 #[derive(Debug, thiserror::Error)]
 #[error("{address}: {step} failed after {} ms: {what}", after.as_millis())]
 pub struct DirectError {
-    pub address: SocketAddr,
-    /// `connect`, `HTTP/2` or `call`.
+    pub address: String,
+    /// `resolve`, `connect`, `TLS`, `HTTP/2` or `call`.
     pub step: &'static str,
     pub after: Duration,
     pub what: String,
 }
 
-/// A clear-text HTTP/2 connection.
+/// An HTTP/2 connection.
 pub struct Direct {
     address: SocketAddr,
+    /// `http://HOST:PORT`, in front of each path.
+    origin: String,
     send: SendRequest<Bytes>,
 }
 
@@ -63,8 +66,10 @@ impl Direct {
         side: &Side,
     ) -> Result<Direct, DirectError> {
         let began = Instant::now();
-        let failed =
-            |step, what: String| DirectError { address, step, after: began.elapsed(), what };
+        let failed = |step, what: String| {
+            let address = address.to_string();
+            DirectError { address, step, after: began.elapsed(), what }
+        };
         let io = net::connect(address, limit)
             .await
             .map_err(|error| failed("connect", error.to_string()))?;
@@ -76,7 +81,35 @@ impl Direct {
         side.start(async move {
             let _ = connection.await; // its users learn of its end by their calls
         });
-        Ok(Direct { address, send })
+        Ok(Direct { address, origin: format!("http://{address}"), send })
+    }
+
+    /// Connects to the first address of `upstream` that answers, as the upstream is configured:
+    /// over TLS where it has that, within its time; the connection is driven by a task of `side`.
+    ///
+    /// # Errors
+    /// As [`Direct::connect`], for the last address; a name that does not resolve.
+    pub async fn to(upstream: &Upstream, side: &Side) -> Result<Direct, DirectError> {
+        let began = Instant::now();
+        let failed =
+            |address, step, what| DirectError { address, step, after: began.elapsed(), what };
+        let all = addresses(upstream)
+            .await
+            .map_err(|(address, what)| failed(address, "resolve", what))?;
+        let mut last = failed(upstream.name.to_string(), "resolve", "no address".into());
+        for address in all {
+            match connection::dial(upstream, address).await {
+                Ok(Dialled { send, work, .. }) => {
+                    side.start(async move {
+                        let _ = work.await; // its users learn of its end by their calls
+                    });
+                    let origin = format!("{}://{}", upstream.scheme(), upstream.authority);
+                    return Ok(Direct { address, origin, send });
+                }
+                Err((step, what)) => last = failed(address.to_string(), step, what),
+            }
+        }
+        Err(last)
     }
 
     /// Calls `path` (`/package.Service/Method`) with one message.
@@ -92,7 +125,7 @@ impl Direct {
     ) -> Result<UnaryAnswer, DirectError> {
         let began = Instant::now();
         let failed = |what: String| DirectError {
-            address: self.address,
+            address: self.address.to_string(),
             step: "call",
             after: began.elapsed(),
             what,
@@ -100,7 +133,7 @@ impl Direct {
         let call = async {
             let mut send =
                 self.send.clone().ready().await.map_err(|error| failed(error.to_string()))?;
-            let mut request = http::Request::post(format!("http://{}{path}", self.address))
+            let mut request = http::Request::post(format!("{}{path}", self.origin))
                 .header("content-type", "application/grpc")
                 .header("te", "trailers")
                 .body(())

@@ -24,8 +24,7 @@ use tandem_protocol::envelope::{self, EnvelopeReader};
 use tokio::time::timeout;
 
 use super::connection::{self, Dialled};
-use super::{Upstream, UpstreamAddress};
-use crate::net::Names;
+use super::{Upstream, addresses};
 use tandem_contract::fields::{self, Field};
 
 /// Time for the whole conversation.
@@ -67,7 +66,10 @@ pub async fn fetch(upstream: &Upstream) -> Result<Reflected, ReflectionError> {
         step: "resolve",
         what: "no address".into(),
     };
-    for address in addresses(upstream).await? {
+    let all = addresses(upstream).await.map_err(|(address, what)| {
+        ReflectionError::Unreachable { address, step: "resolve", what }
+    })?;
+    for address in all {
         match timeout(WHOLE, fetch_from(upstream, address)).await {
             Ok(Ok(reflected)) => return Ok(reflected),
             Ok(Err(error)) => last = error,
@@ -75,26 +77,6 @@ pub async fn fetch(upstream: &Upstream) -> Result<Reflected, ReflectionError> {
         }
     }
     Err(last)
-}
-
-async fn addresses(upstream: &Upstream) -> Result<Vec<SocketAddr>, ReflectionError> {
-    let mut all = Vec::new();
-    for address in &upstream.addresses {
-        match address {
-            UpstreamAddress::Fixed(address) => all.push(*address),
-            UpstreamAddress::Name { host, port } => {
-                let found = Names::default().resolve(host, *port, 4).await.map_err(|error| {
-                    ReflectionError::Unreachable {
-                        address: format!("{host}:{port}"),
-                        step: "resolve",
-                        what: error.to_string(),
-                    }
-                })?;
-                all.extend(found);
-            }
-        }
-    }
-    Ok(all)
 }
 
 fn unreachable(
