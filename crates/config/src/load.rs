@@ -27,6 +27,7 @@ pub struct Loaded {
     pub platform: Platform,
     /// Each with the path of its file, in the order of the files' names.
     pub namespaces: Vec<(Namespace, PathBuf)>,
+    pub(crate) platform_source: Arc<Source>,
     /// Beside `namespaces`.
     pub(crate) sources: Vec<Arc<Source>>,
 }
@@ -187,13 +188,13 @@ fn from_files(
     }
     two_files_of_one_namespace(&namespaces, &sources, &mut problems);
     match platform {
-        Some((platform, _source)) if problems.is_empty() => {
+        Some((platform, platform_source)) if problems.is_empty() => {
             for (document, _) in &mut namespaces {
                 let grant = platform.namespaces.get(&document.namespace);
                 let loopback = grant.is_some_and(|grant| grant.may.loopback);
                 document.upstreams.values_mut().for_each(|upstream| upstream.loopback = loopback);
             }
-            let loaded = Loaded { platform, namespaces, sources };
+            let loaded = Loaded { platform, namespaces, platform_source, sources };
             let over = over_quota(&loaded);
             if over.is_empty() { Ok(loaded) } else { Err(over) }
         }
