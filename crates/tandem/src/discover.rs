@@ -16,6 +16,7 @@ use tandem_config::document::{self, Address, forbidden};
 use tandem_config::load::from_texts;
 use tandem_config::{Problem, Tnd};
 use tandem_contract::Contract;
+use tandem_gateway::tasks::Side;
 use tandem_gateway::upstream::Upstream;
 use tandem_gateway::upstream::reflection::{self, Reflected, ReflectionError};
 use tandem_gateway::upstream::speaks::{self, NotSpoken, Speaks};
@@ -201,12 +202,21 @@ pub(crate) async fn discover(
     reflection: Reflection,
     limit: Duration,
 ) -> Result<Vec<Found>, Vec<Failure>> {
-    let mut asked = tokio::task::JoinSet::new();
+    let side = Side::new(tokio::runtime::Handle::current());
+    let (say, mut heard) = tokio::sync::mpsc::unbounded_channel();
     for (position, named) in all.into_iter().enumerate() {
-        let trust = trust.clone();
-        asked.spawn(async move { (position, ask(flag, named, &trust, reflection, limit).await) });
+        let (say, trust) = (say.clone(), trust.clone());
+        side.start(async move {
+            let answer = ask(flag, named, &trust, reflection, limit).await;
+            // Nobody hears it where the command has been given up.
+            let _ = say.send((position, answer));
+        });
     }
-    let mut answers = asked.join_all().await;
+    drop(say);
+    let mut answers = Vec::new();
+    while let Some(answer) = heard.recv().await {
+        answers.push(answer);
+    }
     answers.sort_by_key(|(position, _)| *position);
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for (_, answer) in answers {
@@ -244,6 +254,16 @@ async fn ask(
             Some(Promise { version, services, contract: Arc::new(contract) })
         }
         Err(ReflectionError::NotOffered { .. }) => None,
+        // TLS 1.3: the server's refusal comes after hands were shaken.
+        Err(error @ ReflectionError::Unreachable { .. })
+            if speaks == Speaks::Tls && error.to_string().contains("CertificateRequired") =>
+        {
+            return Err(Failure::new(Exit::Failed, format!("{} wants a client certificate", plain(&address)))
+                .coded(Tnd::NotGrpc)
+                .at(&at)
+                .because(error.to_string())
+                .fix("write the files by hand, with `tls: { ca, cert, key }` of the upstream: docs/manual/upstreams.md"));
+        }
         Err(error @ ReflectionError::Unreachable { .. }) => {
             return Err(Failure::new(
                 Exit::Unreachable,

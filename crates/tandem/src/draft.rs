@@ -101,12 +101,7 @@ pub(crate) fn draft(
         .map(|group| (format!("teams/{}.yaml", group.name), team::text(group, wishes)))
         .collect();
     let documents = Documents::Texts { platform: platform(&groups, wishes), teams };
-    let contracts: Contracts = groups
-        .iter()
-        .filter(|group| group.source.is_none())
-        .map(|group| (group.name.clone(), Arc::clone(&group.contract)))
-        .collect();
-    passes(&documents, &groups, contracts)?;
+    passes(&documents, &groups)?;
     let namespaces = groups
         .into_iter()
         .map(|group| Drafted {
@@ -119,10 +114,9 @@ pub(crate) fn draft(
 }
 
 /// Held against the contracts as `check` does it, before anybody sees the documents.
-fn passes(documents: &Documents, groups: &[Group<'_>], given: Contracts) -> Result<(), Failure> {
-    let mut contracts: Contracts =
+fn passes(documents: &Documents, groups: &[Group<'_>]) -> Result<(), Failure> {
+    let contracts: Contracts =
         groups.iter().map(|group| (group.name.clone(), Arc::clone(&group.contract))).collect();
-    contracts.extend(given);
     let problems = documents::problems_beside(documents, &contracts);
     // A REST rule of the contract that cannot be served is the service's, and leaves the rest.
     let ours = |problem: &&Problem| {
@@ -378,6 +372,9 @@ fn counts<'a>(methods: impl Iterator<Item = &'a Method>) -> BTreeMap<&'a str, (u
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tandem_gateway::upstream::Upstream;
+    use tandem_gateway::upstream::speaks::Speaks;
+    use tandem_testkit::gateway::contract;
 
     #[test]
     fn a_namespace_is_called_as_the_package_without_its_version() {
@@ -393,5 +390,142 @@ mod tests {
         ] {
             assert_eq!(namespace_of(service), name, "{service}");
         }
+    }
+
+    /// A service at a port of its own that promises these .proto services.
+    fn found(name: &str, port: u16, services: &str) -> Found {
+        let text = format!(
+            "syntax = \"proto3\"; package {}.v1; import \"google/api/annotations.proto\";\n\
+             message M {{ string a = 1; int32 b = 2; }}\n{services}",
+            if services.contains("service Other") { "other" } else { "shop" }
+        );
+        let contract = Arc::new(contract(&text));
+        let services = contract.services().iter().map(|it| it.full_name.to_string()).collect();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        Found {
+            name: name.into(),
+            address: Address::Fixed(address),
+            speaks: Speaks::ClearText,
+            upstream: Upstream::plain(
+                tandem_gateway::upstream::UpstreamAddress::Fixed(address),
+                "it".parse().unwrap(),
+                std::time::Duration::from_secs(1),
+            ),
+            promise: Some(Promise { version: "v1", services, contract }),
+        }
+    }
+
+    fn wishes() -> Wishes {
+        Wishes {
+            namespace: None,
+            profile: Profile::Strict,
+            public: ([127, 0, 0, 1], 8080).into(),
+            admin: ([127, 0, 0, 1], 9080).into(),
+            trust: Trust::default(),
+        }
+    }
+
+    fn drafted(found: &[Found]) -> Draft {
+        draft(found, None, &wishes()).unwrap_or_else(|failure| panic!("{}", failure.text()))
+    }
+
+    const A: &str = "service A { rpc Get(M) returns (M); }";
+    const B: &str = "service B { rpc Get(M) returns (M); }";
+    const OTHER: &str = "service Other { rpc Get(M) returns (M); }";
+
+    #[test]
+    fn upstreams_that_share_a_service_are_one_namespace_and_others_are_not() {
+        let names = |found: &[Found]| -> Vec<String> {
+            drafted(found).namespaces.into_iter().map(|it| it.name).collect()
+        };
+        assert_eq!(names(&[found("a", 1, A), found("b", 2, A)]), ["shop"]);
+        assert_eq!(names(&[found("a", 1, A), found("b", 2, OTHER)]), ["shop", "other"]);
+        // One package in two services that share nothing: two names all the same.
+        assert_eq!(names(&[found("a", 1, A), found("b", 2, B)]), ["shop", "shop-2"]);
+        // Whoever has both joins them.
+        let both = format!("{A} {B}");
+        assert_eq!(names(&[found("a", 1, A), found("b", 2, B), found("c", 3, &both)]), ["shop"]);
+    }
+
+    #[test]
+    fn who_promises_most_gives_the_contract_and_what_others_have_alone_is_told() {
+        let both = format!("{A} {B}");
+        let draft = drafted(&[found("small", 1, A), found("large", 2, &both)]);
+        let Documents::Texts { teams, .. } = &draft.documents else { panic!("no texts") };
+        assert!(teams[0].1.contains("contract: { reflection: large }"), "{}", teams[0].1);
+        assert!(draft.warnings.is_empty(), "{:?}", draft.warnings);
+
+        let third = "service C { rpc Get(M) returns (M); }";
+        let draft = drafted(&[found("one", 1, &both), found("two", 2, &format!("{A} {third}"))]);
+        let told: Vec<&str> = draft.warnings.iter().map(|it| &*it.what).collect();
+        assert_eq!(told, ["`two` alone has shop.v1.C, which is not served"]);
+    }
+
+    #[test]
+    fn one_wished_name_does_not_name_two_namespaces() {
+        let wishes = Wishes { namespace: Some("mine".into()), ..wishes() };
+        let failure = draft(&[found("a", 1, A), found("b", 2, OTHER)], None, &wishes).unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
+        let draft = draft(&[found("a", 1, A)], None, &wishes).unwrap();
+        assert_eq!(draft.namespaces[0].name, "mine");
+    }
+
+    #[test]
+    fn a_service_of_any_shape_gives_documents_that_pass() {
+        // Names at their longest, words of YAML, no method at all, rules that cannot be served.
+        let long = format!("service {} {{ rpc Get(M) returns (M); }}", "L".repeat(200));
+        let odd = "service null { rpc yes(M) returns (M); rpc on(stream M) returns (stream M); }";
+        let rules = "service R { rpc Get(M) returns (M) { option (google.api.http) = { get: \"/v1/{c}\" }; } }";
+        for services in [&*long, odd, "service Empty {}", rules] {
+            drafted(&[found("a", 1, services)]);
+        }
+    }
+
+    /// The lines for one contract.
+    fn lines(services: &str) -> (Option<String>, Option<String>) {
+        let sample = samples(&drafted(&[found("a", 1, services)]).namespaces, wishes().public);
+        (sample.curl, sample.grpcurl)
+    }
+
+    #[test]
+    fn the_call_to_try_is_one_that_changes_nothing() {
+        let rule = |name: &str, rule: &str, more: &str| {
+            format!(
+                "rpc {name}(M) returns (M) {{ option (google.api.http) = {{ {rule} }}; {more} }} "
+            )
+        };
+        let all = [
+            rule("DeleteAll", "get: \"/v1/delete\"", ""),
+            rule("Create", "post: \"/v1/things\" body: \"*\"", ""),
+            rule("GetThing", "get: \"/v1/{a=things/*}\"", ""),
+            rule("List", "get: \"/v1/things\"", ""),
+        ];
+        let service = |methods: &[String]| lines(&format!("service A {{ {} }}", methods.concat()));
+        let curl = |methods: &[String]| service(methods).0.unwrap_or_default();
+        assert_eq!(curl(&all), "curl -s 'http://127.0.0.1:8080/v1/things'");
+        assert_eq!(curl(&all[..3]), "curl -s 'http://127.0.0.1:8080/v1/things/1'");
+        assert_eq!(
+            curl(&all[..2]),
+            "curl -s -X POST -H 'content-type: application/json' -d '{}' 'http://127.0.0.1:8080/v1/things'"
+        );
+        assert_eq!(service(&all[..1]), (None, None));
+        // Of two the one that is marked.
+        let safe =
+            rule("Look", "get: \"/v1/look/{b}\"", "option idempotency_level = NO_SIDE_EFFECTS;");
+        let marked = [all[3].clone(), safe];
+        assert_eq!(curl(&marked), "curl -s 'http://127.0.0.1:8080/v1/look/1'");
+        // A quote in a path does not end the shell's.
+        let quote = rule("Get", "get: \"/v1/it's\"", "");
+        let curl = service(&[quote]).0;
+        assert!(curl.is_none_or(|line| line.matches('\'').count() == 2));
+    }
+
+    #[test]
+    fn methods_of_grpc_alone_have_a_line_of_grpcurl_and_none_of_curl() {
+        let (curl, grpcurl) =
+            lines("service A { rpc Purge(M) returns (M); rpc SayHello(M) returns (M); }");
+        assert_eq!(curl, None);
+        let line = "grpcurl -plaintext -d '{}' 127.0.0.1:8080 shop.v1.A/SayHello";
+        assert_eq!(grpcurl.as_deref(), Some(line));
     }
 }

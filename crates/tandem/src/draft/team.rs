@@ -61,12 +61,15 @@ pub(super) fn text(group: &Group<'_>, wishes: &Wishes) -> String {
         let methods = group.contract.methods().map(|(_, method)| method);
         methods.filter(|method| group.services.contains(&*method.service))
     };
-    for (service, (all, rest)) in counts(served()) {
+    let counts = counts(served());
+    for service in &group.services {
+        // One without methods is named all the same: it may get some.
+        let (all, rest) = counts.get(service.as_str()).copied().unwrap_or_default();
         text.push_str(&format!(
             "  {service}/*: {{}}   # by gRPC: {all}, of which by REST: {rest}\n"
         ));
         let without: Vec<&Method> = served()
-            .filter(|method| &*method.service == service && method.rules.is_empty())
+            .filter(|method| *method.service == **service && method.rules.is_empty())
             .collect();
         suggest(&mut text, &group.contract, service, &without);
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tandem_testkit::{Authority, Backend, Script};
+use tandem_testkit::{Authority, Backend, Script, TlsFront};
 
 use crate::place::{Notes, Place, Running, ask, free, over_tls, said};
 
@@ -144,6 +144,62 @@ fn experience_ux_12_tls_is_found_out_and_a_certificate_is_judged() {
         Running::start(&place, &[&["--upstream", &upstream][..], &words, &ports].concat());
     let answer = ask(running.public, "GET /v1/read/x HTTP/1.1", "");
     assert_eq!(answer, Some((200, r#"{"text":"secured"}"#.to_owned())));
+}
+
+#[test]
+fn a_server_that_wants_to_know_who_calls_is_told_apart() {
+    let service = Notes::saying("x");
+    let authority = Authority::new();
+    let identity = authority.signs(&["127.0.0.1"]);
+    let front = TlsFront::start(service.address, &identity, &["h2"], Some(&authority));
+    let no_http2 = TlsFront::start(service.address, &identity, &["http/1.1"], None);
+    let place = Place::with(&[("ca.pem", &authority.pem())]);
+    let from = format!("go={}", front.address);
+    let said = place.tandem(&["init", "--from", &from, "--ca", "ca.pem"]);
+    assert_eq!(said.exit, 1, "{said:?}");
+    assert!(said.err.contains("TND0302") && said.err.contains("client certificate"), "{said:?}");
+    let from = format!("go={}", no_http2.address);
+    let said = place.tandem(&["init", "--from", &from, "--ca", "ca.pem"]);
+    assert_eq!(said.exit, 1, "{said:?}");
+    assert!(said.err.contains("TND0302") && said.err.contains("HTTP/2 by ALPN"), "{said:?}");
+}
+
+#[test]
+fn addresses_of_every_kind_are_written_and_served() {
+    let service = Notes::saying("found");
+    let port = service.address.port();
+    // Of this machine by its name; an address of IPv6 where there is one.
+    let mut addresses = vec![format!("localhost:{port}"), format!("dns:localhost:{port}")];
+    let relay = std::net::TcpListener::bind("[::1]:0").ok();
+    if let Some(relay) = relay {
+        addresses.push(format!("[::1]:{}", relay.local_addr().unwrap().port()));
+        let behind = service.address;
+        std::thread::spawn(move || {
+            for stream in relay.incoming() {
+                let (Ok(one), Ok(other)) = (stream, std::net::TcpStream::connect(behind)) else {
+                    return;
+                };
+                for (mut from, mut to) in
+                    [(one.try_clone().unwrap(), other.try_clone().unwrap()), (other, one)]
+                {
+                    std::thread::spawn(move || {
+                        let _ = std::io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(std::net::Shutdown::Both);
+                    });
+                }
+            }
+        });
+    }
+    for address in addresses {
+        let place = Place::new();
+        let from = format!("go={address}");
+        let ports = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        let said = place.tandem(&[&["init", "--from", &from][..], &ports].concat());
+        assert_eq!(said.exit, 0, "{address}: {said:?}");
+        let running = Running::start(&place, &[]);
+        let answer = ask(running.public, "GET /v1/read/x HTTP/1.1", "");
+        assert_eq!(answer, Some((200, r#"{"text":"found"}"#.to_owned())), "{address}");
+    }
 }
 
 #[test]
