@@ -15,8 +15,8 @@ mod tls;
 pub mod units;
 
 pub use self::namespace::{
-    Auth, Bounds, ContractSource, Deadline, HealthCheck, MethodRules, Namespace, ResolvedMethod,
-    Retries, RetryPolicy, Upstream,
+    Auth, Bounds, ContractSource, Deadline, FollowRules, HealthCheck, MethodRules, Namespace,
+    ResolvedMethod, Retries, RetryPolicy, Upstream,
 };
 pub use self::platform::{
     AccessLog, AccessLogTarget, Grants, HostPattern, Listen, Members, NamespaceGrant, Network,

@@ -213,6 +213,7 @@ fn team(rows: &mut Rows<'_>) {
     use Step::Key as At;
     rows.one(&[At("hosts")], "[] (callers of any host that nobody claims)");
     rows.one(&[At("contract")], "");
+    rows.one(&[At("contract"), At("follow")], "compatible");
     for name in rows.names(&[At("upstreams")]) {
         for (key, default) in [
             ("address", ""),

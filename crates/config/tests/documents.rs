@@ -10,9 +10,10 @@ use std::time::Duration;
 use protox::file::{
     ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver,
 };
-use tandem_config::document::{Auth, Bounds, HealthCheck, RetryPolicy, Share};
+use tandem_config::document::{Auth, Bounds, FollowRules, HealthCheck, RetryPolicy, Share};
 use tandem_config::load::from_texts;
 use tandem_config::{Paint, Problem, Severity, Tnd, check, help_page, load, render};
+use tandem_contract::compat::Follow;
 use tandem_contract::{Contract, MethodKind};
 use tandem_protocol::status::Code;
 
@@ -161,7 +162,6 @@ fn what_is_known_and_not_built_is_refused_never_ignored() {
         ("  primary: go", "  primary: go\n  cache: { ttl: 1s }"),
         ("  primary: go", "  primary: go\n  mirror: none"),
         ("{ public: true }", "{ jwt: staff }"),
-        ("{ reflection: go }", "{ reflection: go, follow: pinned }"),
         ("50051\" }", "50051\", tls: { insecure: true } }"),
         ("50051\" }", "50051\", cost: x }"),
     ] {
@@ -361,4 +361,38 @@ fn retries_and_upstreams_that_are_written_wrongly() {
     retries("{ budget: 101% }", Tnd::WrongType);
     retries("{ budget: 20 }", Tnd::WrongType);
     retries("{ code: [UNAVAILABLE] }", Tnd::UnknownKey);
+}
+
+#[test]
+fn protocols_x_4_a_contract_is_followed_as_its_document_says() {
+    let digest = "0f".repeat(32);
+    let follow = |written: &str| {
+        let team =
+            TEAM.replacen("{ reflection: go }", &format!("{{ reflection: go{written} }}"), 1);
+        from_texts(PLATFORM, &[("shop", &team)]).unwrap().namespaces[0].0.follow
+    };
+    let rules = |policy, recorded| FollowRules { policy, recorded };
+    assert_eq!(follow(""), rules(Follow::Compatible, None));
+    assert_eq!(follow(", follow: manual"), rules(Follow::Manual, None));
+    let recorded = Some([0x0f; 32]);
+    for (word, policy) in
+        [("compatible", Follow::Compatible), ("manual", Follow::Manual), ("pinned", Follow::Pinned)]
+    {
+        let written = format!(", follow: {word}, digest: \"{digest}\"");
+        assert_eq!(follow(&written), rules(policy, recorded));
+    }
+
+    let source = "{ reflection: go }";
+    for (written, code) in [
+        ("{ reflection: go, follow: pinned }".to_owned(), Tnd::MissingKey),
+        ("{ reflection: go, follow: always }".to_owned(), Tnd::WrongType),
+        ("{ reflection: go, digest: \"0f\" }".to_owned(), Tnd::WrongType),
+        (format!("{{ reflection: go, digest: \"g{}\" }}", &digest[1..]), Tnd::WrongType),
+        (format!("{{ reflection: go, digest: \"é{}\" }}", &digest[2..]), Tnd::WrongType),
+        ("{ descriptors: shop.binpb, follow: manual }".to_owned(), Tnd::WrongType),
+        (format!("{{ protos: proto, digest: \"{digest}\" }}"), Tnd::WrongType),
+    ] {
+        let found = problems(&TEAM.replacen(source, &written, 1));
+        assert_eq!(found.iter().map(|one| one.code).collect::<Vec<_>>(), [code], "{written}");
+    }
 }

@@ -11,6 +11,7 @@ pub mod tasks;
 // What a call is made of.
 pub mod body;
 pub mod call;
+mod date;
 pub mod limits;
 
 // A connection comes in and finds its data thread …

@@ -15,11 +15,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use tandem_contract::directory::Audience;
 use tandem_protocol::CallerProtocol;
 use tandem_protocol::deadline::format_grpc_timeout;
 use tandem_protocol::detect::{self, Detected};
+use tandem_protocol::encoding::Accepted;
 use tandem_protocol::identity::{self, TraceParent};
 use tandem_protocol::metadata::{self, Hop, Metadata};
 use tandem_protocol::refusal::{Reason, Refusal, Shape};
@@ -75,6 +76,11 @@ pub(crate) struct Call {
     pub(crate) began: Instant,
     pub(crate) request_id: Arc<str>,
     pub(crate) context: TraceContext,
+    pub(crate) version: Version,
+    /// It is asked by HEAD: whatever the answer is, it has no body.
+    pub(crate) head: bool,
+    /// What the answer may be coded in; `None` where the caller takes nothing that is served.
+    pub(crate) accepted: Option<Accepted>,
     flags: u8,
 }
 
@@ -99,6 +105,12 @@ impl Call {
             began: Instant::now(),
             request_id,
             context,
+            version: incoming.version,
+            head: incoming.method == Method::HEAD,
+            accepted: match shape_of(incoming) {
+                Shape::Grpc => Some(Accepted::IDENTITY),
+                Shape::Rest | Shape::Connect => Accepted::by_caller(&incoming.headers).ok(),
+            },
             flags: parent.map_or(0, |parent| parent.flags),
         }
     }
@@ -120,8 +132,13 @@ impl Call {
         record.head(rendered.status.as_u16(), Some(rendered.code));
         let mut headers = rendered.headers;
         self.sign(&mut headers);
-        let body = crate::body::Body::whole(rendered.body);
-        Answer { status: rendered.status, headers, body, record }
+        let (status, body) = (rendered.status, rendered.body);
+        match shape {
+            Shape::Grpc => Answer { status, headers, body: crate::body::Body::whole(body), record },
+            Shape::Rest | Shape::Connect => {
+                rest::finish::whole(self, headers, status, None, body, None).with(record)
+            }
+        }
     }
 
     /// What stands on every answer (experience UX-35).
@@ -183,6 +200,7 @@ fn shape_of(incoming: &Incoming) -> Shape {
     let media = incoming.headers.get(header::CONTENT_TYPE);
     match media {
         Some(media) if media.as_bytes().starts_with(b"application/grpc") => Shape::Grpc,
+        _ if detect::is_rpc_path(incoming.uri.path()) => Shape::Connect,
         _ => Shape::Rest,
     }
 }
@@ -200,7 +218,14 @@ async fn carry_call(call: Call, incoming: Incoming) -> Answer {
     let canonical =
         match strict::check(&incoming.method, &incoming.uri, &incoming.headers, &head_limits) {
             Ok(canonical) => canonical,
-            Err(refusal) => return call.refused(&refusal, early, record),
+            Err(refusal) => {
+                let mut answer = call.refused(&refusal, early, record);
+                if call.version != Version::Http2 {
+                    // Where one request ends and the next begins is in doubt (protocols H-1).
+                    answer.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                return answer;
+            }
         };
     let listener = &call.origin.listener;
     let audience = Audience {
@@ -250,7 +275,10 @@ async fn carry_call(call: Call, incoming: Incoming) -> Answer {
         Err(refusal) => return call.refused(&refusal, shape, record),
     };
     let Some(upstream) = &plan.primary else {
-        let refusal = Refusal::new(Reason::Unavailable, "no implementation is configured");
+        let refusal = Refusal {
+            retry_after: Some(RETRY),
+            ..Refusal::new(Reason::Unavailable, "no implementation is configured")
+        };
         return call.refused(&refusal, shape, record);
     };
     match (protocol, binding) {
@@ -305,7 +333,7 @@ fn unless_waiting(call: &Call, refusal: Refusal) -> Refusal {
     }
     let waiting: Vec<&str> = call.snapshot.waiting.iter().map(String::as_str).collect();
     Refusal {
-        retry_after: Some(std::time::Duration::from_secs(1)),
+        retry_after: Some(RETRY),
         ..Refusal::new(Reason::Unavailable, "the contract of a service is not known yet")
             .logged(format!("no contract yet for: {}", waiting.join(", ")))
     }
@@ -313,18 +341,24 @@ fn unless_waiting(call: &Call, refusal: Refusal) -> Refusal {
 
 /// What a failed send means to a caller.
 fn refusal_of(error: &SendError) -> Refusal {
-    let log = error.to_string();
-    let retry = std::time::Duration::from_secs(1);
+    let refusal = of_send_error(error).logged(error.to_string());
+    let retry_after = (refusal.reason == Reason::Unavailable).then_some(RETRY);
+    Refusal { retry_after, ..refusal }
+}
+
+/// When a caller may try again what could not be carried (protocols E-2).
+const RETRY: std::time::Duration = std::time::Duration::from_secs(1);
+
+fn of_send_error(error: &SendError) -> Refusal {
     match error {
-        SendError::NoStream(_) => Refusal {
-            retry_after: Some(retry),
-            ..Refusal::new(Reason::Unavailable, "the service cannot be reached").logged(log)
-        },
+        SendError::NoStream(_) => {
+            Refusal::new(Reason::Unavailable, "the service cannot be reached")
+        }
         SendError::AttemptTimedOut(_) => {
-            Refusal::new(Reason::Deadline, "the service did not answer in time").logged(log)
+            Refusal::new(Reason::Deadline, "the service did not answer in time")
         }
         SendError::ConnectionLost { .. } => {
-            Refusal::new(Reason::Unavailable, "the connection to the service was lost").logged(log)
+            Refusal::new(Reason::Unavailable, "the connection to the service was lost")
         }
         SendError::Reset { code, .. } => {
             let reason = match status::from_reset(*code) {
@@ -334,7 +368,7 @@ fn refusal_of(error: &SendError) -> Refusal {
                 status::Code::Cancelled => Reason::UpstreamCancelled,
                 _ => Reason::UpstreamUnusable,
             };
-            Refusal::new(reason, "the service broke the call off").logged(log)
+            Refusal::new(reason, "the service broke the call off")
         }
     }
 }

@@ -1,41 +1,28 @@
-//! Off the path: contracts are fetched and followed, documents reloaded, snapshots built and
-//! swapped.
+//! Off the path: contracts are followed, documents reloaded, snapshots built and swapped.
 //!
-//! A namespace whose upstream does not answer is asked again, ever more slowly, up to once in
-//! [`ASK_AGAIN_MOST`]; the others serve meanwhile. A contract that came by reflection is read
-//! again every [`FOLLOW_EVERY`]: a compatible one takes over by itself, a breaking one waits and
-//! is shown (protocols ). The last good one is kept, and serves after a start until the
-//! service itself can be asked. New documents are tried whole before anything is swapped; what
-//! serves stays where they do not fit together. A swap is one pointer: calls under way finish on
-//! the old snapshot.
+//! New documents are tried whole before anything is swapped; what serves stays where they do not
+//! fit together. A swap is one pointer: calls under way finish on the old snapshot (protocols X-6).
+//! The last good contract of a namespace is kept, and serves after a start until the service
+//! itself can be asked.
 //!
 //! Not here: reading and checking documents (`tandem-config`).
 
+mod follow;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tandem_config::Namespace;
-use tandem_config::document::ContractSource;
-use tandem_config::document::PlatformLimits;
-use tandem_contract::compat::{self, Change, Decision, Follow};
+use tandem_config::document::{ContractSource, PlatformLimits};
 use tandem_contract::{ConfiguredFault, Contract, RuleFault, fields};
 use tandem_transcode::Plans;
 
 use crate::observe::Metrics;
-use crate::snapshot::{Snapshot, upstreams_of};
-use crate::tasks::Side;
-use crate::thread::Drain;
-use crate::upstream::reflection;
+use crate::snapshot::Snapshot;
 
-/// Time between the first two questions; it doubles.
-const ASK_AGAIN: Duration = Duration::from_millis(100);
-const ASK_AGAIN_MOST: Duration = Duration::from_secs(2);
-/// A contract that came by reflection is read again after this time (protocols X-4).
-const FOLLOW_EVERY: Duration = Duration::from_secs(60);
-/// Changes of a contract that are named; the rest is counted.
-const CHANGES_NAMED: usize = 8;
+/// How the last good contract came.
+const KEPT: &str = "last good, kept";
 
 /// Where the last good contract of each namespace is kept over a restart (protocols X-6).
 ///
@@ -192,155 +179,6 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Asks the upstreams of all namespaces that have no contract, each in a task of its own.
-    pub(crate) fn fetch_missing(self: &Arc<Self>, side: &Side, drain: &Drain) {
-        let wanted = self.wanted().clone();
-        for namespace in wanted.namespaces {
-            let ContractSource::Reflection(upstream) = &namespace.contract else { continue };
-            if let Some(ContractState::Known(_)) = wanted.states.get(&namespace.namespace) {
-                continue;
-            }
-            let (this, mut drain) = (Arc::clone(self), drain.clone());
-            let upstream = upstream.clone();
-            side.start(async move {
-                tokio::select! {
-                    () = this.fetch(wanted.generation, &namespace, &upstream) => {}
-                    () = drain.begun() => {}
-                }
-            });
-        }
-    }
-
-    /// Reads the contracts that came by reflection again, for as long as the gateway runs.
-    pub(crate) fn follow(self: &Arc<Self>, side: &Side, drain: &Drain) {
-        let (this, mut drain) = (Arc::clone(self), drain.clone());
-        side.start(async move {
-            let following = async {
-                loop {
-                    tokio::time::sleep(FOLLOW_EVERY).await;
-                    this.read_again().await;
-                }
-            };
-            tokio::select! {
-                () = following => {}
-                () = drain.begun() => {}
-            }
-        });
-    }
-
-    /// Reads the contracts that came by reflection once more. An upstream that does not answer
-    /// changes nothing.
-    pub(crate) async fn read_again(&self) {
-        let wanted = self.wanted().clone();
-        for namespace in &wanted.namespaces {
-            let ContractSource::Reflection(upstream) = &namespace.contract else { continue };
-            let Some(ContractState::Known(known)) = wanted.states.get(&namespace.namespace) else {
-                continue;
-            };
-            let upstreams = upstreams_of(namespace, &self.metrics);
-            let Some(upstream) = upstreams.get(upstream) else { continue };
-            match ask(upstream).await {
-                Ok((contract, how)) => {
-                    self.decide(wanted.generation, namespace, known, &contract, how);
-                }
-                Err(why) => {
-                    tracing::debug!(namespace = %namespace.namespace, "not read again: {why}");
-                }
-            }
-        }
-    }
-
-    /// Takes a contract that was read again, or says why not (protocols ).
-    fn decide(
-        &self,
-        generation: u64,
-        namespace: &Namespace,
-        known: &Known,
-        contract: &Arc<Contract>,
-        how: String,
-    ) {
-        let name = &namespace.namespace;
-        let not_taken = match compat::follow(Follow::Compatible, None, Some(&known.raw), contract) {
-            Decision::Stay => None,
-            Decision::Swap(_) => match self.accept(generation, namespace, contract, how) {
-                Ok(()) => {
-                    tracing::info!(namespace = %name, "the contract has changed, compatibly");
-                    return;
-                }
-                Err(why) => Some(format!("the contract has changed and was not taken: {why}")),
-            },
-            Decision::Wait(changes) => Some(format!(
-                "the contract has changed in a way that breaks callers, and was not taken: {}",
-                named(&changes)
-            )),
-            Decision::Refuse => Some("the contract has changed; another one is pinned".into()),
-        };
-        let mut wanted = self.wanted();
-        if wanted.generation != generation {
-            return;
-        }
-        if let Some(ContractState::Known(known)) = wanted.states.get_mut(name) {
-            known.problems.retain(|problem| !problem.starts_with(CHANGED));
-            if let Some(problem) = not_taken {
-                tracing::warn!(namespace = %name, "{problem}");
-                known.problems.push(problem);
-            }
-        }
-    }
-
-    async fn fetch(&self, generation: u64, namespace: &Namespace, upstream: &str) {
-        let name = &namespace.namespace;
-        let mut wait = ASK_AGAIN;
-        let mut kept = self.kept(name);
-        loop {
-            let why = match upstreams_of(namespace, &self.metrics).get(upstream) {
-                None => format!("no upstream `{upstream}`"),
-                Some(upstream) => match ask(upstream).await {
-                    Ok((contract, how)) => {
-                        match self.accept(generation, namespace, &contract, how) {
-                            Ok(()) => return,
-                            Err(why) => why,
-                        }
-                    }
-                    Err(why) => why,
-                },
-            };
-            // What was good last serves until the service can be asked.
-            if let Some(contract) = kept.take()
-                && self.accept(generation, namespace, &contract, KEPT.into()).is_ok()
-            {
-                tracing::warn!(namespace = %name, "the last good contract serves: {why}");
-            }
-            if !self.note_unasked(generation, name, &why) {
-                return;
-            }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(ASK_AGAIN_MOST);
-        }
-    }
-
-    /// Writes down why a service could not be asked; `false` when other documents have come.
-    fn note_unasked(&self, generation: u64, name: &str, why: &str) -> bool {
-        let mut wanted = self.wanted();
-        if wanted.generation != generation {
-            return false;
-        }
-        match wanted.states.get_mut(name) {
-            Some(ContractState::Known(known)) => {
-                known.problems.retain(|problem| !problem.starts_with(UNASKED));
-                known.problems.push(format!("{UNASKED}: {why}"));
-            }
-            Some(ContractState::Waiting { why: before }) if before == why => {}
-            Some(ContractState::Waiting { .. }) | None => {
-                tracing::warn!(namespace = %name, "no contract yet: {why}");
-                wanted
-                    .states
-                    .insert(name.to_owned(), ContractState::Waiting { why: why.to_owned() });
-            }
-        }
-        true
-    }
-
     fn kept(&self, namespace: &str) -> Option<Arc<Contract>> {
         let set = self.keeper.as_ref()?.kept(namespace)?;
         let files: Result<Vec<Vec<u8>>, _> =
@@ -377,34 +215,6 @@ impl Reconciler {
         }
         Ok(())
     }
-}
-
-/// How the last good contract came.
-const KEPT: &str = "last good, kept";
-/// How the problem of a service that cannot be asked begins.
-const UNASKED: &str = "the service does not tell its contract";
-/// How a problem about a newer contract begins.
-const CHANGED: &str = "the contract has changed";
-
-/// The first of the changes that break, and how many more there are.
-fn named(changes: &[Change]) -> String {
-    let breaking: Vec<&Change> = changes.iter().filter(|change| change.breaks()).collect();
-    let mut named: Vec<String> = breaking
-        .iter()
-        .take(CHANGES_NAMED)
-        .map(|change| format!("{}: {}", change.symbol, change.what))
-        .collect();
-    if breaking.len() > CHANGES_NAMED {
-        named.push(format!("{} more", breaking.len() - CHANGES_NAMED));
-    }
-    named.join("; ")
-}
-
-async fn ask(upstream: &crate::upstream::Upstream) -> Result<(Arc<Contract>, String), String> {
-    let reflected = reflection::fetch(upstream).await.map_err(|error| error.to_string())?;
-    let contract =
-        Contract::from_file_descriptors(&reflected.files).map_err(|faults| faults.to_string())?;
-    Ok((Arc::new(contract), format!("reflection {}", reflected.version)))
 }
 
 /// What is known of each namespace at first: what came by file, and what `before` knew of a

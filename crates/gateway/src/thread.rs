@@ -13,9 +13,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tandem_protocol::encoder::Encoders;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 
+use crate::date::DateOfNow;
 use crate::limits::Limits;
 use crate::listen::{self, Accepted};
 use crate::net;
@@ -33,6 +35,8 @@ pub(crate) struct Thread {
     pub(crate) tasks: Tasks,
     pub(crate) upstreams: Pool,
     pub(crate) observe: Rc<Shard>,
+    pub(crate) encoders: Rc<Encoders>,
+    pub(crate) date: DateOfNow,
     drain: Drain,
     // Atomic because acceptors read it to find the least busy thread; only this thread writes.
     open_streams: Arc<AtomicUsize>,
@@ -216,6 +220,8 @@ async fn run(
         tasks: tasks.clone(),
         upstreams,
         observe,
+        encoders: Rc::default(),
+        date: DateOfNow::default(),
         drain: drain.clone(),
         open_streams,
     });

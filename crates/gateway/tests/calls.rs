@@ -91,7 +91,7 @@ async fn protocols_g_6_the_contract_says_how_many_messages_there_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn protocols_e_9_what_the_upstream_says_wrongly_is_never_ok() {
+async fn protocols_e_9_and_e_10_what_the_upstream_says_wrongly_is_never_ok() {
     let answer = |http_status, content_type, trailers: Option<Vec<_>>| Script::Answer {
         http_status,
         head: vec![("content-type", content_type)],
@@ -99,7 +99,16 @@ async fn protocols_e_9_what_the_upstream_says_wrongly_is_never_ok() {
         trailers,
     };
     let grpc_type = "application/grpc";
+    // A status in the head counts only where nothing follows.
+    let twice = |in_head, in_trailers| Script::Answer {
+        http_status: 200,
+        head: vec![("content-type", "application/grpc"), ("grpc-status", in_head)],
+        messages: vec![note("a")],
+        trailers: Some(vec![("grpc-status", in_trailers)]),
+    };
     for (script, grpc_status, rest_status) in [
+        (twice("0", "5"), "5", 404),
+        (twice("0", "x"), "2", 500),
         (answer(200, grpc_type, Some(vec![("grpc-status", "5")])), "5", 404),
         (answer(200, grpc_type, Some(vec![("grpc-status", "99")])), "2", 500),
         (answer(200, grpc_type, Some(vec![("grpc-status", "x")])), "2", 500),
@@ -107,8 +116,15 @@ async fn protocols_e_9_what_the_upstream_says_wrongly_is_never_ok() {
         (answer(200, grpc_type, None), "13", 500),
         (answer(200, grpc_type, Some(vec![("x-other", "1")])), "13", 500),
         (answer(200, "text/html", None), "2", 500),
+        (answer(400, "text/html", None), "13", 500),
+        (answer(401, "text/html", None), "16", 401),
+        (answer(403, "text/html", None), "7", 403),
         (answer(404, "text/html", None), "12", 501),
+        (answer(429, "text/html", None), "14", 503),
+        (answer(502, "text/html", None), "14", 503),
         (answer(503, "text/html", None), "14", 503),
+        (answer(504, "text/html", None), "14", 503),
+        (answer(418, "text/html", None), "2", 500),
         (answer(500, grpc_type, Some(vec![("grpc-status", "0")])), "2", 500),
         (Script::Reset(0x7), "14", 503),
         (Script::Reset(0x8), "1", 499),

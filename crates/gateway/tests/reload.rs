@@ -1,10 +1,8 @@
 //! Other documents and other contracts while calls go on.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tandem_gateway::KeepContracts;
 use tandem_gateway::tasks::Side;
 use tandem_testkit::backend::{Backend, Script};
 use tandem_testkit::client::{grpc, note, rest};
@@ -153,106 +151,4 @@ async fn counters_go_on_over_a_reload() {
     reload(&gateway, &tandem_testkit::gateway(backend.address)).expect("the documents fit");
     assert_eq!(rest(gateway.public, "GET", "/v1/notes/a", "").await.status, 200);
     gateway.until(|gateway| gateway.figures("/Get").calls() == 2).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn protocols_x_4_a_compatible_contract_takes_over_and_a_breaking_one_waits() {
-    let contract = |fields: &str| {
-        format!(
-            "syntax = \"proto3\"; package test.v1; import \"google/api/annotations.proto\";
-             message Note {{ {fields} }}
-             service Notes {{
-               rpc Get(Note) returns (Note) {{ option (google.api.http) = {{ get: \"/v1/notes/{{text}}\" }}; }}
-               rpc Secret(Note) returns (Note);
-             }}"
-        )
-    };
-    // The service is another gateway, which tells its contract by reflection.
-    let backend = Backend::start(vec![Script::Echo]);
-    let promises = |fields: &str| {
-        let setup = tandem_testkit::gateway(backend.address).contract(&contract(fields));
-        setup.offering()
-    };
-    let first = "string text = 1; int64 number = 2;";
-    let service = promises(first).start().await;
-    let before = || tandem_testkit::gateway(service.public).contract(&contract(first));
-    let followed = || {
-        let mut documents = before().documents();
-        documents.contracts.clear();
-        documents
-    };
-    let gateway = before().start().await;
-    let again = || {
-        let documents = followed();
-        gateway.view.reload(documents.limits, documents.namespaces, &documents.contracts)
-    };
-    let status = async |query: &str| {
-        let target = format!("/v1/notes/a?{query}");
-        rest(gateway.public, "GET", &target, "").await.status
-    };
-    again().expect("the documents fit");
-    assert_eq!(status("number=1").await, 200);
-
-    let compatible = promises("string text = 1; int64 number = 2; string colour = 7;");
-    reload(&service, &compatible).expect("the contract fits");
-    again().expect("the documents fit");
-    let digest = |gateway: &TestGateway| gateway.view.namespaces()[0].digest.clone();
-    gateway.until(|gateway| digest(gateway) == digest(&service)).await;
-    assert_eq!(status("colour=red").await, 200);
-
-    reload(&service, &promises("string text = 1; string colour = 7;")).expect("the contract fits");
-    again().expect("the documents fit");
-    let told = |gateway: &TestGateway| gateway.view.namespaces()[0].problems.concat();
-    gateway.until(|gateway| told(gateway).contains("breaks callers")).await;
-    assert!(told(&gateway).contains("test.v1.Note.number"), "{}", told(&gateway));
-    assert_eq!(status("number=1").await, 200);
-
-    // The service takes it back, and the word about it goes.
-    reload(&service, &compatible).expect("the contract fits");
-    again().expect("the documents fit");
-    gateway.until(|gateway| told(gateway).is_empty()).await;
-}
-
-/// Keeps in memory, as the data folder does on disk.
-#[derive(Default)]
-struct Memory(Mutex<BTreeMap<String, Vec<u8>>>);
-
-impl KeepContracts for Memory {
-    fn kept(&self, namespace: &str) -> Option<Vec<u8>> {
-        self.0.lock().expect("nobody panics with it").get(namespace).cloned()
-    }
-
-    fn keep(&self, namespace: &str, set: &[u8]) {
-        self.0.lock().expect("nobody panics with it").insert(namespace.into(), set.to_vec());
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn protocols_x_6_the_last_good_contract_serves_until_the_service_can_be_asked() {
-    let backend = Backend::start(vec![Script::Echo]);
-    let service = gateway(backend.address).offering().start().await;
-    let memory = Arc::new(Memory::default());
-    let known = |gateway: &TestGateway| gateway.view.ready();
-
-    // Read by reflection, and kept.
-    let first = tandem_testkit::gateway(service.public).kept_by(memory.clone()).start().await;
-    first.until(known).await;
-    first.until(|_| memory.kept("notes").is_some()).await;
-
-    // After a start with the service gone the paths are known: 503, not 404.
-    let gone = "127.0.0.1:1".parse().expect("an address");
-    let second = tandem_testkit::gateway(gone).kept_by(memory.clone()).start().await;
-    second.until(known).await;
-    assert_eq!(rest(second.public, "GET", "/v1/notes/a", "").await.status, 503);
-    assert_eq!(rest(second.public, "GET", "/v1/other", "").await.status, 404);
-    second.until(|gateway| !gateway.view.namespaces()[0].problems.is_empty()).await;
-    let status = &second.view.namespaces()[0];
-    assert_eq!(status.contract.as_deref(), Some("last good, kept"));
-    assert!(status.problems[0].contains("does not tell its contract"), "{:?}", status.problems);
-
-    // What is kept and cannot be read is as good as nothing.
-    memory.keep("notes", b"no descriptor set");
-    let third = tandem_testkit::gateway(gone).kept_by(memory).start().await;
-    third.until(|gateway| gateway.view.namespaces()[0].problems.concat().contains("connect")).await;
-    assert!(!third.view.ready());
 }

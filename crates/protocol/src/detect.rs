@@ -75,7 +75,7 @@ pub fn detect(
             "application/grpc+json" => Codec::Json,
             _ => {
                 let message = "this media type is not served here";
-                return refused(shape, Refusal::new(Reason::MediaType, message));
+                return refused(shape, Refusal::media_type(GRPC_TYPES, message));
             }
         };
         if !head.http2 {
@@ -98,9 +98,10 @@ pub fn detect(
             return refused(Shape::Connect, wrong_method(vec!["POST".into()]));
         }
         let message = "this media type is not served here; use application/grpc";
-        return refused(Shape::Connect, Refusal::new(Reason::MediaType, message));
+        return refused(Shape::Connect, Refusal::media_type(GRPC_TYPES, message));
     }
-    let refused = |refusal| refused(Shape::Rest, refusal);
+    let shape = if is_rpc_path(head.path) { Shape::Connect } else { Shape::Rest };
+    let refused = |refusal| refused(shape, refusal);
     match directory.find_rest(audience, head.http_method, head.path) {
         RestMatch::Found { method, rule, values } => Ok(Detected {
             protocol: CallerProtocol::Rest,
@@ -125,6 +126,23 @@ pub fn detect(
     }
 }
 
+/// What is served on RPC paths.
+const GRPC_TYPES: &str = "application/grpc, application/grpc+proto, application/grpc+json";
+
+/// Whether a path has the form `/package.Service/Method`, served or not: who calls it reads
+/// errors as Connect writes them (E-3). A package is part of it, so that `/books/list` is not one.
+pub fn is_rpc_path(path: &str) -> bool {
+    let Some((service, method)) = path.strip_prefix('/').and_then(|path| path.split_once('/'))
+    else {
+        return false;
+    };
+    let is_name = |name: &str| {
+        name.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_')
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    service.contains('.') && service.split('.').all(is_name) && is_name(method)
+}
+
 /// The same target without the slash at the path's end. It begins with one slash, so it stays at
 /// the host that was asked.
 fn without_slash(head: &Head<'_>) -> String {
@@ -139,4 +157,34 @@ fn wrong_method(allow: Vec<String>) -> Refusal {
     let message = "the path is known, this HTTP method is not";
     let instead = Instead::Methods(allow);
     Refusal { instead, ..Refusal::new(Reason::WrongMethod, message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn protocols_e_3_the_form_of_a_path_says_who_reads_its_errors() {
+        for (path, rpc) in [
+            ("/test.v1.Notes/Get", true),
+            ("/_a.B_2/_c", true),
+            ("/test.v1.Notes/Get/", false),
+            ("/test.v1.Notes/", false),
+            ("/test.v1.Notes", false),
+            ("/Notes/Get", false),
+            ("/books/list", false),
+            ("/v1.2/books", false),
+            ("/a..b/C", false),
+            ("/.b/C", false),
+            ("/a.b./C", false),
+            ("/a.b/C:verb", false),
+            ("/a.b/%43", false),
+            ("/a.b-c/D", false),
+            ("//a.b/C", false),
+            ("/", false),
+            ("", false),
+        ] {
+            assert_eq!(is_rpc_path(path), rpc, "{path}");
+        }
+    }
 }

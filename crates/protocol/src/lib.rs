@@ -8,11 +8,15 @@
 //!
 //! Not here: how bytes move (`tandem-gateway`), JSON and protobuf (`tandem-transcode`).
 
+mod accept;
 pub mod cardinality;
 pub mod coding;
 pub mod compression;
+pub mod conditional;
 pub mod deadline;
 pub mod detect;
+pub mod encoder;
+pub mod encoding;
 pub mod envelope;
 pub mod identity;
 pub mod metadata;

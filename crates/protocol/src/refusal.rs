@@ -158,6 +158,8 @@ pub enum Instead {
     Methods(Vec<String>),
     /// Go there: the header `Location`.
     Location(Box<str>),
+    /// Send one of these media types: the header `Accept`.
+    Types(&'static str),
 }
 
 impl Refusal {
@@ -172,6 +174,12 @@ impl Refusal {
             retry_after: None,
             instead: Instead::Nothing,
         }
+    }
+
+    /// 415, with what is taken.
+    pub fn media_type(types: &'static str, message: impl Into<String>) -> Refusal {
+        let instead = Instead::Types(types);
+        Refusal { instead, ..Refusal::new(Reason::MediaType, message) }
     }
 
     /// Another sentence for the log.
@@ -271,8 +279,11 @@ impl Refusal {
                 Rendered { status: http(row.http), headers, body, code }
             }
             Shape::Connect => {
-                headers.insert(header::CONTENT_TYPE, JSON);
                 let (status, name) = row.connect;
+                if matches!(self.reason, Reason::UriTooLong | Reason::HeadTooLarge) {
+                    return Rendered { status: http(status), headers, body: Bytes::new(), code };
+                }
+                headers.insert(header::CONTENT_TYPE, JSON);
                 let body = crate::rest::connect_error_body(name, &self.message);
                 Rendered { status: http(status), headers, body, code }
             }
@@ -284,6 +295,7 @@ impl Refusal {
             Instead::Nothing => None,
             Instead::Methods(methods) => Some((header::ALLOW, methods.join(", "))),
             Instead::Location(target) => Some((header::LOCATION, target.to_string())),
+            Instead::Types(types) => Some((header::ACCEPT, (*types).to_owned())),
         };
         if let Some((name, text)) = told
             && let Ok(value) = HeaderValue::from_str(&text)
@@ -295,9 +307,6 @@ impl Refusal {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         match self.reason {
-            Reason::MediaType => {
-                headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-            }
             Reason::ContentCoding => {
                 let (name, accepted) = match shape {
                     Shape::Rest | Shape::Connect => (header::ACCEPT_ENCODING, coding::ACCEPTED),
@@ -389,20 +398,60 @@ mod tests {
 
             let answer = refusal.render(Shape::Connect);
             assert_eq!(answer.status.as_u16(), connect, "{reason:?}");
+            if matches!(reason, Reason::UriTooLong | Reason::HeadTooLarge) {
+                assert!(answer.body.is_empty(), "{reason:?}: bare");
+                continue;
+            }
             let body = format!("{{\"code\":\"{connect_name}\",\"message\":\"because\"}}");
             assert_eq!(answer.body, body.as_bytes(), "{reason:?}");
         }
     }
 
     #[test]
-    fn protocols_i_6_a_refused_coding_names_those_that_are_taken() {
-        let refusal = Refusal::new(Reason::ContentCoding, "because");
-        let answer = refusal.render(Shape::Rest);
-        assert_eq!(answer.headers["accept-encoding"], "gzip, deflate, zstd");
-        assert_eq!(
-            refusal.render(Shape::Grpc).headers["grpc-accept-encoding"],
-            compression::ACCEPTED
-        );
+    fn protocols_e_2_and_i_6_the_headers_say_what_would_be_taken() {
+        use Shape::{Connect, Grpc, Rest};
+        let methods = Instead::Methods(vec!["GET".into(), "HEAD".into()]);
+        let second = Some(Duration::from_secs(1));
+        let plain = |reason| Refusal::new(reason, "because");
+        for (refusal, shapes, name, value) in [
+            (
+                Refusal { instead: methods, ..plain(Reason::WrongMethod) },
+                &[Rest, Grpc, Connect][..],
+                "allow",
+                "GET, HEAD",
+            ),
+            (
+                Refusal::media_type("application/json", "because"),
+                &[Rest, Grpc, Connect],
+                "accept",
+                "application/json",
+            ),
+            (
+                plain(Reason::ContentCoding),
+                &[Rest, Connect],
+                "accept-encoding",
+                "gzip, deflate, zstd",
+            ),
+            (plain(Reason::ContentCoding), &[Grpc], "grpc-accept-encoding", compression::ACCEPTED),
+            (plain(Reason::NoCredential), &[Rest, Grpc, Connect], "www-authenticate", "Bearer"),
+            (
+                Refusal { retry_after: second, ..plain(Reason::Unavailable) },
+                &[Rest, Grpc, Connect],
+                "retry-after",
+                "1",
+            ),
+        ] {
+            for shape in shapes {
+                let answer = refusal.render(*shape);
+                assert_eq!(answer.headers[name], value, "{:?} {shape:?}", refusal.reason);
+            }
+        }
+        // Nothing else goes beside them.
+        for shape in [Rest, Connect] {
+            let answer = plain(Reason::NotFound).render(shape);
+            assert_eq!(answer.headers.len(), 1, "{:?}", answer.headers);
+            assert_eq!(answer.headers["content-type"], "application/json");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use http::{HeaderMap, header};
 use tandem_contract::Contract;
 use tandem_transcode::{JsonOptions, Limits, Plans, json_from_wire};
 
+use crate::accept;
 use crate::refusal::{Reason, Refusal};
 use crate::status::Status;
 use crate::values::Layout;
@@ -108,31 +109,11 @@ fn put_string(text: &str, out: &mut Vec<u8>) {
 /// # Errors
 /// 406 when `Accept` names types and none of them is JSON.
 pub fn accepts_json(headers: &HeaderMap) -> Result<(), Refusal> {
-    let mut named = false;
-    for value in headers.get_all(header::ACCEPT) {
-        let text = value.to_str().unwrap_or("");
-        for range in text.split(',') {
-            let mut parts = range.split(';').map(str::trim);
-            let media = parts.next().unwrap_or("").to_ascii_lowercase();
-            let refused = parts.any(|part| {
-                part.strip_prefix("q=")
-                    .or_else(|| part.strip_prefix("Q="))
-                    .is_some_and(|weight| weight.trim_matches(['0', '.']).is_empty())
-            });
-            if media.is_empty() {
-                continue;
-            }
-            named = true;
-            if !refused && matches!(media.as_str(), "*/*" | "application/*" | "application/json") {
-                return Ok(());
-            }
-        }
+    let ranges = || accept::elements(headers, &header::ACCEPT);
+    if ranges().next().is_none() || accept::weight_of_media("application/json", ranges()) > 0 {
+        return Ok(());
     }
-    if named {
-        let message = "this method answers application/json";
-        return Err(Refusal::new(Reason::NotAcceptable, message));
-    }
-    Ok(())
+    Err(Refusal::new(Reason::NotAcceptable, "this method answers application/json"))
 }
 
 /// How a caller wants its JSON written: `defaults`, `enums`, `names` and `int64` as parameters of
@@ -173,7 +154,7 @@ pub fn body_is_json(headers: &HeaderMap) -> Result<(), Refusal> {
     if given.is_some_and(is_json) {
         return Ok(());
     }
-    Err(Refusal::new(Reason::MediaType, "the body must be application/json"))
+    Err(Refusal::media_type("application/json", "the body must be application/json"))
 }
 
 /// How the values of a body of many lie in it, by its media type (S-9); `may_be_list` where one
@@ -189,7 +170,9 @@ pub fn body_of_values(headers: &HeaderMap, may_be_list: bool) -> Result<Layout, 
         Some(media) if LINES.iter().any(|name| is_in_utf8(media, name)) => Ok(Layout::Lines),
         _ => {
             let message = "the body must be application/json or application/x-ndjson";
-            Err(Refusal::new(Reason::MediaType, message))
+            let types = "application/json, application/x-ndjson, application/jsonl, \
+                         application/ndjson";
+            Err(Refusal::media_type(types, message))
         }
     }
 }
@@ -206,7 +189,7 @@ pub fn content_type(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let Some(first) = given.next() else { return Ok(None) };
     match (first.to_str(), given.next()) {
         (Ok(media), None) => Ok(Some(media)),
-        _ => Err(Refusal::new(Reason::MediaType, "the media type of the body cannot be read")),
+        _ => Err(Refusal::media_type("*/*", "the media type of the body cannot be read")),
     }
 }
 
@@ -281,6 +264,13 @@ mod tests {
             ("text/html", false),
             ("application/json;q=0", false),
             ("application/json;q=0.000", false),
+            ("text/html;level=\"1,2\", application/json;charset=utf-8;q=0.5", true),
+            ("application/xml;q=0.9, application/problem+json", false),
+            // The range that says most counts: this caller takes anything but JSON.
+            ("*/*, application/json;q=0", false),
+            ("application/*;q=0, application/json", true),
+            ("", true),
+            (" , ", true),
         ] {
             assert_eq!(accepts_json(&with(header::ACCEPT, accept)).is_ok(), fine, "{accept}");
         }

@@ -5,8 +5,7 @@
 //! already. A failed stream never looks complete: [`Framer::failure`] says whether the transfer
 //! must be aborted behind the record (protocols S-3).
 //!
-//! Source: protocols S-1 to S-7; RFC 9110, section 12.5.1 for `Accept`; HTML, "Server-sent
-//! events", for events.
+//! Source: protocols S-1 to S-7; HTML, "Server-sent events", for events.
 //!
 //! Not here: when bytes are sent and how a transfer is aborted (`tandem-gateway`); how messages
 //! come in (`values`).
@@ -14,6 +13,7 @@
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 
+use crate::accept;
 use crate::refusal::{Reason, Refusal};
 
 /// What stands around the messages of a stream.
@@ -51,16 +51,13 @@ impl Framing {
     /// # Errors
     /// 406 when `Accept` names types and none of ours is among them.
     pub fn accepted(headers: &HeaderMap, default: Framing) -> Result<Framing, Refusal> {
-        let texts =
-            headers.get_all(header::ACCEPT).iter().map(|value| value.to_str().unwrap_or(""));
-        let ranges: Vec<Range> =
-            texts.flat_map(|text| text.split(',')).filter_map(Range::parse).collect();
-        if ranges.is_empty() {
+        let ranges = || accept::elements(headers, &header::ACCEPT);
+        if ranges().next().is_none() {
             return Ok(default);
         }
         let mut best = (0, None);
         for framing in [default].into_iter().chain(OFFERED) {
-            let weight = weight_of(framing.media(), &ranges);
+            let weight = accept::weight_of_media(framing.media(), ranges());
             if weight > best.0 {
                 best = (weight, Some(framing));
             }
@@ -86,49 +83,6 @@ impl Framing {
     pub fn content_type(self) -> HeaderValue {
         HeaderValue::from_static(self.media())
     }
-}
-
-/// One element of `Accept`.
-struct Range {
-    /// In lower case: `text/html`, `text/*`, `*/*`.
-    media: String,
-    /// 0 to 1000.
-    weight: u16,
-}
-
-impl Range {
-    /// `None` for an empty element; a weight that is none counts as 0, because the caller meant
-    /// to say less than yes.
-    fn parse(text: &str) -> Option<Range> {
-        let mut parts = text.split(';').map(str::trim);
-        let media = parts.next().filter(|media| !media.is_empty())?.to_ascii_lowercase();
-        let weight = parts
-            .find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")))
-            .map_or(1000, |weight| parse_weight(weight).unwrap_or(0));
-        Some(Range { media, weight })
-    }
-}
-
-/// `0.5` as 500; one digit, a dot, at most three digits, and not above 1 (RFC 9110, 12.4.2).
-fn parse_weight(text: &str) -> Option<u16> {
-    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-    if !matches!(whole, "0" | "1") || part.len() > 3 || !part.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let weight = format!("{whole}{part:0<3}").parse().ok()?;
-    (weight <= 1000).then_some(weight)
-}
-
-/// The weight of the range that says most about `media` (RFC 9110, 12.5.1); 0 where none does.
-fn weight_of(media: &str, ranges: &[Range]) -> u16 {
-    let group = media.split_once('/').map_or(media, |(group, _)| group);
-    let exactness = |range: &Range| match &*range.media {
-        found if found == media => Some(2),
-        "*/*" => Some(0),
-        found => (found.strip_suffix("/*") == Some(group)).then_some(1),
-    };
-    let matching = ranges.iter().filter_map(|range| Some((exactness(range)?, range.weight)));
-    matching.max().map_or(0, |(_exactness, weight)| weight)
 }
 
 /// What stands around each message of a line.

@@ -11,6 +11,8 @@ mod grpc_frame;
 mod json_values;
 #[path = "checks/metadata.rs"]
 mod metadata;
+#[path = "checks/negotiation.rs"]
+mod negotiation;
 
 fn replay(target: &str, check: fn(&[u8])) {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
@@ -42,6 +44,11 @@ fn the_corpus_of_metadata_passes() {
     replay("metadata", metadata::check);
 }
 
+#[test]
+fn the_corpus_of_negotiation_passes() {
+    replay("negotiation", negotiation::check);
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(4_000))]
 
@@ -54,5 +61,18 @@ proptest::proptest! {
         let mut input = head;
         input.extend(letters.into_iter().map(|letter| b"[]{},:\"\\1 \na"[letter]));
         json_values::check(&input);
+    }
+
+    /// Headers of the pieces that matter.
+    #[test]
+    fn protocols_a_5_and_a_6_any_header_is_read_to_its_end(
+        pieces in proptest::collection::vec(0..24_usize, 0..40),
+    ) {
+        const PIECES: [&str; 24] = [
+            "gzip", "zstd", "identity", "*", "br", ",", ";", "q=", "0", "1", ".", "5", "\"", "\\",
+            "a", "W/", " ", "\n", "\r", "application/json", "*/*", "text/", "=", "é",
+        ];
+        let input: String = pieces.into_iter().map(|piece| PIECES[piece]).collect();
+        negotiation::check(input.as_bytes());
     }
 }

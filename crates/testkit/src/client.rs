@@ -200,12 +200,17 @@ pub enum End {
     Reset(u32),
 }
 
+const GRPC: &str = "application/grpc";
+
 /// A REST answer, whichever version of HTTP it came by.
 #[derive(Debug)]
 pub struct Transfer {
     pub status: StatusCode,
+    /// Of a gRPC answer with its trailers.
     pub headers: HeaderMap,
+    /// As text, whatever it is.
     pub body: String,
+    pub bytes: Vec<u8>,
     pub end: End,
 }
 
@@ -218,7 +223,7 @@ impl Transfer {
 
 /// A REST call that a test drives step by step.
 pub enum RestCall {
-    Http1 { stream: TcpStream, read: Vec<u8> },
+    Http1 { stream: TcpStream, read: Vec<u8>, silent: bool },
     Http2(Box<Http2Call>),
 }
 
@@ -249,7 +254,7 @@ impl RestCall {
             }
             head.push_str(if open { "transfer-encoding: chunked\r\n\r\n" } else { "\r\n" });
             stream.write_all(head.as_bytes()).await.expect("a request");
-            return RestCall::Http1 { stream, read: Vec::new() };
+            return RestCall::Http1 { stream, read: Vec::new(), silent: method == "HEAD" };
         }
         let (send, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
         #[expect(clippy::disallowed_methods, reason = "a caller is no part of the gateway")]
@@ -309,10 +314,29 @@ impl RestCall {
         tokio::time::timeout(Duration::from_secs(20), looked).await.expect("it comes in time");
     }
 
+    /// Reads until the body that has come is one that `enough` takes, and gives it.
+    pub async fn until_body(&mut self, enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+        let looked = async {
+            loop {
+                let body = match self {
+                    RestCall::Http1 { read, silent, .. } => {
+                        http1_transfer(read, *silent).map(|found| found.bytes)
+                    }
+                    RestCall::Http2(call) => Some(call.read.clone()),
+                };
+                if let Some(body) = body.filter(|body| enough(body)) {
+                    return body;
+                }
+                assert_eq!(self.more().await, None, "it ended before");
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), looked).await.expect("it comes in time")
+    }
+
     /// Whether anything has come that was not read.
     pub fn has_come(&mut self) -> bool {
         match self {
-            RestCall::Http1 { stream, read } => {
+            RestCall::Http1 { stream, read, .. } => {
                 stream.try_read_buf(read).is_ok_and(|bytes| bytes > 0)
             }
             RestCall::Http2(_) => unreachable!("asked of HTTP/1.1 only"),
@@ -322,12 +346,12 @@ impl RestCall {
     /// Reads once; says how the transfer ended where it did.
     async fn more(&mut self) -> Option<End> {
         match self {
-            RestCall::Http1 { stream, read } => match stream.read_buf(read).await {
+            RestCall::Http1 { stream, read, silent } => match stream.read_buf(read).await {
                 Ok(0) | Err(_) => Some(End::Closed),
-                Ok(_) if http1_transfer(read).is_some_and(|found| found.end == End::Complete) => {
-                    Some(End::Complete)
+                Ok(_) => {
+                    let found = http1_transfer(read, *silent);
+                    found.is_some_and(|found| found.end == End::Complete).then_some(End::Complete)
                 }
-                Ok(_) => None,
             },
             RestCall::Http2(call) => call.more().await,
         }
@@ -338,8 +362,8 @@ impl RestCall {
         match self {
             RestCall::Http1 { .. } => {
                 self.until("\r\n\r\n").await;
-                let RestCall::Http1 { read, .. } = self else { unreachable!("it was one") };
-                http1_transfer(read).expect("a head").status
+                let RestCall::Http1 { read, silent, .. } = self else { unreachable!("it was one") };
+                http1_transfer(read, *silent).expect("a head").status
             }
             RestCall::Http2(call) => {
                 call.more().await;
@@ -360,15 +384,15 @@ impl RestCall {
         let end =
             tokio::time::timeout(Duration::from_secs(20), ended).await.expect("an end in time");
         match self {
-            RestCall::Http1 { read, .. } => {
-                let transfer = http1_transfer(&read);
+            RestCall::Http1 { read, silent, .. } => {
+                let transfer = http1_transfer(&read, silent);
                 transfer.unwrap_or_else(|| panic!("no head: {}", String::from_utf8_lossy(&read)))
             }
             RestCall::Http2(call) => {
                 let Http2Call { head, read, .. } = *call;
                 let (status, headers) = head.expect("a head");
                 let body = String::from_utf8_lossy(&read).into_owned();
-                Transfer { status, headers, body, end }
+                Transfer { status, headers, body, bytes: read, end }
             }
         }
     }
@@ -398,15 +422,22 @@ impl Http2Call {
             Some(Err(error)) => Some(reset(error)),
             None => match body.trailers().await {
                 Ok(None) => Some(End::Complete),
-                Ok(Some(trailers)) => panic!("trailers for a REST caller: {trailers:?}"),
+                Ok(Some(trailers)) => {
+                    let (_, head) = self.head.as_mut().expect("it stands before");
+                    let grpc = head.get("content-type").is_some_and(|media| media == GRPC);
+                    assert!(grpc, "trailers for a REST caller: {trailers:?}");
+                    head.extend(trailers);
+                    Some(End::Complete)
+                }
                 Err(error) => Some(reset(error)),
             },
         }
     }
 }
 
-/// An answer of HTTP/1.1 as far as it has come; `None` before its head has.
-fn http1_transfer(read: &[u8]) -> Option<Transfer> {
+/// An answer of HTTP/1.1 as far as it has come; `None` before its head has. `silent`: it has no
+/// body, whatever its head says of one.
+fn http1_transfer(read: &[u8], silent: bool) -> Option<Transfer> {
     let end = read.windows(4).position(|four| four == b"\r\n\r\n")?;
     let text = std::str::from_utf8(&read[..end]).expect("a head");
     let mut lines = text.split("\r\n");
@@ -420,7 +451,9 @@ fn http1_transfer(read: &[u8]) -> Option<Transfer> {
     let mut rest = &read[end + 4..];
     let mut body = Vec::new();
     let mut end = End::Closed;
-    if headers.contains_key("transfer-encoding") {
+    if silent {
+        end = End::Complete;
+    } else if headers.contains_key("transfer-encoding") {
         while let Some(line) = rest.windows(2).position(|two| two == b"\r\n") {
             let size = std::str::from_utf8(&rest[..line]).expect("a size");
             let size = usize::from_str_radix(size, 16).expect("a size");
@@ -441,6 +474,6 @@ fn http1_transfer(read: &[u8]) -> Option<Transfer> {
             end = End::Complete;
         }
     }
-    let body = String::from_utf8_lossy(&body).into_owned();
-    Some(Transfer { status, headers, body, end })
+    let text = String::from_utf8_lossy(&body).into_owned();
+    Some(Transfer { status, headers, body: text, bytes: body, end })
 }

@@ -43,6 +43,8 @@ pub struct Setup {
     limits: String,
     rules: String,
     methods: String,
+    following: String,
+    second: String,
     offer: bool,
     keeper: Option<Arc<dyn KeepContracts>>,
     reflected: bool,
@@ -61,6 +63,8 @@ pub fn gateway(upstream: SocketAddr) -> Setup {
         limits,
         rules,
         methods,
+        following: String::new(),
+        second: String::new(),
         offer: false,
         keeper: None,
         reflected: false,
@@ -141,6 +145,21 @@ impl Setup {
         self
     }
 
+    /// Adds to `contract`: `follow: manual`.
+    #[must_use]
+    pub fn following(mut self, keys: &str) -> Setup {
+        self.following = format!(", {keys}");
+        self
+    }
+
+    /// Adds an upstream `second`; `it` stays the primary of all methods.
+    #[must_use]
+    pub fn second(mut self, address: SocketAddr) -> Setup {
+        self.second = format!("  second: {{ address: {address} }}\n");
+        self.rules.push_str(", primary: it");
+        self
+    }
+
     /// Lets callers ask for reflection and health.
     #[must_use]
     pub fn offering(mut self) -> Setup {
@@ -169,10 +188,11 @@ impl Setup {
              upstreams: [\"127.0.0.0/8:1-65535\", \"*.test:1-65535\"], public_methods: true, loopback: true }}\n"
         );
         let team = format!(
-            "namespace: notes\ncontract: {{ reflection: it }}\nupstreams:\n  it: {{ address: {:?}{} }}\n\
+            "namespace: notes\ncontract: {{ reflection: it{} }}\nupstreams:\n  \
+             it: {{ address: {:?}{} }}\n{}\
              defaults: {{ auth: {{ public: true }}{} }}\nmethods:\n  test.v1.Notes/*: {{}}\n  \
              test.v1.Notes/Secret: {{ internal: true }}\n{}",
-            self.addresses, self.upstream, self.rules, self.methods
+            self.following, self.addresses, self.upstream, self.second, self.rules, self.methods
         );
         let mut loaded = tandem_config::load::from_texts(&platform, &[("notes", &team)])
             .unwrap_or_else(|problems| panic!("{problems:#?}"));

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tandem_contract::compat::Follow;
 use tandem_contract::{ConfiguredFault, Contract, MethodKind, RuleText};
 use tandem_protocol::status::Code;
 
@@ -25,6 +26,7 @@ pub struct Namespace {
     /// Lower case, without port. Empty: claims no host (protocols D-7).
     pub hosts: Vec<String>,
     pub contract: ContractSource,
+    pub follow: FollowRules,
     pub upstreams: BTreeMap<String, Upstream>,
     /// For every method that does not say otherwise.
     pub defaults: MethodRules,
@@ -43,6 +45,14 @@ pub enum ContractSource {
     /// A .proto file, or a folder of them; relative to the team's file, below its folder.
     /// [`crate::load::proto_texts`] reads them.
     Protos(PathBuf),
+}
+
+/// What happens when a contract that comes by reflection changes (protocols X-4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FollowRules {
+    pub policy: Follow,
+    /// `digest`: the set digest that a person has agreed to. Always there with [`Follow::Pinned`].
+    pub recorded: Option<[u8; 32]>,
 }
 
 /// One implementation.

@@ -3,17 +3,15 @@
 //! Not here: whether upstreams and methods that are named exist (`check`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::Known::{Later, Now};
 use super::platform::hosts;
 use super::tls::tls;
-use super::{At, Known, Layer, Reading, rest};
+use super::{At, Known, Layer, Reading, contract, rest};
 use crate::document::units;
 use crate::document::{
-    Address, Auth, ContractSource, Deadline, HealthCheck, MethodRules, Namespace, Retries,
-    RetryPolicy, Upstream,
+    Address, Auth, Deadline, HealthCheck, MethodRules, Namespace, Retries, RetryPolicy, Upstream,
 };
 use crate::problem::{Problem, Tnd};
 use crate::source::{Node, Value, cut};
@@ -44,7 +42,7 @@ pub(crate) fn namespace(reading: &mut Reading, root: &Node, file_stem: &str) -> 
         }
     };
     let contract = match fields.get("contract") {
-        Some(at) => contract(reading, at),
+        Some(at) => contract::contract(reading, at),
         None => {
             let fix = "write `contract: { reflection: UPSTREAM }`, `{ descriptors: FILE }` or \
                        `{ protos: FOLDER }`";
@@ -65,10 +63,12 @@ pub(crate) fn namespace(reading: &mut Reading, root: &Node, file_stem: &str) -> 
     let upstreams = fields.get("upstreams").map(|at| upstreams(reading, at)).unwrap_or_default();
     let defaults = fields.get("defaults").map(|at| rules(reading, at, Layer::Defaults));
     let methods = fields.get("methods").map(|at| methods(reading, at)).unwrap_or_default();
+    let (contract, follow) = contract?;
     Some(Namespace {
         namespace: name?,
         hosts,
-        contract: contract?,
+        contract,
+        follow,
         upstreams,
         defaults: defaults.unwrap_or_default(),
         methods,
@@ -89,52 +89,6 @@ fn own_name(reading: &mut Reading, at: &At<'_>, file_stem: &str) -> Option<Strin
         reading.problem(at, problem);
     }
     Some(name.to_owned())
-}
-
-fn contract(reading: &mut Reading, at: &At<'_>) -> Option<ContractSource> {
-    let known = ["reflection", "descriptors", "protos"];
-    let fields = reading
-        .fields(at, &[Now("reflection"), Now("descriptors"), Now("protos"), Later("follow")]);
-    let mut given = known.iter().filter_map(|name| Some((*name, fields.get(name)?)));
-    let Some((first, source)) = given.next() else {
-        if reading.problems.is_empty() {
-            let fix = "write `reflection: UPSTREAM`, `descriptors: FILE` or `protos: FOLDER`";
-            reading.missing(at, "reflection", fix);
-        }
-        return None;
-    };
-    if let Some((_, second)) = given.next() {
-        let problem = Problem::error(Tnd::WrongType, "`contract` has two sources")
-            .here(format!("`{first}` is written as well"))
-            .fix("keep one of `reflection`, `descriptors` and `protos`");
-        reading.problem(second, problem);
-        return None;
-    }
-    match first {
-        "reflection" => Some(ContractSource::Reflection(reading.text(source)?.to_owned())),
-        "descriptors" => {
-            below(reading, source, "a descriptor set").map(ContractSource::Descriptors)
-        }
-        _ => below(reading, source, ".proto text").map(ContractSource::Protos),
-    }
-}
-
-/// A path below the folder of the team's file: a team does not read the gateway's files.
-fn below(reading: &mut Reading, at: &At<'_>, what: &str) -> Option<PathBuf> {
-    let path = Path::new(reading.text(at)?);
-    // `./proto` is as good as `proto`.
-    let path: PathBuf =
-        path.components().filter(|part| !matches!(part, Component::CurDir)).collect();
-    let below = path.components().all(|part| matches!(part, Component::Normal(_)));
-    if !below || path.as_os_str().is_empty() {
-        let problem = Problem::error(Tnd::OutsideGrant, format!("{what} outside the folder"))
-            .here("only files below the folder of this document are read")
-            .why("a team must not read the gateway's files")
-            .fix("put the file beside this document and write its name");
-        reading.problem(at, problem);
-        return None;
-    }
-    Some(path)
 }
 
 fn upstreams(reading: &mut Reading, at: &At<'_>) -> BTreeMap<String, Upstream> {

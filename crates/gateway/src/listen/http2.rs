@@ -7,10 +7,11 @@
 //!
 //! Not here: what a call means (`path`).
 
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -152,13 +153,21 @@ async fn carry_stream(
 ) {
     let _open = thread.stream_opened();
     let (head, body) = request.into_parts();
-    let incoming = Incoming::new(head, downstream_body(body), Version::Http2);
+    let expected = Expected::by(&head.headers);
+    let body = downstream_body(body, expected.clone());
+    let incoming = Incoming::new(head, body, Version::Http2);
     let mut carried = pin!(path::carry(&thread, &origin, incoming));
     let answer = poll_fn(|cx| {
         if respond.poll_reset(cx).is_ready() {
             return Poll::Ready(None);
         }
-        carried.as_mut().poll(cx).map(Some)
+        let polled = carried.as_mut().poll(cx).map(Some);
+        if polled.is_pending()
+            && let Some(expected) = &expected
+        {
+            expected.say(&mut respond, cx);
+        }
+        polled
     })
     .await;
     // The caller has gone: dropping the call cancels what it had begun.
@@ -180,12 +189,62 @@ async fn carry_stream(
     }
 }
 
-fn downstream_body(mut body: RecvStream) -> Body {
+/// A caller that waits for 100 (Continue) before it sends its body. It is told once the body is
+/// wanted, so that what is refused by its head is never sent (RFC 9110, section 10.1.1; protocols
+/// H-2). Over HTTP/1 the library does the same.
+#[derive(Clone)]
+struct Expected(Rc<Expectation>);
+
+#[derive(Default)]
+struct Expectation {
+    wanted: Cell<bool>,
+    said: Cell<bool>,
+    // The stream's own task; the body may be read by another.
+    task: RefCell<Option<Waker>>,
+}
+
+impl Expected {
+    fn by(headers: &http::HeaderMap) -> Option<Expected> {
+        let expect = headers.get(http::header::EXPECT)?;
+        let continues = expect.as_bytes().eq_ignore_ascii_case(b"100-continue");
+        continues.then(|| Expected(Rc::default()))
+    }
+
+    /// The body is wanted.
+    fn want(&self) {
+        if !self.0.wanted.replace(true)
+            && let Some(task) = self.0.task.borrow_mut().take()
+        {
+            task.wake();
+        }
+    }
+
+    /// Says so, where it was not said yet.
+    fn say(&self, respond: &mut SendResponse<Bytes>, cx: &Context<'_>) {
+        if self.0.said.get() {
+            return;
+        }
+        if !self.0.wanted.get() {
+            *self.0.task.borrow_mut() = Some(cx.waker().clone());
+            return;
+        }
+        self.0.said.set(true);
+        let mut response = http::Response::new(());
+        *response.status_mut() = http::StatusCode::CONTINUE;
+        // A stream that is gone shows itself by its reset.
+        let _ = respond.send_informational(response);
+    }
+}
+
+fn downstream_body(mut body: RecvStream, expected: Option<Expected>) -> Body {
     if body.is_end_stream() {
         return Body::empty();
     }
     let mut data_ended = false;
     Body::stream(move |cx: &mut Context<'_>| {
+        if let Some(expected) = &expected {
+            expected.want();
+        }
         if !data_ended {
             match std::task::ready!(body.poll_data(cx)) {
                 Some(Ok(data)) => {

@@ -307,7 +307,7 @@ impl Collector for Metrics {
 /// Name, help and how it is read of each figure of an upstream that has no further label.
 type UpstreamFigure<T> = (&'static str, &'static str, fn(&UpstreamFigures) -> T);
 
-const UPSTREAM_COUNTERS: [UpstreamFigure<u64>; 5] = [
+const UPSTREAM_COUNTERS: [UpstreamFigure<u64>; 6] = [
     ("tandem_upstream_attempts", "Requests sent, further attempts included", |of| of.attempts),
     (
         "tandem_upstream_budget_exhausted",
@@ -317,6 +317,7 @@ const UPSTREAM_COUNTERS: [UpstreamFigure<u64>; 5] = [
     ("tandem_upstream_ejections", "Endpoints left out for their calls", |of| of.ejections),
     ("tandem_upstream_resolve_failures", "Names that gave no address", |of| of.resolve_failures),
     ("tandem_upstream_connect_failures", "Connections not made", |of| of.connect_failures),
+    ("tandem_upstream_connections_opened", "Connections made", |of| of.connections_opened),
 ];
 
 impl Metrics {

@@ -83,6 +83,7 @@ struct Shard {
     resolve_failures: AtomicU64,
     connect_failures: AtomicU64,
     connections_open: AtomicI64,
+    connections_opened: AtomicU64,
     endpoints: [AtomicI64; STATES],
 }
 
@@ -99,6 +100,8 @@ pub struct UpstreamFigures {
     pub resolve_failures: u64,
     pub connect_failures: u64,
     pub connections_open: i64,
+    /// All that were ever opened.
+    pub connections_opened: u64,
     /// By [`EndpointState`]; each data thread counts for itself.
     pub endpoints: [i64; STATES],
 }
@@ -138,9 +141,16 @@ impl UpstreamCounters {
         self.add(thread, |shard| &shard.connect_failures);
     }
 
-    pub(crate) fn connections_changed(&self, thread: usize, by: i64) {
+    pub(crate) fn connection_opened(&self, thread: usize) {
         if let Some(shard) = self.shards.get(thread) {
-            shard.connections_open.fetch_add(by, Ordering::Relaxed);
+            shard.connections_open.fetch_add(1, Ordering::Relaxed);
+            shard.connections_opened.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn connection_closed(&self, thread: usize) {
+        if let Some(shard) = self.shards.get(thread) {
+            shard.connections_open.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
@@ -170,6 +180,7 @@ impl UpstreamCounters {
                 resolve_failures,
                 connect_failures,
                 connections_open,
+                connections_opened,
                 endpoints,
             } = shard;
             figures.attempts += attempts.load(Ordering::Relaxed);
@@ -181,6 +192,7 @@ impl UpstreamCounters {
             figures.resolve_failures += resolve_failures.load(Ordering::Relaxed);
             figures.connect_failures += connect_failures.load(Ordering::Relaxed);
             figures.connections_open += connections_open.load(Ordering::Relaxed);
+            figures.connections_opened += connections_opened.load(Ordering::Relaxed);
             for (sum, gauge) in figures.endpoints.iter_mut().zip(endpoints) {
                 *sum += gauge.load(Ordering::Relaxed);
             }

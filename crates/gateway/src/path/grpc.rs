@@ -10,7 +10,7 @@
 //!
 //! Source: gRPC over HTTP/2; protocols, sections 8, 10 and 11.
 
-mod gather;
+pub(super) mod gather;
 mod json;
 
 use std::cell::RefCell;

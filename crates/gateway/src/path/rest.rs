@@ -6,6 +6,8 @@
 //!
 //! Source: protocols, sections 5, 7, 8 and 9.
 
+mod coded;
+pub(super) mod finish;
 mod request;
 mod stream;
 mod unary;
@@ -13,12 +15,12 @@ mod unary;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use tandem_config::document::StreamFraming;
 use tandem_contract::MethodKind;
 use tandem_protocol::detect::Binding;
+use tandem_protocol::encoding;
 use tandem_protocol::metadata::Metadata;
 use tandem_protocol::refusal::{Reason, Refusal};
 use tandem_protocol::rest;
@@ -86,6 +88,9 @@ async fn carry_unbounded(
     let Request { query, http_method, headers, metadata, deadline, .. } = request;
     let place = Place { snapshot: Arc::clone(&call.snapshot), method, rule: binding.rule };
     let rule = &plan.rules[binding.rule];
+    if call.accepted.is_none() {
+        return Err(encoding::not_acceptable());
+    }
     let framing = match (rule.answers_raw(), plan.kind.many_answers()) {
         (true, _) => None,
         (false, true) => Some(Framing::accepted(headers, default_framing(plan))?),
@@ -118,7 +123,9 @@ async fn carry_unbounded(
     record.asked(&upstream.name);
     let mut reading = reading;
     reading.options.json = rest::json_asked(headers, reading.options.json);
-    let answering = Answering { place, reading, upstream, deadline, http_method };
+    // Only of a safe request (RFC 9110, section 13.1.2).
+    let conditions = matches!(http_method, "GET" | "HEAD").then_some(headers);
+    let answering = Answering { place, reading, upstream, deadline, conditions };
     let answered = async {
         let answer = call.thread.upstreams.send(upstream, outgoing).await;
         let answer = answer.map_err(|error| refusal_of(&error))?;
@@ -192,45 +199,18 @@ struct Answering<'a> {
     reading: Reading,
     upstream: &'a Arc<Upstream>,
     deadline: Option<Instant>,
-    http_method: &'a str,
+    /// The headers of a request that may be told that nothing has changed.
+    conditions: Option<&'a HeaderMap>,
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// An answer whose body is known.
-fn whole(
-    mut headers: HeaderMap,
-    status: StatusCode,
-    media: Option<HeaderValue>,
-    body: Bytes,
-    http_method: &str,
-) -> Unrecorded {
-    put_media(&mut headers, media);
-    if http_method == "HEAD" {
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-    }
-    let body = if is_silent(status, http_method) { Body::empty() } else { Body::whole(body) };
-    Unrecorded { status, headers, body }
-}
-
-fn put_media(headers: &mut HeaderMap, media: Option<HeaderValue>) {
-    if let Some(media) = media {
-        headers.insert(header::CONTENT_TYPE, media);
-    }
-    headers.insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
-}
-
-/// Whether an answer has no body, whatever there is to say (protocols A-4).
-fn is_silent(status: StatusCode, http_method: &str) -> bool {
-    http_method == "HEAD" || matches!(status.as_u16(), 204 | 205 | 304)
-}
-
 /// The status of an upstream as the whole answer.
 fn failed(
+    call: &Call,
     mut headers: HeaderMap,
     said: Status,
     plan: &MethodPlan,
-    http_method: &str,
     record: &mut Record,
 ) -> Unrecorded {
     let said = said.without_debug_info();
@@ -240,7 +220,7 @@ fn failed(
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     let body = rest::error_body(&said, Some(&plan.plans));
-    whole(headers, status, Some(JSON), body, http_method)
+    finish::whole(call, headers, status, Some(JSON), body, None)
 }
 
 /// The media type of a raw answer; none where the service named none (protocols A-3).

@@ -167,10 +167,10 @@ impl Pool {
         self.0.tasks.start(async move {
             let upstream = group.upstream();
             let standing = pool.0.observe.upstream_connection_opened();
-            upstream.counters.connections_changed(pool.thread(), 1);
+            upstream.counters.connection_opened(pool.thread());
             let timing = pool.timing();
             driver.run(&upstream.name, timing, spread(timing.age)).await;
-            upstream.counters.connections_changed(pool.thread(), -1);
+            upstream.counters.connection_closed(pool.thread());
             drop(standing);
             group.changed.notify_waiters();
         });

@@ -9,6 +9,7 @@ mod faults;
 mod health;
 mod names;
 mod retries;
+mod storm;
 mod tls;
 
 use tandem_testkit::client::{GrpcAnswer, grpc, note};

@@ -14,19 +14,19 @@ use super::{call, echo, failures, statuses};
 
 /// A resolver that answers what a test says last.
 #[derive(Clone)]
-struct Zone(Arc<Mutex<Vec<SocketAddr>>>);
+pub(crate) struct Zone(Arc<Mutex<Vec<SocketAddr>>>);
 
 impl Zone {
-    fn of(addresses: &[SocketAddr]) -> Zone {
+    pub(crate) fn of(addresses: &[SocketAddr]) -> Zone {
         Zone(Arc::new(Mutex::new(addresses.to_vec())))
     }
 
     /// An empty list is a name that nobody knows.
-    fn set(&self, addresses: &[SocketAddr]) {
+    pub(crate) fn set(&self, addresses: &[SocketAddr]) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = addresses.to_vec();
     }
 
-    fn names(&self) -> Names {
+    pub(crate) fn names(&self) -> Names {
         let zone = self.clone();
         Names::answered_by(move |host, _port| {
             assert_eq!(host, "notes.test");

@@ -15,14 +15,14 @@ const SMALL_BYTES: usize = 256;
 /// What was gathered goes out at this size.
 const GATHERED_BYTES: usize = 4096;
 
-pub(super) struct Gather {
+pub(in crate::path) struct Gather {
     body: Body,
     /// What came behind small pieces and is none.
     held: Option<Option<Result<Piece, BodyError>>>,
 }
 
 impl Gather {
-    pub(super) fn new(body: Body) -> Gather {
+    pub(in crate::path) fn new(body: Body) -> Gather {
         Gather { body, held: None }
     }
 

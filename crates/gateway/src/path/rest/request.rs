@@ -17,7 +17,9 @@ use http::header::{self, HeaderMap};
 use tandem_protocol::refusal::{Reason, Refusal};
 use tandem_protocol::values::{Values, ValuesError};
 use tandem_protocol::{coding, envelope, rest};
-use tandem_transcode::{Fault, RestRequest, RulePlan, next_request_from_rest, request_from_rest};
+use tandem_transcode::{
+    Fault, RestRequest, RulePlan, UnaskedBody, next_request_from_rest, request_from_rest,
+};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Place, Reading};
@@ -78,9 +80,22 @@ pub(super) async fn whole(
 ) -> Result<Bytes, Refusal> {
     let Asking { values, query, http_method, headers, body } = asking;
     let coding = coding::of_body(headers)?;
-    let mut body = collect(call, body, plan.message_bytes_max, headers).await?;
+    let wants_json = rule.takes_body() && !rule.takes_raw();
+    // What is refused for its type is not asked for first (protocols H-2); where it is not sure
+    // that something comes, nothing is what may come, and nothing has no type.
+    let promised = promised_bytes(headers).is_some_and(|bytes| bytes > 0);
+    if wants_json && promised {
+        rest::body_is_json(headers)?;
+    }
+    let unasked = !rule.takes_body() && reading.options.body_without_rule == UnaskedBody::Refuse;
+    let mut body = if promised && unasked {
+        // Binding refuses any; what stands in it does not matter.
+        Bytes::from_static(b"?")
+    } else {
+        collect(call, body, plan.message_bytes_max, headers).await?
+    };
     if !body.is_empty() && rule.takes_body() {
-        if !rule.takes_raw() {
+        if wants_json {
             rest::body_is_json(headers)?;
         }
         if let Some(coding) = coding {
@@ -352,6 +367,11 @@ impl Source for RequestGate {
 /// Time before the pace of a body is judged (security LI-5).
 const PACE_AFTER: Duration = Duration::from_secs(10);
 
+/// The length that a caller says its body has.
+fn promised_bytes(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 /// The whole request body, within its limit and its pace.
 async fn collect(
     call: &Call,
@@ -362,11 +382,7 @@ async fn collect(
     let too_large =
         || Refusal::new(Reason::TooLarge, format!("the body has more than {bytes_max} bytes"));
     // What a caller promises is refused at once, what it sends is counted all the same.
-    let promised = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.parse::<u64>().ok());
-    if promised.is_some_and(|bytes| bytes > bytes_max as u64) {
+    if promised_bytes(headers).is_some_and(|bytes| bytes > bytes_max as u64) {
         return Err(too_large());
     }
     let pace = call.thread.limits.body_pace.max(1);

@@ -31,10 +31,7 @@ use tandem_transcode::{RestAnswer, response_to_rest};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use super::request::Progress;
-use super::{
-    Answering, Place, Reading, broken, failed, is_silent, media_type, put_media, success_status,
-    whole,
-};
+use super::{Answering, Place, Reading, broken, failed, finish, media_type, success_status};
 use crate::body::{Body, BodyError, Piece, Source};
 use crate::observe::Record;
 use crate::path::grpc::{Activity, Media, final_status, too_silent, unusable};
@@ -65,7 +62,7 @@ pub(super) async fn answer(
     delivery: Delivery,
     record: &mut Record,
 ) -> Result<Unrecorded, Refusal> {
-    let Answering { place, reading, upstream, deadline, http_method } = answering;
+    let Answering { place, reading, upstream, deadline, conditions: _ } = answering;
     let Delivery { framing, half_duplex, progress, activity } = delivery;
     let mut messages = Messages::of(answer, upstream, Rc::clone(&activity));
     if let Some(progress) = &progress
@@ -98,25 +95,27 @@ pub(super) async fn answer(
         Some(Next::Message(message)) => {
             let Written { bytes, content_type } = writer.write(&message)?;
             if let Some(text) = content_type {
+                finish::put_coding_of_raw(&mut headers, &messages.head);
                 media = media_type(&text, upstream)?;
             }
             Some(bytes)
         }
         Some(Next::Ended(said)) if said.code == Code::Ok => {
-            record.head(status.as_u16(), Some(Code::Ok));
             let body = writer.framer.as_ref().map(Framer::success).unwrap_or_default();
-            return Ok(whole(headers, status, media, body, http_method));
+            let answer = finish::whole(call, headers, status, media, body, None);
+            record.head(status.as_u16(), Some(Code::Ok));
+            return Ok(answer);
         }
         Some(Next::Ended(said)) if gave_up_for_time(&said, deadline) => {
             return Err(deadline_exceeded());
         }
         Some(Next::Ended(said)) => {
-            return Ok(failed(headers, said, writer.place.plan(), http_method, record));
+            return Ok(failed(call, headers, said, writer.place.plan(), record));
         }
         Some(Next::Broken(refusal)) => return Err(refusal),
     };
-    put_media(&mut headers, media);
-    if is_silent(status, http_method) {
+    finish::put_media(call, &mut headers, media);
+    if call.head || finish::is_silent(status) {
         record.head(status.as_u16(), Some(Code::Ok));
         return Ok(Unrecorded { status, headers, body: Body::empty() });
     }
@@ -134,7 +133,8 @@ pub(super) async fn answer(
         told: record.told_by_body(),
         request_id: Arc::clone(&call.request_id),
     };
-    Ok(Unrecorded { status, headers, body: Body::stream(gate) })
+    let body = finish::while_written(call, &mut headers, Body::stream(gate));
+    Ok(Unrecorded { status, headers, body })
 }
 
 /// What comes next from the upstream.

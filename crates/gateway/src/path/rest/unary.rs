@@ -14,7 +14,7 @@ use tandem_protocol::status::{self, Code, Status};
 use tandem_protocol::{CallerProtocol, cardinality};
 use tandem_transcode::{RestAnswer, response_to_rest};
 
-use super::{Answering, JSON, broken, failed, media_type, success_status, whole};
+use super::{Answering, JSON, broken, failed, finish, media_type, success_status};
 use crate::body::Piece;
 use crate::observe::Record;
 use crate::path::grpc::{Media, final_status};
@@ -27,7 +27,7 @@ pub(super) async fn answer(
     answer: UpstreamAnswer,
     record: &mut Record,
 ) -> Result<Unrecorded, Refusal> {
-    let Answering { place, reading, upstream, deadline, http_method } = answering;
+    let Answering { place, reading, upstream, deadline, conditions } = answering;
     let plan = place.plan();
     let gathered = gather(answer, upstream).await?;
     let mut out = metadata::head_to_caller(&gathered.head, CallerProtocol::Rest);
@@ -36,19 +36,21 @@ pub(super) async fn answer(
     let message = match gathered.outcome {
         Ok(message) => message,
         Err(said) if gave_up_for_time(&said, deadline) => return Err(deadline_exceeded()),
-        Err(said) => return Ok(failed(out, said, plan, http_method, record)),
+        Err(said) => return Ok(failed(call, out, said, plan, record)),
     };
     let json = &reading.options.json;
     let written = response_to_rest(&plan.plans, place.rule(), &message, json, &reading.limits);
     let (media, body) = match written.map_err(|fault| Refusal::of_fault(&fault))? {
         RestAnswer::Json(json) => (Some(JSON), Bytes::from(json)),
         RestAnswer::Raw { content_type, data } => {
+            finish::put_coding_of_raw(&mut out, &gathered.head);
             (media_type(content_type, upstream)?, message.slice_ref(data))
         }
     };
     let status = success_status(&gathered.head);
-    record.head(status.as_u16(), Some(Code::Ok));
-    Ok(whole(out, status, media, body, http_method))
+    let answer = finish::whole(call, out, status, media, body, conditions);
+    record.head(answer.status.as_u16(), Some(Code::Ok));
+    Ok(answer)
 }
 
 /// A whole unary answer.
