@@ -254,16 +254,6 @@ async fn ask(
             Some(Promise { version, services, contract: Arc::new(contract) })
         }
         Err(ReflectionError::NotOffered { .. }) => None,
-        // TLS 1.3: the server's refusal comes after hands were shaken.
-        Err(error @ ReflectionError::Unreachable { .. })
-            if speaks == Speaks::Tls && error.to_string().contains("CertificateRequired") =>
-        {
-            return Err(Failure::new(Exit::Failed, format!("{} wants a client certificate", plain(&address)))
-                .coded(Tnd::NotGrpc)
-                .at(&at)
-                .because(error.to_string())
-                .fix("write the files by hand, with `tls: { ca, cert, key }` of the upstream: docs/manual/upstreams.md"));
-        }
         Err(error @ ReflectionError::Unreachable { .. }) => {
             return Err(Failure::new(
                 Exit::Unreachable,
@@ -350,6 +340,12 @@ fn not_spoken(address: &str, error: NotSpoken, trust: &Trust) -> Failure {
                 .coded(Tnd::CertificateRefused)
                 .because(why)
                 .fix(fix)
+        }
+        NotSpoken::ClientCertificate { .. } => {
+            Failure::new(Exit::Failed, format!("{address} wants a client certificate"))
+                .coded(Tnd::NotGrpc)
+                .because(why)
+                .fix("write the files by hand, the upstream with `tls: { ca, cert, key }`")
         }
         NotSpoken::Tls { .. } | NotSpoken::Neither { .. } => Failure::new(
             Exit::Failed,

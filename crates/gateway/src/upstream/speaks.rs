@@ -12,10 +12,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rustls::AlertDescription;
 use tandem_config::document::Tls;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::client::TlsStream;
 
 use super::tls::{Client, ShakeError};
 use super::{Upstream, addresses};
@@ -37,7 +39,9 @@ pub enum NotSpoken {
     /// TLS, with a certificate that none of the roots at hand vouches for.
     #[error("{address} speaks TLS, and its certificate is not accepted: {what}")]
     Certificate { address: SocketAddr, what: String },
-    /// TLS, and not as it is needed: no HTTP/2 in it, a client certificate wanted.
+    #[error("{address} speaks TLS, and wants a client certificate")]
+    ClientCertificate { address: SocketAddr },
+    /// TLS, and not as it is needed: no HTTP/2 in it.
     #[error("{address} speaks TLS: {what}")]
     Tls { address: SocketAddr, what: String },
     #[error("{address} speaks neither HTTP/2 in clear text nor TLS: {what}")]
@@ -46,6 +50,8 @@ pub enum NotSpoken {
 
 /// The beginning of every connection of HTTP/2, and empty settings.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+/// How long a server may take to say its first word where nobody has asked.
+const SPEAKS_AT_ONCE: Duration = Duration::from_millis(500);
 /// As much of an answer as says what it is: the head of a frame.
 const HEAD: usize = 9;
 
@@ -153,7 +159,10 @@ async fn over_tls(
         Err(what) => return neither(format!("{clear_text}; a second time {what}")),
     };
     match timeout_at(Instant::now() + upstream.connect, client.shake(stream)).await {
-        Ok(Ok(_stream)) => Ok(Speaks::Tls),
+        Ok(Ok(stream)) => match is_refused(stream).await {
+            true => Err(NotSpoken::ClientCertificate { address }),
+            false => Ok(Speaks::Tls),
+        },
         Ok(Err(ShakeError::Certificate(what))) => Err(NotSpoken::Certificate { address, what }),
         Ok(Err(error @ (ShakeError::NoHttp2 | ShakeError::Failed(_)))) => {
             Err(NotSpoken::Tls { address, what: error.to_string() })
@@ -161,4 +170,16 @@ async fn over_tls(
         Ok(Err(ShakeError::Unusable(what))) => Err(NotSpoken::Tls { address, what }),
         Ok(Err(ShakeError::NotTls(_))) | Err(_) => neither(clear_text),
     }
+}
+
+/// Whether the server has shaken hands and then wants to know who calls: in TLS 1.3 it says so
+/// afterwards (RFC 8446, section 4.4.2.4). Nothing is sent meanwhile, for a reset by a server that
+/// has not read it could overtake the alert. Servers of HTTP/2 speak at once, so few are waited for.
+async fn is_refused(mut stream: TlsStream<TcpStream>) -> bool {
+    let mut first = [0];
+    let Ok(Err(error)) = timeout(SPEAKS_AT_ONCE, stream.read(&mut first)).await else {
+        return false;
+    };
+    let wants = rustls::Error::AlertReceived(AlertDescription::CertificateRequired);
+    error.get_ref().and_then(|inner| inner.downcast_ref()) == Some(&wants)
 }

@@ -56,11 +56,16 @@ fn show(arguments: &ShowArguments, form: Form) -> Exit {
         return Exit::Failed;
     };
     let rows = shown(&loaded);
+    let settings = settings(arguments);
     match form {
-        Form::Json => rows.iter().for_each(|row| output::data(&object(row).to_string())),
+        Form::Json => {
+            rows.iter().for_each(|row| output::data(&object(row).to_string()));
+            settings.iter().for_each(|setting| output::data(&setting.object().to_string()));
+        }
         Form::Text => {
-            let lines: Vec<[String; 3]> =
+            let mut lines: Vec<[String; 3]> =
                 rows.iter().map(|row| line(row, arguments.origin)).collect();
+            lines.extend(settings.iter().map(|setting| setting.line(arguments.origin)));
             output::data(&super::table(&lines));
             // They hold as far as they can be read; that they do not pass is worth a word.
             let failed = problems.iter().filter(|it| it.severity == Severity::Error).count();
@@ -70,6 +75,55 @@ fn show(arguments: &ShowArguments, form: Form) -> Exit {
         }
     }
     Exit::Fine
+}
+
+/// What no file says: a flag of commands, its variable, and what holds without either.
+const SETTINGS: [(&str, &str, &str); 5] = [
+    ("--config", "TANDEM_CONFIG", "tandem.yaml"),
+    ("--data", "TANDEM_DATA", "data"),
+    ("--admin", "TANDEM_ADMIN", "127.0.0.1:9080"),
+    ("--token-file", "TANDEM_TOKEN_FILE", "data/admin.token"),
+    ("--server", "TANDEM_SERVER", "127.0.0.1:8080"),
+];
+
+/// A value that commands are given, and by whom.
+struct Setting {
+    flag: &'static str,
+    value: String,
+    from: &'static str,
+}
+
+/// A flag wins over its variable, and that over the default (experience UX-10). Only `--config` is
+/// a flag of this command; the others are shown as they hold where nobody gives them.
+fn settings(arguments: &ShowArguments) -> Vec<Setting> {
+    let setting = |(flag, variable, default): (_, &'static str, &str)| {
+        let written = std::env::var(variable).ok().filter(|value| !value.is_empty());
+        let (value, from) = match written {
+            Some(value) => (value, variable),
+            None => (default.to_owned(), "default"),
+        };
+        let given = arguments.config.display().to_string();
+        match flag == "--config" && given != value {
+            true => Setting { flag, value: given, from: "flag" },
+            false => Setting { flag, value, from },
+        }
+    };
+    SETTINGS.into_iter().map(setting).collect()
+}
+
+impl Setting {
+    fn line(&self, origin: bool) -> [String; 3] {
+        let from = if origin { self.from.to_owned() } else { String::new() };
+        [self.flag.to_owned(), self.value.clone(), from]
+    }
+
+    fn object(&self) -> Value {
+        let origin = match self.from {
+            "flag" | "default" => json!({ "from": self.from }),
+            variable => json!({ "from": "environment", "name": variable }),
+        };
+        json!({ "path": self.flag, "value": self.value, "origin": origin })
+    }
 }
 
 fn line(row: &Shown, origin: bool) -> [String; 3] {

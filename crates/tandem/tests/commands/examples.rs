@@ -62,4 +62,17 @@ fn experience_ux_10_each_value_is_shown_with_its_origin() {
     assert_eq!(shown("WatchProducts\"].deadline"), "none teams/shop.yaml:14");
     assert_eq!(shown("WatchProducts\"].primary"), "go teams/shop.yaml:7 (defaults.primary)");
     assert_eq!(shown("*\"].internal"), "false default");
+
+    // What no file says: the flag before the variable before the default.
+    let mut command = place.command(&["config", "show", "--origin", "--config", "./tandem.yaml"]);
+    let said =
+        crate::place::said(command.env("TANDEM_DATA", "elsewhere").env("TANDEM_CONFIG", "x"));
+    let row = |flag: &str| {
+        let mut found =
+            said.out.lines().map(str::split_whitespace).map(Iterator::collect::<Vec<_>>);
+        found.find(|words| words[0] == flag).unwrap()[1..].join(" ")
+    };
+    assert_eq!(row("--config"), "./tandem.yaml flag");
+    assert_eq!(row("--data"), "elsewhere TANDEM_DATA");
+    assert_eq!(row("--admin"), "127.0.0.1:9080 default");
 }
