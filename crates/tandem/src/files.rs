@@ -1,7 +1,8 @@
 //! Files of the person, written whole or not at all.
 //!
-//! Each is written aside, brought to the disk and then put in its place. Whatever fails before the
-//! last step leaves everything as it was.
+//! Each is written aside, brought to the disk and then put in its place. What fails before the last
+//! step, as a full disk does, leaves everything as it was; what fails in it takes new files away
+//! again and names those that were replaced.
 //!
 //! Not here: what stands in them (`draft`).
 
@@ -45,11 +46,26 @@ pub(crate) fn write(all: &[New]) -> Result<(), Failure> {
     for new in all {
         aside.push(Aside::write(new).map_err(|error| not_written(&new.path, &error))?);
     }
-    for (aside, new) in aside.iter().zip(all) {
-        aside.place(new).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => is_there(&[new.path.display().to_string()]),
-            _ => not_written(&new.path, &error),
-        })?;
+    for (position, (aside, new)) in aside.iter().zip(all).enumerate() {
+        let Err(error) = aside.place(new) else { continue };
+        let placed = &all[..position];
+        for made in placed.iter().filter(|made| made.over == Over::Keep) {
+            // It was not there before; that it cannot go is no more to be told than this failure.
+            let _ = fs::remove_file(&made.path);
+        }
+        if error.kind() == io::ErrorKind::AlreadyExists {
+            return Err(is_there(&[new.path.display().to_string()]));
+        }
+        let replaced: Vec<String> = placed
+            .iter()
+            .filter(|made| made.over == Over::Replace)
+            .map(|made| made.path.display().to_string())
+            .collect();
+        let failure = not_written(&new.path, &error);
+        return Err(match replaced.is_empty() {
+            true => failure,
+            false => failure.because(format!("{error}; replaced already: {}", replaced.join(", "))),
+        });
     }
     Ok(())
 }
@@ -109,5 +125,29 @@ impl Drop for Aside {
     fn drop(&mut self) {
         // Renamed already, or never made: both are well.
         let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_files_go_again_where_one_of_them_cannot_be_placed() {
+        let folder = std::env::temp_dir().join(format!("tandem-files-{}", std::process::id()));
+        // A folder stands where the last file should be; what replaces cannot replace it.
+        fs::create_dir_all(folder.join("last/inside")).unwrap();
+        let new = |name: &str, over| New { path: folder.join(name), bytes: b"x".to_vec(), over };
+        let failure = write(&[new("first", Over::Keep), new("last", Over::Replace)]).unwrap_err();
+        assert_eq!(failure.code, Some(Tnd::NotWritten));
+        assert!(failure.why.unwrap().contains("nothing was changed"));
+        let left: Vec<_> =
+            fs::read_dir(&folder).unwrap().map(|it| it.unwrap().file_name()).collect();
+        assert_eq!(left, ["last"]);
+
+        let all = [new("one", Over::Replace), new("last", Over::Replace)];
+        let failure = write(&all).unwrap_err();
+        assert!(failure.why.unwrap().contains("replaced already: "));
+        fs::remove_dir_all(&folder).unwrap();
     }
 }
