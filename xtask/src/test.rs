@@ -27,8 +27,13 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
         // Not every Go that is installed has its formatter on PATH.
         let home = quiet(Command::new("go").args(["env", "GOROOT"]).current_dir(cases()))?;
         let gofmt = PathBuf::from(home.trim()).join("bin/gofmt");
-        let unformatted = quiet(Command::new(gofmt).args(["-l", "."]).current_dir(cases()))?;
-        if unformatted.is_empty() { Ok(()) } else { Err(format!("gofmt: {unformatted}")) }
+        for folder in [cases(), root().join("crates/tandem/tests/strangers")] {
+            let unformatted = quiet(Command::new(&gofmt).args(["-l", "."]).current_dir(folder))?;
+            if !unformatted.is_empty() {
+                return Err(format!("gofmt: {unformatted}"));
+            }
+        }
+        Ok(())
     });
     stages.run("supply", supply::run);
     stages.run("crate line", crate_line::run);
@@ -48,7 +53,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
                 .args(["test", "-mod=readonly", "-race", "./..."])
                 .current_dir(cases()),
         )?;
-        quiet(Command::new("go").args(["mod", "verify"]).current_dir(cases())).map(drop)
+        quiet(Command::new("go").args(["mod", "verify"]).current_dir(cases()))?;
+        let strangers = root().join("crates/tandem/tests/strangers");
+        shown(Command::new("go").args(["vet", "-mod=readonly", "./..."]).current_dir(strangers))
     });
     if long {
         stages.run("go stubs", || {
@@ -70,7 +77,8 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
                 .env("TANDEM_CASES_GO", root().join("target/cases"))
                 .env("TANDEM_GRPCURL", tools.join("grpcurl"))
                 .env("TANDEM_PYTHON", tools.join("venv/bin/python"))
-                .env("TANDEM_BUF", buf()?),
+                .env("TANDEM_BUF", buf()?)
+                .env("TANDEM_STRANGERS", strangers()?),
         )
     });
     // The whole workspace is named so that only the binary is built anew.
@@ -129,6 +137,40 @@ fn clients() -> Result<(), String> {
         std::fs::write(venv.join("ready"), "").map_err(|error| error.to_string())?;
     }
     buf().map(drop)
+}
+
+/// Services that were written without the gateway in mind, and what belongs to two of them: the
+/// certificates of grpc-go's examples, the .proto file of the one without reflection.
+fn strangers() -> Result<PathBuf, String> {
+    let module = root().join("crates/tandem/tests/strangers");
+    let folder = root().join("target/strangers");
+    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    let go = |words: &[&str]| {
+        quiet(Command::new("go").args(words).env("GOFLAGS", "-mod=readonly").current_dir(&module))
+    };
+    const EXAMPLES: &str = "google.golang.org/grpc/examples";
+    for (program, package) in [
+        ("library", "./library"),
+        ("greeter", &*format!("{EXAMPLES}/features/reflection/server")),
+        ("route_guide", &*format!("{EXAMPLES}/route_guide/server")),
+    ] {
+        let place = folder.join(program).display().to_string();
+        go(&["build", "-o", &place, package])?;
+    }
+    let examples = PathBuf::from(go(&["list", "-m", "-f", "{{.Dir}}", EXAMPLES])?.trim());
+    for file in [
+        "data/x509/ca_cert.pem",
+        "data/x509/server_cert.pem",
+        "data/x509/server_key.pem",
+        "route_guide/routeguide/route_guide.proto",
+    ] {
+        let name = file.rsplit('/').next().unwrap_or(file);
+        // Read and written anew: a module's files are nobody's to write, and a copy would be so too.
+        let bytes = std::fs::read(examples.join(file))
+            .map_err(|error| format!("{}: {error}", examples.join(file).display()))?;
+        std::fs::write(folder.join(name), bytes).map_err(|error| error.to_string())?;
+    }
+    Ok(folder)
 }
 
 /// `buf` itself, not the script that looks for it: the oracle of breaking changes.

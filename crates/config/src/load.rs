@@ -27,9 +27,9 @@ pub struct Loaded {
     pub platform: Platform,
     /// Each with the path of its file, in the order of the files' names.
     pub namespaces: Vec<(Namespace, PathBuf)>,
+    pub(crate) platform_source: Arc<Source>,
     /// Beside `namespaces`.
     pub(crate) sources: Vec<Arc<Source>>,
-    platform_source: Arc<Source>,
 }
 
 impl Loaded {
@@ -207,7 +207,7 @@ fn from_files(
                 let loopback = grant.is_some_and(|grant| grant.may.loopback);
                 document.upstreams.values_mut().for_each(|upstream| upstream.loopback = loopback);
             }
-            let loaded = Loaded { platform, namespaces, sources, platform_source };
+            let loaded = Loaded { platform, namespaces, platform_source, sources };
             let over = over_quota(&loaded);
             if over.is_empty() { Ok(loaded) } else { Err(over) }
         }

@@ -3,10 +3,7 @@
 //! Not here: which names a reader may see; the caller offers only those.
 
 /// The nearest name, at most two letters away and nearer than writing it anew.
-pub(crate) fn nearest<'a>(
-    written: &str,
-    names: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     const LETTERS_MAX: usize = 256;
     let written: Vec<char> = written.chars().take(LETTERS_MAX + 1).collect();
     if written.len() > LETTERS_MAX {

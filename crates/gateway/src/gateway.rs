@@ -299,6 +299,17 @@ impl View {
             .collect()
     }
 
+    /// The documents in the order of the namespaces' names, each with its contract as it is served;
+    /// `None` for one that has none yet.
+    pub fn served(&self) -> Vec<(Namespace, Option<Arc<Contract>>)> {
+        self.reconciler.served()
+    }
+
+    /// The limits that hold for the namespaces.
+    pub fn limits(&self) -> PlatformLimits {
+        self.reconciler.limits()
+    }
+
     /// Counters and figures.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics

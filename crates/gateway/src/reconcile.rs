@@ -105,6 +105,26 @@ impl Reconciler {
         self.wanted().states.clone()
     }
 
+    /// Each document with its contract as it is served.
+    pub(crate) fn served(&self) -> Vec<(Namespace, Option<Arc<Contract>>)> {
+        let wanted = self.wanted();
+        let contract = |namespace: &Namespace| match wanted.states.get(&namespace.namespace) {
+            Some(ContractState::Known(known)) => Some(Arc::clone(known.plans.contract())),
+            Some(ContractState::Waiting { .. }) | None => None,
+        };
+        let mut served: Vec<_> = wanted
+            .namespaces
+            .iter()
+            .map(|namespace| (namespace.clone(), contract(namespace)))
+            .collect();
+        served.sort_by(|(one, _), (other, _)| one.namespace.cmp(&other.namespace));
+        served
+    }
+
+    pub(crate) fn limits(&self) -> PlatformLimits {
+        self.wanted().limits.clone()
+    }
+
     /// Builds the first snapshot and puts it in place.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ use tandem_contract::{Contract, MessageId, Method, MethodKind};
 use tandem_transcode::{BindOptions, FieldText, JsonOptions, Plans, RulePlan};
 use tokio::time::Instant;
 
-use crate::observe::{MethodCounters, Metrics};
+use crate::observe::{MethodCounters, Metrics, UpstreamCounters};
 use crate::upstream::{RetryRules, Terms, Upstream, UpstreamAddress, tls};
 
 /// One published state of everything that the path reads.
@@ -217,29 +217,55 @@ pub(crate) fn upstreams_of(
         .upstreams
         .iter()
         .map(|(name, upstream)| {
-            let addresses: Vec<UpstreamAddress> =
-                upstream.addresses.iter().map(address_of).collect();
-            let authority = upstream.addresses.first().map(authority_of);
-            let upstream = Upstream {
-                key: format!("{}/{name}", namespace.namespace).into(),
-                name: name.as_str().into(),
-                addresses,
-                connect: upstream.connect.max(Duration::from_millis(1)),
-                message_bytes_max: u32::try_from(upstream.message_bytes_max).unwrap_or(u32::MAX),
-                authority: authority
-                    .and_then(|text| text.parse().ok())
-                    .unwrap_or_else(|| http::uri::Authority::from_static("upstream")),
-                connections: upstream.connections,
-                health: upstream.health,
-                eject: upstream.eject,
-                loopback: upstream.loopback,
-                tls: upstream.tls.as_ref().map(|tls| tls::Client::new(tls, &host_of(upstream))),
-                counters: metrics.upstream(&namespace.namespace, name),
-                made,
-            };
-            (name.clone(), Arc::new(upstream))
+            let counters = metrics.upstream(&namespace.namespace, name);
+            let key = format!("{}/{name}", namespace.namespace).into();
+            (name.clone(), Arc::new(Upstream::described(key, name, upstream, counters, made)))
         })
         .collect()
+}
+
+impl Upstream {
+    /// One that is asked off the path, as its document describes it.
+    pub fn of_document(name: &str, document: &tandem_config::document::Upstream) -> Upstream {
+        Upstream::described("".into(), name, document, UpstreamCounters::unread(), 0)
+    }
+
+    fn described(
+        key: Arc<str>,
+        name: &str,
+        document: &tandem_config::document::Upstream,
+        counters: Arc<UpstreamCounters>,
+        made: u64,
+    ) -> Upstream {
+        let tandem_config::document::Upstream {
+            addresses,
+            connections,
+            connect,
+            message_bytes_max,
+            health,
+            eject,
+            loopback,
+            tls,
+        } = document;
+        let authority = addresses.first().map(authority_of);
+        Upstream {
+            key,
+            name: name.into(),
+            addresses: addresses.iter().map(address_of).collect(),
+            connect: (*connect).max(Duration::from_millis(1)),
+            message_bytes_max: u32::try_from(*message_bytes_max).unwrap_or(u32::MAX),
+            authority: authority
+                .and_then(|text| text.parse().ok())
+                .unwrap_or_else(|| http::uri::Authority::from_static("upstream")),
+            connections: *connections,
+            health: *health,
+            eject: *eject,
+            loopback: *loopback,
+            tls: tls.as_ref().map(|tls| tls::Client::new(tls, &host_of(addresses))),
+            counters,
+            made,
+        }
+    }
 }
 
 fn address_of(address: &Address) -> UpstreamAddress {
@@ -257,8 +283,8 @@ fn authority_of(address: &Address) -> String {
 }
 
 /// The host of the first address.
-fn host_of(upstream: &tandem_config::document::Upstream) -> String {
-    match upstream.addresses.first() {
+fn host_of(addresses: &[Address]) -> String {
+    match addresses.first() {
         Some(Address::Fixed(address)) => address.ip().to_string(),
         Some(Address::Dns { host, .. }) => host.clone(),
         None => String::new(),

@@ -7,7 +7,7 @@
 //! Not here: the page and writes, which come with the store; what `reload` does (`crate::reload`).
 
 mod guard;
-mod views;
+pub(crate) mod views;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
+use tandem_contract::fields;
 use tandem_gateway::View;
 use tandem_protocol::identity::unhex;
 
@@ -43,6 +44,8 @@ pub(crate) fn routes(admin: Admin) -> Router {
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status))
         .route("/api/v1/reload", post(reload))
+        .route("/api/v1/methods", get(methods))
+        .route("/api/v1/namespaces/{namespace}/contract", get(contract))
         .route("/api/v1/traces/{id}", get(trace))
         .route("/api/v1/requests/{id}", get(request))
         .fallback(async || (StatusCode::NOT_FOUND, "no such path\n"))
@@ -87,6 +90,27 @@ async fn reload(State(admin): State<Admin>) -> (StatusCode, Json<serde_json::Val
 
 async fn status(State(admin): State<Admin>) -> Json<serde_json::Value> {
     Json(views::status(&admin.view, &admin.about))
+}
+
+async fn methods(State(admin): State<Admin>) -> Json<serde_json::Value> {
+    Json(views::methods(&admin.view))
+}
+
+/// The contract as it is served, a `google.protobuf.FileDescriptorSet`.
+async fn contract(State(admin): State<Admin>, Path(namespace): Path<String>) -> Response {
+    let served = admin.view.served();
+    let found = served.into_iter().find(|(document, _)| document.namespace == namespace);
+    let Some((_, contract)) = found else {
+        return (StatusCode::NOT_FOUND, "no such namespace\n").into_response();
+    };
+    let Some(contract) = contract else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "it has no contract yet\n").into_response();
+    };
+    let mut set = Vec::new();
+    for (_, file) in contract.files() {
+        fields::put_bytes(1, file, &mut set);
+    }
+    ([(header::CONTENT_TYPE, "application/x-protobuf")], set).into_response()
 }
 
 async fn trace(State(admin): State<Admin>, Path(id): Path<String>) -> Response {

@@ -5,11 +5,18 @@
 
 mod call;
 mod check;
+mod completions;
+mod config;
 mod contract;
+mod describe;
 mod help;
+mod init;
+mod ls;
 mod reload;
 mod run;
+mod sides;
 mod status;
+mod target;
 mod trace;
 mod version;
 
@@ -18,7 +25,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tandem_config::Tnd;
+use tandem_config::document::units::parse_listen_address;
 
 use crate::client::Admin;
 use crate::compile;
@@ -30,8 +40,8 @@ use crate::output::{self, Form};
 #[command(
     name = "tandem",
     version,
-    arg_required_else_help = true,
-    after_help = "Examples:\n  tandem check tandem.yaml\n  tandem run --config tandem.yaml\n\n\
+    after_help = "Examples:\n  tandem init --from rust=127.0.0.1:50051 --from go=127.0.0.1:50052\n  \
+                  tandem run\n  tandem run --upstream go=127.0.0.1:50051\n\n\
                   Exit codes: tandem help exit-codes",
     disable_help_subcommand = true
 )]
@@ -39,18 +49,28 @@ struct CommandLine {
     #[command(flatten)]
     common: Common,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Args)]
 struct Common {
     /// Print objects for machines.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Everywhere")]
     json: bool,
     /// Time for an answer, in seconds.
-    #[arg(long, global = true, default_value_t = 10, value_name = "SECONDS",
+    #[arg(long, global = true, help_heading = "Everywhere", default_value_t = 10, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
+    /// When to colour: `auto` looks at the terminal, NO_COLOR and CLICOLOR_FORCE.
+    #[arg(long, global = true, help_heading = "Everywhere", value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    color: Colour,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Colour {
+    Auto,
+    Always,
+    Never,
 }
 
 impl Common {
@@ -67,10 +87,19 @@ impl Common {
 enum Command {
     /// Runs the gateway until SIGTERM, then drains.
     Run(run::Arguments),
+    /// Asks services what they serve, and writes the files to run them by.
+    Init(init::Arguments),
     /// Checks the files of the platform and of the teams; changes nothing.
     Check(check::Arguments),
-    /// Calls a method through a gateway, or a service directly, by reflection.
+    /// Lists what a running gateway serves, a line a method.
+    Ls(ls::Arguments),
+    /// Shows a service, a method or a message as the contract has it.
+    Describe(describe::Arguments),
+    /// Calls a method through a gateway, or services directly, by reflection.
     Call(call::Arguments),
+    /// Shows what holds and where it comes from; what may be written.
+    #[command(subcommand)]
+    Config(config::Configs),
     /// Compares what services promise.
     #[command(subcommand)]
     Contract(contract::Contracts),
@@ -80,6 +109,8 @@ enum Command {
     Status(status::Arguments),
     /// Shows the way of a call as a tree.
     Trace(trace::Arguments),
+    /// Prints the script by which a shell completes commands and flags.
+    Completions(completions::Arguments),
     /// Says what this binary is.
     Version,
     /// Compiles .proto text from stdin under limits; started by this program only.
@@ -111,31 +142,120 @@ impl AdminArguments {
 }
 
 pub(crate) fn main() -> ExitCode {
-    let CommandLine { common, command } = CommandLine::parse();
+    let CommandLine { common, command } = match CommandLine::try_parse() {
+        Ok(line) => line,
+        Err(error) => return ExitCode::from(not_parsed(&error) as u8),
+    };
+    output::colour(match common.color {
+        Colour::Auto => anstream::ColorChoice::Auto,
+        Colour::Always => anstream::ColorChoice::Always,
+        Colour::Never => anstream::ColorChoice::Never,
+    });
     let form = common.form();
+    let Some(command) = command else {
+        output::data(help::FIRST_DAY);
+        return ExitCode::from(Exit::Fine as u8);
+    };
     let outcome = match command {
-        Command::Run(arguments) => run::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments, form, common.timeout()),
+        Command::Init(arguments) => init::init(&arguments, form, common.timeout()),
         Command::Check(arguments) => check::check(&arguments, form),
+        Command::Ls(arguments) => on_a_loop(ls::ls(arguments, form, common.timeout())),
+        Command::Describe(arguments) => {
+            on_a_loop(describe::describe(arguments, form, common.timeout()))
+        }
         Command::Call(arguments) => on_a_loop(call::call(arguments, form, common.timeout())),
+        Command::Config(configs) => config::config(&configs, form),
         Command::Reload(arguments) => on_a_loop(reload::reload(arguments, form, common.timeout())),
         Command::Status(arguments) => on_a_loop(status::status(arguments, form, common.timeout())),
         Command::Trace(arguments) => on_a_loop(trace::trace(arguments, form, common.timeout())),
         Command::Contract(contracts) => contract::contract(contracts, form, common.timeout()),
         Command::CompileProtos { workplace } => return compile::child(workplace.as_deref()),
+        Command::Completions(arguments) => completions::completions(&arguments),
         Command::Version => version::version(form),
-        Command::Help(arguments) => help::help(&arguments),
+        Command::Help(arguments) => help::help(&arguments, form),
     };
     let exit = match outcome {
         Ok(exit) => exit,
         Err(failure) => {
-            match form {
-                Form::Text => output::talk(&failure.text()),
-                Form::Json => output::talk(&failure.json()),
-            }
+            say(&failure, form);
             failure.exit
         }
     };
     ExitCode::from(exit as u8)
+}
+
+/// A command line that is no command: told as any failure where machines read.
+fn not_parsed(error: &clap::Error) -> Exit {
+    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if asked || !std::env::args_os().any(|word| word == "--json") {
+        // A reader that has gone away is no fault.
+        let _ = error.print();
+    } else {
+        let told = error.render().to_string();
+        let mut parts = told.trim_start_matches("error: ").split("\n\n");
+        let what = parts.next().unwrap_or_default().trim();
+        say(&Failure::new(Exit::Usage, what).fix("tandem help COMMAND"), Form::Json);
+    }
+    if asked { Exit::Fine } else { Exit::Usage }
+}
+
+fn say(failure: &Failure, form: Form) {
+    match form {
+        Form::Text => output::talk(&failure.text()),
+        Form::Json => output::talk(&failure.json()),
+    }
+}
+
+/// Says all of them; the exit code is that of the first.
+fn say_all(failures: &[Failure], form: Form) -> Exit {
+    for failure in failures {
+        say(failure, form);
+    }
+    failures.first().map_or(Exit::Fine, |failure| failure.exit)
+}
+
+/// An address to listen on that `flag` gave.
+fn address_of_listener(flag: &str, text: &str) -> Result<SocketAddr, Failure> {
+    parse_listen_address(text).map_err(|fault| {
+        Failure::new(Exit::Usage, format!("`{text}` is no address to listen on"))
+            .coded(Tnd::WrongAddress)
+            .at(flag)
+            .because(fault.wrong)
+            .fix(fault.right)
+    })
+}
+
+/// Rows in columns, the last of which may be any length.
+fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |text: &str| text.chars().count();
+    let mut widest = [0; N];
+    for row in rows {
+        for (most, cell) in widest.iter_mut().zip(row) {
+            *most = width(cell).max(*most);
+        }
+    }
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::from("  ");
+        for (most, cell) in widest.iter().zip(row) {
+            line.push_str(&plain(cell));
+            line.push_str(&" ".repeat(most.saturating_sub(width(cell)) + 3));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Names, paths and answers are a stranger's text: it moves no cursor.
+fn plain(text: &str) -> String {
+    text.chars()
+        .flat_map(|letter| match letter.is_control() {
+            true => letter.escape_default().collect::<Vec<_>>(),
+            false => vec![letter],
+        })
+        .collect()
 }
 
 /// Runs a command that talks to somebody.

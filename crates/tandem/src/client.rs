@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tandem_config::Tnd;
 use tandem_gateway::net;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -37,11 +38,23 @@ impl Admin {
         self.ask("POST", path).await
     }
 
-    async fn ask(&self, http_method: &str, path: &str) -> Result<serde_json::Value, Failure> {
-        let text = tokio::time::timeout(self.timeout, self.fetch(http_method, path))
+    /// The bytes at `path`.
+    ///
+    /// # Errors
+    /// As [`Admin::get`].
+    pub(crate) async fn bytes(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        self.in_time("GET", path).await
+    }
+
+    async fn in_time(&self, http_method: &str, path: &str) -> Result<Vec<u8>, Failure> {
+        tokio::time::timeout(self.timeout, self.fetch(http_method, path))
             .await
-            .map_err(|_elapsed| self.unreachable("no answer in time"))??;
-        serde_json::from_str(&text).map_err(|error| {
+            .map_err(|_elapsed| self.unreachable("no answer in time"))?
+    }
+
+    async fn ask(&self, http_method: &str, path: &str) -> Result<serde_json::Value, Failure> {
+        let text = self.in_time(http_method, path).await?;
+        serde_json::from_slice(&text).map_err(|error| {
             Failure::new(Exit::Failed, format!("the answer of {} is no JSON", self.address))
                 .because(error.to_string())
         })
@@ -49,12 +62,12 @@ impl Admin {
 
     fn unreachable(&self, why: &str) -> Failure {
         Failure::new(Exit::Unreachable, format!("{} cannot be reached", self.address))
-            .coded("TND0301")
+            .coded(Tnd::Unreachable)
             .because(why)
             .fix("start a gateway with `tandem run`, or name its admin address with `--admin ADDR`")
     }
 
-    async fn fetch(&self, http_method: &str, path: &str) -> Result<String, Failure> {
+    async fn fetch(&self, http_method: &str, path: &str) -> Result<Vec<u8>, Failure> {
         let lost = |error: std::io::Error| self.unreachable(&error.to_string());
         let mut stream = net::connect(self.address, self.timeout).await.map_err(lost)?;
         let token = match &self.token {
@@ -68,20 +81,22 @@ impl Admin {
         stream.write_all(request.as_bytes()).await.map_err(lost)?;
         let mut answer = Vec::new();
         stream.take(ANSWER_BYTES_MOST).read_to_end(&mut answer).await.map_err(lost)?;
-        let text = String::from_utf8_lossy(&answer);
-        let (head, body) = text
-            .split_once("\r\n\r\n")
-            .ok_or_else(|| self.unreachable("what answers there does not speak HTTP"))?;
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+        let Some(end) = end.filter(|_| answer.starts_with(b"HTTP/1.")) else {
+            return Err(self.unreachable("what answers there does not speak HTTP"));
+        };
+        let body = answer.split_off(end + 4);
+        let head = String::from_utf8_lossy(&answer);
         let status = head.split(' ').nth(1).unwrap_or("");
         match status {
-            "200" | "409" => Ok(body.to_owned()),
+            "200" | "409" => Ok(body),
             "401" | "403" => Err(Failure::new(Exit::Refused, "the admin API refused the token")
-                .coded("TND0401")
+                .coded(Tnd::NoCredential)
                 .because(format!("{} answered {status}", self.address))
                 .fix("give the file that `tandem run` named with `--token-file FILE`")),
             status => {
                 Err(Failure::new(Exit::Failed, format!("{} answered {status}", self.address))
-                    .because(body.trim().to_owned()))
+                    .because(String::from_utf8_lossy(&body).trim()))
             }
         }
     }

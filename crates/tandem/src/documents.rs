@@ -1,11 +1,12 @@
-//! The files of a gateway with all their faults, before anything is done by them.
+//! The documents of a gateway with all their faults, before anything is done by them.
 //!
 //! Not here: showing the faults (`cli::check`), serving (`cli::run`, `reload`).
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use tandem_config::load::from_texts;
 use tandem_config::{Loaded, Problem};
 use tandem_contract::Contract;
 
@@ -14,9 +15,33 @@ use crate::compile::compile;
 /// The contracts that came by file, by namespace.
 pub(crate) type Contracts = BTreeMap<String, Arc<Contract>>;
 
+/// Where documents come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Documents {
+    /// `tandem.yaml` and `teams` beside it.
+    Files(PathBuf),
+    /// No file; the teams' by the names that their files would have.
+    Texts { platform: String, teams: Vec<(String, String)> },
+}
+
+impl Documents {
+    /// # Errors
+    /// Every fault of the documents themselves.
+    pub(crate) fn load(&self) -> Result<Loaded, Vec<Problem>> {
+        match self {
+            Documents::Files(config) => tandem_config::load(config),
+            Documents::Texts { platform, teams } => {
+                let teams: Vec<(&str, &str)> =
+                    teams.iter().map(|(name, text)| (&**name, &**text)).collect();
+                from_texts(platform, &teams)
+            }
+        }
+    }
+}
+
 /// Reads and checks everything that can be without asking anybody.
-pub(crate) fn problems_of(config: &Path) -> (Vec<Problem>, Option<(Loaded, Contracts)>) {
-    let loaded = match tandem_config::load(config) {
+pub(crate) fn problems_of(documents: &Documents) -> (Vec<Problem>, Option<(Loaded, Contracts)>) {
+    let loaded = match documents.load() {
         Ok(loaded) => loaded,
         Err(problems) => return (problems, None),
     };
@@ -39,4 +64,12 @@ pub(crate) fn problems_of(config: &Path) -> (Vec<Problem>, Option<(Loaded, Contr
         problems.push(loaded.not_built_in(&["observe", "traces"], fix));
     }
     (problems, Some((loaded, contracts)))
+}
+
+/// As [`problems_of`], with all contracts at hand.
+pub(crate) fn problems_beside(documents: &Documents, contracts: &Contracts) -> Vec<Problem> {
+    match documents.load() {
+        Ok(loaded) => tandem_config::check(&loaded, contracts),
+        Err(problems) => problems,
+    }
 }

@@ -4,6 +4,8 @@
 
 use std::fmt::Write as _;
 
+use tandem_config::{Severity, Tnd};
+
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -17,11 +19,14 @@ pub(crate) enum Exit {
     Interrupted = 130,
 }
 
-/// A failure of a command. Faults of documents are `tandem_config::Problem`s instead.
+/// A failure of a command, or a warning of one. Faults of documents are `tandem_config::Problem`s instead.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    pub(crate) code: Option<&'static str>,
+    pub(crate) severity: Severity,
+    pub(crate) code: Option<Tnd>,
     pub(crate) what: String,
+    /// The flag or the key that is meant; `None` where `what` says it all.
+    pub(crate) at: Option<String>,
     pub(crate) why: Option<String>,
     pub(crate) fix: Option<String>,
     pub(crate) exit: Exit,
@@ -29,11 +34,22 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Failure {
-        Failure { code: None, what: what.into(), why: None, fix: None, exit }
+        let severity = Severity::Error;
+        Failure { severity, code: None, what: what.into(), at: None, why: None, fix: None, exit }
     }
 
-    pub(crate) fn coded(mut self, code: &'static str) -> Failure {
+    /// What may stay as it is; it ends nothing.
+    pub(crate) fn warning(code: Tnd, what: impl Into<String>) -> Failure {
+        Failure { severity: Severity::Warning, ..Failure::new(Exit::Fine, what).coded(code) }
+    }
+
+    pub(crate) fn coded(mut self, code: Tnd) -> Failure {
         self.code = Some(code);
+        self
+    }
+
+    pub(crate) fn at(mut self, at: impl Into<String>) -> Failure {
+        self.at = Some(at.into());
         self
     }
 
@@ -49,11 +65,15 @@ impl Failure {
 
     /// The five parts, as far as there is something to say.
     pub(crate) fn text(&self) -> String {
+        let severity = self.severity.name();
         let mut text = match self.code {
-            Some(code) => format!("error[{code}]: {}\n", self.what),
-            None => format!("error: {}\n", self.what),
+            Some(code) => format!("{severity}[{code}]: {}\n", self.what),
+            None => format!("{severity}: {}\n", self.what),
         };
         // Writing into a string does not fail.
+        if let Some(at) = &self.at {
+            let _ = writeln!(text, "  --> {at}");
+        }
         if let Some(why) = &self.why {
             let _ = writeln!(text, "   = why: {why}");
         }
@@ -69,9 +89,13 @@ impl Failure {
     /// One object, as documents' problems are shown.
     pub(crate) fn json(&self) -> String {
         serde_json::json!({
-            "code": self.code,
-            "severity": "error",
+            "code": self.code.map(Tnd::name),
+            "severity": self.severity.name(),
             "what": self.what,
+            "file": null,
+            "line": null,
+            "column": null,
+            "path": self.at.as_deref().unwrap_or_default(),
             "why": self.why,
             "fix": self.fix,
         })

@@ -9,6 +9,11 @@ pub(crate) enum Form {
     Json,
 }
 
+/// Says once whether what is printed may have colours.
+pub(crate) fn colour(choice: anstream::ColorChoice) {
+    choice.write_global();
+}
+
 /// Prints data. A reader that has gone away is no fault: `tandem … | head` ends quietly.
 pub(crate) fn data(text: &str) {
     let mut out = anstream::stdout().lock();

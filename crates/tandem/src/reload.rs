@@ -4,20 +4,20 @@
 //! on. Two reloads never overlap. What belongs to the process (listeners, threads, its limits)
 //! stays as it was at the start, and whoever asks is told.
 //!
+//! Documents that came without files stay as they are; their contracts are read again.
+//!
 //! Not here: what is swapped (`tandem_gateway::View::reload`).
-
-use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use tandem_config::{Paint, Platform, Severity};
 use tandem_gateway::View;
 use tokio::sync::Mutex;
 
-use crate::documents::problems_of;
+use crate::documents::{Documents, problems_of};
 
 /// Reads the files of a running gateway again.
 pub(crate) struct Reloader {
-    config: PathBuf,
+    documents: Documents,
     view: View,
     /// As the process was started.
     started: Platform,
@@ -36,16 +36,16 @@ pub(crate) struct Reloaded {
 }
 
 impl Reloader {
-    pub(crate) fn new(config: PathBuf, view: View, started: Platform) -> Reloader {
-        Reloader { config, view, started, one_at_a_time: Mutex::new(()) }
+    pub(crate) fn new(documents: Documents, view: View, started: Platform) -> Reloader {
+        Reloader { documents, view, started, one_at_a_time: Mutex::new(()) }
     }
 
     /// Reads, checks and takes the files, or says why not.
     pub(crate) async fn reload(&self) -> Reloaded {
         let _alone = self.one_at_a_time.lock().await;
-        let config = self.config.clone();
+        let documents = self.documents.clone();
         // Files are read and .proto text is compiled where waiting holds nobody up.
-        let read = tokio::task::spawn_blocking(move || problems_of(&config)).await;
+        let read = tokio::task::spawn_blocking(move || problems_of(&documents)).await;
         let Ok((problems, loaded)) = read else {
             return self.refused("the files could not be read: a fault of the gateway".into());
         };

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use subtle::ConstantTimeEq as _;
+use tandem_config::Tnd;
 use tandem_protocol::identity::hex;
 
 use crate::failure::{Exit, Failure};
@@ -43,7 +44,7 @@ pub(crate) fn load_or_make(data: &Path) -> Result<(Expected, PathBuf), Failure> 
     let path = data.join(FILE);
     let unusable = |error: &io::Error| {
         Failure::new(Exit::Failed, "there is no usable admin credential")
-            .coded("TND0003")
+            .coded(Tnd::NoAdminCredential)
             .because(format!("{}: {error}", path.display()))
             .fix("give a folder that this user may write with `--data DIR`")
     };
@@ -54,7 +55,7 @@ pub(crate) fn load_or_make(data: &Path) -> Result<(Expected, PathBuf), Failure> 
                 file.metadata().map_err(|error| unusable(&error))?.permissions().mode() & 0o777;
             if mode & 0o077 != 0 {
                 return Err(Failure::new(Exit::Failed, "a key file is readable by others")
-                    .coded("TND0002")
+                    .coded(Tnd::KeyFileReadable)
                     .because(format!("{} has mode {mode:o}", path.display()))
                     .fix(format!("chmod 600 {}", path.display())));
             }
@@ -63,7 +64,7 @@ pub(crate) fn load_or_make(data: &Path) -> Result<(Expected, PathBuf), Failure> 
             let token = token.trim();
             if !token.starts_with("tnd_") || token.len() < 64 {
                 return Err(Failure::new(Exit::Failed, "there is no usable admin credential")
-                    .coded("TND0003")
+                    .coded(Tnd::NoAdminCredential)
                     .because(format!("{} holds no token of ours", path.display()))
                     .fix("remove the file; the next start makes a new one"));
             }
@@ -110,7 +111,7 @@ mod tests {
         let (second, _) = load_or_make(&data).unwrap();
         assert!(second.is(token.trim()));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert_eq!(load_or_make(&data).err().unwrap().code, Some("TND0002"));
+        assert_eq!(load_or_make(&data).err().unwrap().code, Some(Tnd::KeyFileReadable));
         std::fs::remove_dir_all(&data).unwrap();
     }
 
@@ -121,7 +122,7 @@ mod tests {
         let path = data.join(FILE);
         std::fs::write(&path, "something else").unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        assert_eq!(load_or_make(&data).err().unwrap().code, Some("TND0003"));
+        assert_eq!(load_or_make(&data).err().unwrap().code, Some(Tnd::NoAdminCredential));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "something else");
         std::fs::remove_dir_all(&data).unwrap();
     }

@@ -24,6 +24,11 @@ pub struct Variable {
 }
 
 impl Variable {
+    /// Where its segments stand among those of the template.
+    pub fn positions(&self, template: &Template) -> std::ops::Range<usize> {
+        self.first..self.end.unwrap_or(template.segments.len())
+    }
+
     /// The segments of the template that the variable captures.
     pub fn segments<'a>(
         &self,

@@ -34,8 +34,8 @@ use super::access_log::drawn;
 use super::otlp;
 use super::traces::Span;
 use crate::tasks::Side;
-use crate::upstream::direct::{self, addresses};
 use crate::upstream::{Dialled, Upstream, UpstreamAddress, dial, tls};
+use crate::upstream::{addresses, direct};
 
 /// Calls of callers from outside that are sampled because they say so, by data thread.
 const ASKED_MOST: f64 = 100.0;

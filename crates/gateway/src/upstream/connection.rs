@@ -171,7 +171,7 @@ pub(crate) async fn dial(
     let io = timeout_at(end, tls.shake(io))
         .await
         .map_err(|_elapsed| ("TLS", "no handshake in time".into()))?
-        .map_err(|why| ("TLS", why))?;
+        .map_err(|why| ("TLS", why.to_string()))?;
     shake(io, end).await
 }
 

@@ -16,9 +16,9 @@ use tandem_protocol::envelope::{self, EnvelopeReader};
 use tandem_protocol::status::{self, Code, Status};
 use tokio::time::{Instant, timeout_at};
 
-use super::connection::client_builder;
-use super::{Upstream, UpstreamAddress};
-use crate::net::{self, Names};
+use super::connection::{self, Dialled, client_builder};
+use super::{Upstream, addresses};
+use crate::net;
 use crate::tasks::Side;
 
 /// Largest answer that is read.
@@ -28,16 +28,18 @@ const ANSWER_BYTES_MOST: usize = 64 << 20;
 #[derive(Debug, thiserror::Error)]
 #[error("{address}: {step} failed after {} ms: {what}", after.as_millis())]
 pub struct DirectError {
-    pub address: SocketAddr,
-    /// `connect`, `HTTP/2` or `call`.
+    pub address: String,
+    /// `resolve`, `connect`, `TLS`, `HTTP/2` or `call`.
     pub step: &'static str,
     pub after: Duration,
     pub what: String,
 }
 
-/// A clear-text HTTP/2 connection.
+/// An HTTP/2 connection.
 pub struct Direct {
     address: SocketAddr,
+    /// `http://HOST:PORT`, in front of each path.
+    origin: String,
     send: SendRequest<Bytes>,
 }
 
@@ -64,8 +66,10 @@ impl Direct {
         side: &Side,
     ) -> Result<Direct, DirectError> {
         let began = Instant::now();
-        let failed =
-            |step, what: String| DirectError { address, step, after: began.elapsed(), what };
+        let failed = |step, what: String| {
+            let address = address.to_string();
+            DirectError { address, step, after: began.elapsed(), what }
+        };
         let io = net::connect(address, limit)
             .await
             .map_err(|error| failed("connect", error.to_string()))?;
@@ -77,7 +81,35 @@ impl Direct {
         side.start(async move {
             let _ = connection.await; // its users learn of its end by their calls
         });
-        Ok(Direct { address, send })
+        Ok(Direct { address, origin: format!("http://{address}"), send })
+    }
+
+    /// Connects to the first address of `upstream` that answers, as the upstream is configured:
+    /// over TLS where it has that, within its time; the connection is driven by a task of `side`.
+    ///
+    /// # Errors
+    /// As [`Direct::connect`], for the last address; a name that does not resolve.
+    pub async fn to(upstream: &Upstream, side: &Side) -> Result<Direct, DirectError> {
+        let began = Instant::now();
+        let failed =
+            |address, step, what| DirectError { address, step, after: began.elapsed(), what };
+        let all = addresses(upstream)
+            .await
+            .map_err(|(address, what)| failed(address, "resolve", what))?;
+        let mut last = failed(upstream.name.to_string(), "resolve", "no address".into());
+        for address in all {
+            match connection::dial(upstream, address).await {
+                Ok(Dialled { send, work, .. }) => {
+                    side.start(async move {
+                        let _ = work.await; // its users learn of its end by their calls
+                    });
+                    let origin = format!("{}://{}", upstream.scheme(), upstream.authority);
+                    return Ok(Direct { address, origin, send });
+                }
+                Err((step, what)) => last = failed(address.to_string(), step, what),
+            }
+        }
+        Err(last)
     }
 
     /// Calls `path` (`/package.Service/Method`) with one message.
@@ -92,31 +124,14 @@ impl Direct {
         limit: Duration,
     ) -> Result<UnaryAnswer, DirectError> {
         let began = Instant::now();
-        let uri = format!("http://{}{path}", self.address);
+        let uri = format!("{}{path}", self.origin);
         let call = unary(self.send.clone(), &uri, headers, message);
         let answer = timeout_at(began + limit, call).await;
         answer.unwrap_or_else(|_elapsed| Err("no answer in time".into())).map_err(|what| {
-            DirectError { address: self.address, step: "call", after: began.elapsed(), what }
+            let address = self.address.to_string();
+            DirectError { address, step: "call", after: began.elapsed(), what }
         })
     }
-}
-
-/// Where `upstream` is, its names asked now.
-///
-/// # Errors
-/// The name that leads nowhere, and why.
-pub(crate) async fn addresses(upstream: &Upstream) -> Result<Vec<SocketAddr>, (String, String)> {
-    let mut all = Vec::new();
-    for address in &upstream.addresses {
-        match address {
-            UpstreamAddress::Fixed(address) => all.push(*address),
-            UpstreamAddress::Name { host, port } => {
-                let found = Names::default().resolve(host, *port, 4).await;
-                all.extend(found.map_err(|error| (format!("{host}:{port}"), error.to_string()))?);
-            }
-        }
-    }
-    Ok(all)
 }
 
 /// Calls `uri` with one message on a connection that somebody drives.

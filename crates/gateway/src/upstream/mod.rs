@@ -26,6 +26,7 @@ mod pool;
 pub mod reflection;
 mod retry;
 mod send;
+pub mod speaks;
 pub mod tls;
 
 use std::net::SocketAddr;
@@ -124,6 +125,24 @@ impl UpstreamAddress {
     fn is_name(&self) -> bool {
         matches!(self, UpstreamAddress::Name { .. })
     }
+}
+
+/// Where an upstream that is asked off the path is found: its addresses, names resolved.
+///
+/// # Errors
+/// The name that does not resolve, and what the resolver says.
+pub(crate) async fn addresses(upstream: &Upstream) -> Result<Vec<SocketAddr>, (String, String)> {
+    let mut all = Vec::new();
+    for address in &upstream.addresses {
+        match address {
+            UpstreamAddress::Fixed(address) => all.push(*address),
+            UpstreamAddress::Name { host, port } => {
+                let found = Names::default().resolve(host, *port, 4).await;
+                all.extend(found.map_err(|error| (format!("{host}:{port}"), error.to_string()))?);
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// What the pools of a gateway stand in: whom they ask for names, and what they do how often.

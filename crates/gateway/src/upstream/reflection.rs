@@ -23,9 +23,8 @@ use http::{HeaderMap, StatusCode};
 use tandem_protocol::envelope::{self, EnvelopeReader};
 use tokio::time::timeout;
 
-use super::Upstream;
 use super::connection::{self, Dialled};
-use super::direct::addresses;
+use super::{Upstream, addresses};
 use tandem_contract::fields::{self, Field};
 
 /// Time for the whole conversation.
@@ -67,7 +66,10 @@ pub async fn fetch(upstream: &Upstream) -> Result<Reflected, ReflectionError> {
         step: "resolve",
         what: "no address".into(),
     };
-    for address in addresses(upstream).await.map_err(unresolved)? {
+    let all = addresses(upstream).await.map_err(|(address, what)| {
+        ReflectionError::Unreachable { address, step: "resolve", what }
+    })?;
+    for address in all {
         match timeout(WHOLE, fetch_from(upstream, address)).await {
             Ok(Ok(reflected)) => return Ok(reflected),
             Ok(Err(error)) => last = error,
@@ -75,10 +77,6 @@ pub async fn fetch(upstream: &Upstream) -> Result<Reflected, ReflectionError> {
         }
     }
     Err(last)
-}
-
-fn unresolved((address, what): (String, String)) -> ReflectionError {
-    ReflectionError::Unreachable { address, step: "resolve", what }
 }
 
 fn unreachable(

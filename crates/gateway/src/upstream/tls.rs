@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{AlertDescription, ClientConfig, RootCertStore};
 use rustls_pki_types::ServerName;
 use tandem_config::document::{Identity, Tls};
 use tokio::net::TcpStream;
@@ -15,6 +15,41 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 const HTTP2: &[u8] = b"h2";
+
+/// Why hands were not shaken; in words for the log.
+#[derive(Debug, thiserror::Error)]
+pub enum ShakeError {
+    /// What is configured cannot be used.
+    #[error("{0}")]
+    Unusable(String),
+    /// The server shows a certificate that is not accepted.
+    #[error("{0}")]
+    Certificate(String),
+    /// What came is no TLS.
+    #[error("{0}")]
+    NotTls(String),
+    /// TLS, and something went wrong on either side.
+    #[error("{0}")]
+    Failed(String),
+    #[error("the server does not offer HTTP/2 by ALPN")]
+    NoHttp2,
+}
+
+impl ShakeError {
+    fn of(error: &std::io::Error) -> ShakeError {
+        let what = error.to_string();
+        match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(rustls::Error::InvalidCertificate(_)) => ShakeError::Certificate(what),
+            Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)) => {
+                ShakeError::NoHttp2
+            }
+            Some(rustls::Error::InvalidMessage(_)) => ShakeError::NotTls(what),
+            Some(_) => ShakeError::Failed(what),
+            // The connection ended: who closes before a word of TLS speaks something else.
+            None => ShakeError::NotTls(what),
+        }
+    }
+}
 
 /// How to speak TLS to one upstream.
 #[derive(Debug, Clone)]
@@ -26,7 +61,7 @@ pub struct Client {
 
 impl Client {
     /// By what is configured; `host` is the name in the certificate where none was written.
-    pub(crate) fn new(tls: &Tls, host: &str) -> Client {
+    pub fn new(tls: &Tls, host: &str) -> Client {
         let Tls { roots, name, identity } = tls;
         let config = config(roots, identity.as_ref()).map(Arc::new);
         let name = match name {
@@ -39,15 +74,19 @@ impl Client {
     /// Shakes hands over `stream`.
     ///
     /// # Errors
-    /// In words for the log: a certificate that is not accepted, on either side; a server that
-    /// speaks no TLS, or no HTTP/2 in it.
-    pub(super) async fn shake(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
-        let (config, name) = (self.config.clone()?, self.name.clone()?);
+    /// A certificate that is not accepted, on either side; a server that speaks no TLS, or no
+    /// HTTP/2 in it.
+    pub(super) async fn shake(
+        &self,
+        stream: TcpStream,
+    ) -> Result<TlsStream<TcpStream>, ShakeError> {
+        let config = self.config.clone().map_err(ShakeError::Unusable)?;
+        let name = self.name.clone().map_err(ShakeError::Unusable)?;
         let connected = TlsConnector::from(config).connect(name, stream).await;
-        let stream = connected.map_err(|error| error.to_string())?;
+        let stream = connected.map_err(|error| ShakeError::of(&error))?;
         match stream.get_ref().1.alpn_protocol() {
             Some(HTTP2) => Ok(stream),
-            Some(_) | None => Err("the server does not offer HTTP/2 by ALPN".into()),
+            Some(_) | None => Err(ShakeError::NoHttp2),
         }
     }
 }

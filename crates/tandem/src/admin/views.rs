@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tandem_config::document::ResolvedMethod;
+use tandem_contract::{Contract, Idempotency, Method, MethodKind};
 use tandem_gateway::View;
 use tandem_gateway::observe::{Outcome, Room, Span};
 use tandem_protocol::CallerProtocol;
@@ -76,6 +79,91 @@ pub(crate) fn status(view: &View, about: &About) -> Value {
     })
 }
 
+/// Every method that is served, and by which rules; `tandem ls` and `describe` show it.
+pub(crate) fn methods(view: &View) -> Value {
+    let limits = view.limits();
+    let mut namespaces = Vec::new();
+    let mut methods = Vec::new();
+    for (namespace, contract) in view.served() {
+        let upstreams: Vec<Value> = namespace
+            .upstreams
+            .iter()
+            .map(|(name, upstream)| {
+                let addresses: Vec<String> =
+                    upstream.addresses.iter().map(ToString::to_string).collect();
+                json!({ "name": name, "addresses": addresses, "tls": upstream.tls.is_some() })
+            })
+            .collect();
+        namespaces.push(json!({
+            "name": namespace.namespace,
+            "hosts": namespace.hosts,
+            "contract": contract.is_some(),
+            "upstreams": upstreams,
+        }));
+        let services = namespace.services();
+        for (_, method) in contract.iter().flat_map(|contract| contract.methods()) {
+            if services.contains(&*method.service) {
+                let rules = namespace.resolve(&method.service, &method.name, method.kind, &limits);
+                methods.push(one_method(&namespace.namespace, contract.as_deref(), method, &rules));
+            }
+        }
+    }
+    json!({ "namespaces": namespaces, "methods": methods })
+}
+
+fn one_method(
+    namespace: &str,
+    contract: Option<&Contract>,
+    method: &Method,
+    rules: &ResolvedMethod,
+) -> Value {
+    let message = |id| contract.map(|contract| contract.message(id).full_name.to_string());
+    let rest: Vec<Value> = method
+        .rules
+        .iter()
+        .map(|rule| {
+            json!({
+                "http_method": rule.http_method.name(),
+                "path": rule.template.text(),
+                "body": rule.body.text(),
+                "response_body": rule.response_body.as_ref().map_or("", |path| &*path.text),
+            })
+        })
+        .collect();
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    json!({
+        "namespace": namespace,
+        "method": method.full_name(),
+        "kind": kind(method.kind),
+        "idempotency": match method.idempotency {
+            Idempotency::Unknown => "unknown",
+            Idempotency::NoSideEffects => "no_side_effects",
+            Idempotency::Idempotent => "idempotent",
+        },
+        "deprecated": method.deprecated,
+        "input": message(method.input),
+        "output": message(method.output),
+        "rest": rest,
+        "primary": rules.primary,
+        "internal": rules.internal,
+        "public": rules.auth.is_some(),
+        "deadline_ms": rules.deadline.map(|bounds| ms(bounds.default)),
+        "deadline_ms_max": rules.deadline.map(|bounds| ms(bounds.max)),
+        "message_bytes_max": rules.message_bytes_max,
+        "retries": rules.retries.is_some(),
+    })
+}
+
+/// The kind of call as `--json` and tables name it.
+pub(crate) fn kind(kind: MethodKind) -> &'static str {
+    match kind {
+        MethodKind::Unary => "unary",
+        MethodKind::ClientStream => "client_stream",
+        MethodKind::ServerStream => "server_stream",
+        MethodKind::Bidi => "bidi",
+    }
+}
+
 pub(crate) fn spans(id: &str, spans: &[Span]) -> Value {
     let spans: Vec<Value> = spans
         .iter()
@@ -130,6 +218,6 @@ fn rooms(rooms: &[Room]) -> Vec<Value> {
     rooms.iter().map(one).collect()
 }
 
-fn nanos(duration: std::time::Duration) -> u64 {
+fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use tandem_config::{Paint, Problem, Severity};
 
-use crate::documents::problems_of;
+use crate::documents::{Documents, problems_of};
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Form};
 
@@ -20,7 +20,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn check(arguments: &Arguments, form: Form) -> Result<Exit, Failure> {
-    let (problems, loaded) = problems_of(&arguments.config);
+    let (problems, loaded) = problems_of(&Documents::Files(arguments.config.clone()));
     let failed =
         problems.iter().any(|problem| arguments.strict || problem.severity == Severity::Error);
     show(&problems, form, "nothing was changed");

@@ -4,16 +4,17 @@
 //! that offers reflection. Exit: 0 when nobody breaks, 3 when somebody does.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use tandem_config::{CompileFault, load};
+use tandem_config::{CompileFault, Tnd, load};
 use tandem_contract::compat::{self, Change};
 use tandem_contract::{Contract, DESCRIPTOR_SET_BYTES_MOST, TextFault};
 
-use super::call::contract_at;
-use super::on_a_loop;
+use super::target::contract_at;
+use super::{on_a_loop, plain};
 use crate::compile::compile;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Form};
@@ -55,10 +56,10 @@ struct Side {
 impl Side {
     fn read(name: String, timeout: Duration) -> Result<Side, Failure> {
         let path = Path::new(&name);
-        let (how, contract) = if path.is_dir() || name.ends_with(".proto") {
-            ("protos", of_texts(path, &name)?)
+        let (how, contract) = if is_text(path) {
+            ("protos", usable(&set_of_texts(path, &name)?, &name)?)
         } else if path.exists() {
-            ("descriptors", of_set(path, &name)?)
+            ("descriptors", usable(&set_of_file(path, &name)?, &name)?)
         } else if name.contains(':') {
             ("reflection", on_a_loop(contract_at(&name, timeout))?)
         } else {
@@ -89,7 +90,21 @@ impl Side {
     }
 }
 
-fn of_set(path: &Path, name: &str) -> Result<Contract, Failure> {
+fn is_text(path: &Path) -> bool {
+    path.is_dir() || path.extension().is_some_and(|ending| ending == "proto")
+}
+
+/// The contract at `path`, a descriptor set, a .proto file or a folder of them, and its set.
+pub(super) fn from_file(path: &Path) -> Result<(Arc<Contract>, Vec<u8>), Failure> {
+    let name = path.display().to_string();
+    let set = match is_text(path) {
+        true => set_of_texts(path, &name)?,
+        false => set_of_file(path, &name)?,
+    };
+    Ok((Arc::new(usable(&set, &name)?), set))
+}
+
+fn set_of_file(path: &Path, name: &str) -> Result<Vec<u8>, Failure> {
     use std::io::Read as _;
     let mut bytes = Vec::new();
     // One byte more than may be, so that it is refused for its size and not for where it was cut.
@@ -98,14 +113,14 @@ fn of_set(path: &Path, name: &str) -> Result<Contract, Failure> {
         .map_err(|error| {
             Failure::new(Exit::Usage, format!("`{name}` cannot be read")).because(error.to_string())
         })?;
-    usable(Contract::from_descriptor_set(&bytes), name)
+    Ok(bytes)
 }
 
-fn of_texts(path: &Path, name: &str) -> Result<Contract, Failure> {
+fn set_of_texts(path: &Path, name: &str) -> Result<Vec<u8>, Failure> {
     let texts = load::proto_texts_at(path).map_err(|why| {
         Failure::new(Exit::Usage, format!("`{name}` cannot be read")).because(why)
     })?;
-    let set = compile(&texts).map_err(|fault| {
+    compile(&texts).map_err(|fault| {
         let failure = Failure::new(Exit::Failed, format!("`{name}` does not compile"));
         match fault {
             CompileFault::Texts(faults) => {
@@ -114,18 +129,20 @@ fn of_texts(path: &Path, name: &str) -> Result<Contract, Failure> {
                     true => "name the folder that imports start from",
                     false => "correct the file; `protoc` says the same of it",
                 };
-                failure.coded("TND0201").because(lines(faults.iter().map(line))).fix(fix)
+                failure
+                    .coded(Tnd::ContractUnusable)
+                    .because(lines(faults.iter().map(line)))
+                    .fix(fix)
             }
             CompileFault::NoEditionCompiler(file) => failure
-                .coded("TND0202")
+                .coded(Tnd::NoEditionCompiler)
                 .because(format!("`{file}` is written in an edition"))
                 .fix("install `buf` or `protoc`, or name a descriptor set"),
             CompileFault::Ended(why) => {
                 failure.because(why).fix("compile it yourself, and name the descriptor set")
             }
         }
-    })?;
-    usable(Contract::from_descriptor_set(&set), name)
+    })
 }
 
 /// Below each other, as far in as the word `why` reaches.
@@ -141,13 +158,10 @@ fn line(fault: &TextFault) -> String {
     })
 }
 
-fn usable(
-    read: Result<Contract, tandem_contract::ContractFaults>,
-    name: &str,
-) -> Result<Contract, Failure> {
-    read.map_err(|faults| {
+fn usable(set: &[u8], name: &str) -> Result<Contract, Failure> {
+    Contract::from_descriptor_set(set).map_err(|faults| {
         Failure::new(Exit::Failed, format!("`{name}` is no contract"))
-            .coded("TND0201")
+            .coded(Tnd::ContractUnusable)
             .because(lines(faults.0.iter().map(|fault| plain(&fault.to_string()))))
     })
 }
@@ -218,14 +232,4 @@ fn table(changes: &[Change]) -> String {
         text.push('\n');
     }
     text
-}
-
-/// Names, templates and defaults are a stranger's text: it moves no cursor.
-fn plain(text: &str) -> String {
-    text.chars()
-        .flat_map(|letter| match letter.is_control() {
-            true => letter.escape_default().collect::<Vec<_>>(),
-            false => vec![letter],
-        })
-        .collect()
 }

@@ -11,15 +11,19 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 use tandem_config::document::AccessLogTarget;
-use tandem_config::{Platform, Severity};
+use tandem_config::{Platform, Severity, Tnd};
 use tandem_gateway::observe::AccessLog;
 use tandem_gateway::tasks::Side;
 use tandem_gateway::{Gateway, Listener, Plan, StartError, net};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::check::show;
+use super::init::{call_lines, reach, table};
+use super::{address_of_listener, say_all};
 use crate::admin::{self, About, Admin, Guard};
-use crate::documents::{Contracts, problems_of};
+use crate::discover::{self, Reflection, TrustArguments};
+use crate::documents::{Contracts, Documents, problems_of};
+use crate::draft::{self, Draft, Drafted, Profile, Wishes};
 use crate::failure::{Exit, Failure};
 use crate::kept::Kept;
 use crate::output::{self, Form};
@@ -31,6 +35,17 @@ pub(super) struct Arguments {
     /// The platform's file; the teams' files are in `teams` beside it.
     #[arg(long, default_value = "tandem.yaml", env = "TANDEM_CONFIG")]
     config: PathBuf,
+    /// Serve this service without any file, once for each; on this machine only.
+    #[arg(long = "upstream", value_name = "NAME=ADDR", conflicts_with = "config")]
+    upstreams: Vec<String>,
+    /// With `--upstream`: where callers come.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", requires = "upstreams")]
+    listen: String,
+    /// With `--upstream`: where the admin API listens.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9080", requires = "upstreams")]
+    admin: String,
+    #[command(flatten)]
+    trust: TrustArguments,
     /// The folder of what must be kept: the admin token, the last good contracts.
     #[arg(long, default_value = "data", env = "TANDEM_DATA")]
     data: PathBuf,
@@ -42,7 +57,7 @@ pub(super) struct Arguments {
 /// How long calls under way may go on after SIGTERM (security O-2).
 const GRACE: Duration = Duration::from_secs(30);
 
-pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &Arguments, form: Form, timeout: Duration) -> Result<Exit, Failure> {
     use tracing_subscriber::filter::{LevelFilter, Targets};
     use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
@@ -60,12 +75,101 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         .map_err(|error| {
             Failure::new(Exit::Failed, "no loop can be made").because(error.to_string())
         })?;
-    runtime.block_on(serve(arguments))
+    let ended = runtime.block_on(async {
+        let (documents, drafted) = match arguments.upstreams.is_empty() {
+            true => (files(arguments)?, None),
+            false => match without_files(arguments, form, timeout).await? {
+                Some(draft) => (draft.documents, Some(draft.namespaces)),
+                None => return Ok(Exit::Failed),
+            },
+        };
+        serve(arguments, &documents, drafted.as_deref(), form).await
+    });
+    // A daemon ends with few codes (experience UX-17): whoever restarts it knows no others.
+    let few = |exit| match exit {
+        Exit::Fine | Exit::Usage | Exit::Interrupted => exit,
+        Exit::Failed | Exit::Different | Exit::Unreachable | Exit::Refused => Exit::Failed,
+    };
+    ended.map(few).map_err(|failure| Failure { exit: few(failure.exit), ..failure })
 }
 
-async fn serve(arguments: &Arguments) -> Result<Exit, Failure> {
-    let (problems, loaded) = problems_of(&arguments.config);
-    show(&problems, Form::Text, "the gateway was not started");
+fn files(arguments: &Arguments) -> Result<Documents, Failure> {
+    let config = &arguments.config;
+    if !config.exists() {
+        return Err(Failure::new(Exit::Failed, format!("there is no {}", config.display()))
+            .coded(Tnd::FileUnreadable)
+            .at("--config")
+            .because("a gateway serves what its files say")
+            .fix(
+                "let `tandem init --from NAME=ADDR` write them, or serve without: \
+                 `tandem run --upstream NAME=ADDR`",
+            ));
+    }
+    Ok(Documents::Files(config.clone()))
+}
+
+/// The documents that `init` would write, and what is to be said; `None`: all was said.
+async fn without_files(
+    arguments: &Arguments,
+    form: Form,
+    timeout: Duration,
+) -> Result<Option<Draft>, Failure> {
+    let public = address_of_listener("--listen", &arguments.listen)?;
+    if !public.ip().to_canonical().is_loopback() {
+        return Err(Failure::new(Exit::Usage, format!("{public} is reached by others"))
+            .coded(Tnd::AddressForbidden)
+            .at("--listen")
+            .because("without files everybody may call, so only this machine is listened on")
+            .fix("write files with `tandem init --public`, and say in them who may call"));
+    }
+    let wishes = Wishes {
+        namespace: None,
+        profile: Profile::Strict,
+        public,
+        admin: address_of_listener("--admin", &arguments.admin)?,
+        trust: arguments.trust.read()?,
+    };
+    let named = match discover::named("--upstream", &arguments.upstreams) {
+        Ok(named) => named,
+        Err(failures) => {
+            say_all(&failures, form);
+            return Err(Failure::new(Exit::Usage, "the gateway was not started"));
+        }
+    };
+    let found = match discover::discover(
+        "--upstream",
+        named,
+        &wishes.trust,
+        Reflection::Ask,
+        timeout,
+    )
+    .await
+    {
+        Ok(found) => found,
+        Err(failures) => {
+            say_all(&failures, form);
+            return Ok(None);
+        }
+    };
+    if form == Form::Text {
+        output::talk(&table(&found, Reflection::Ask));
+    }
+    let draft = draft::draft(&found, None, &wishes)?;
+    say_all(&draft.warnings, form);
+    if arguments.config.exists() && form == Form::Text {
+        output::talk(&format!("  {} is not read", arguments.config.display()));
+    }
+    Ok(Some(draft))
+}
+
+async fn serve(
+    arguments: &Arguments,
+    documents: &Documents,
+    drafted: Option<&[Drafted]>,
+    form: Form,
+) -> Result<Exit, Failure> {
+    let (problems, loaded) = problems_of(documents);
+    show(&problems, form, "the gateway was not started");
     let fatal = problems.iter().any(|problem| problem.severity == Severity::Error);
     let Some((loaded, contracts)) = loaded.filter(|_| !fatal) else {
         return Ok(Exit::Failed);
@@ -85,7 +189,7 @@ async fn serve(arguments: &Arguments) -> Result<Exit, Failure> {
                 Exit::Failed,
                 format!("listener `{name}` may stand on loopback only"),
             )
-            .coded("TND0004")
+            .coded(Tnd::NotBuiltIn)
             .because("another address needs TLS with client certificates, which is not built yet")
             .fix(format!("write `listen: {{ {name}: {{ address: 127.0.0.1:9080 }} }}`")));
         }
@@ -110,8 +214,7 @@ async fn serve(arguments: &Arguments) -> Result<Exit, Failure> {
         listeners: listeners.clone(),
         threads,
     });
-    let reloader =
-        Arc::new(Reloader::new(arguments.config.clone(), gateway.view(), platform.clone()));
+    let reloader = Arc::new(Reloader::new(documents.clone(), gateway.view(), platform.clone()));
     let mut admin_tasks = Vec::new();
     for (name, socket) in [(Platform::ADMIN, admin_socket), (Platform::METRICS, metrics_socket)] {
         let (Some(socket), Some(address)) = (socket, listeners.get(name)) else { continue };
@@ -130,7 +233,7 @@ async fn serve(arguments: &Arguments) -> Result<Exit, Failure> {
             }
         }));
     }
-    say_ready(arguments, &listeners, &token_file)?;
+    say_ready(arguments, &listeners, &token_file, drafted, form)?;
 
     let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
@@ -225,9 +328,10 @@ fn port(name: &str, address: SocketAddr, error: &std::io::Error) -> Failure {
     let what = format!("listener `{name}` cannot be opened");
     let failure = Failure::new(Exit::Failed, what).because(format!("{address}: {error}"));
     if taken {
-        failure
-            .coded("TND0001")
-            .fix(format!("end the program that holds the port, or change `listen.{name}.address`"))
+        failure.coded(Tnd::PortTaken).fix(format!(
+            "end the program that holds the port, or change `listen.{name}.address` \
+             (with `--upstream`: `--listen` and `--admin`)"
+        ))
     } else {
         failure.fix(format!("change `listen.{name}.address`"))
     }
@@ -241,7 +345,7 @@ fn not_started(error: StartError) -> Failure {
         }
         StartError::Snapshot(what) => {
             Failure::new(Exit::Failed, "the namespaces do not fit together")
-                .coded("TND0111")
+                .coded(Tnd::ClaimedByAnother)
                 .because(what.clone())
         }
     }
@@ -268,21 +372,35 @@ fn say_ready(
     arguments: &Arguments,
     listeners: &BTreeMap<String, SocketAddr>,
     token_file: &Path,
+    drafted: Option<&[Drafted]>,
+    form: Form,
 ) -> Result<(), Failure> {
-    let mut line = String::from("  gateway");
-    for (name, address) in listeners {
-        line.push_str(&format!("   {name} http://{address}"));
-    }
-    output::talk(&line);
-    if listeners.contains_key(Platform::ADMIN) {
-        output::talk(&format!("  admin token in {} (0600)", token_file.display()));
-    }
-    let Some(file) = &arguments.ready_file else { return Ok(()) };
     let mut ready = serde_json::Map::new();
     for (name, address) in listeners {
         ready.insert(name.clone(), json!(address.to_string()));
     }
     ready.insert("admin_token_file".into(), json!(token_file.display().to_string()));
+    match form {
+        Form::Json => output::data(&serde_json::Value::Object(ready.clone()).to_string()),
+        Form::Text => {
+            let mut line = String::from("  gateway");
+            for (name, address) in listeners {
+                line.push_str(&format!("   {name} http://{address}"));
+            }
+            output::talk(&line);
+            if listeners.contains_key(Platform::ADMIN) {
+                output::talk(&format!("  admin token in {} (0600)", token_file.display()));
+            }
+            // Where it really listens: a port may have been any free one.
+            if let (Some(drafted), Some(public)) = (drafted, listeners.get("public")) {
+                output::talk(&reach(drafted, &|_| {
+                    "`tandem init` writes a file with lines that give it one".to_owned()
+                }));
+                output::talk(&call_lines(drafted, *public));
+            }
+        }
+    }
+    let Some(file) = &arguments.ready_file else { return Ok(()) };
     // Written aside and renamed, so that nobody reads half of it.
     let aside = file.with_extension("part");
     std::fs::write(&aside, format!("{}\n", serde_json::Value::Object(ready)))
