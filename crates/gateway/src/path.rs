@@ -70,6 +70,15 @@ pub(crate) async fn carry(thread: &Rc<Thread>, origin: &Rc<Origin>, incoming: In
     }
 }
 
+/// The answer to bytes that are no head: a call of which nothing is known.
+pub(crate) fn refuse_head(thread: &Rc<Thread>, origin: &Rc<Origin>, refusal: &Refusal) -> Answer {
+    let (head, ()) = http::Request::new(()).into_parts();
+    let incoming = Incoming::new(head, crate::body::Body::empty(), Version::Http1);
+    let call = Call::begin(thread, origin, &incoming);
+    let record = call.record();
+    call.refused(refusal, Shape::Rest, record)
+}
+
 /// What is known of a call from its first moment.
 #[derive(Clone)]
 pub(crate) struct Call {

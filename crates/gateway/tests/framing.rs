@@ -1,9 +1,7 @@
 //! Requests whose bytes leave a doubt, and methods that are never served (protocols H-1, H-2):
 //! what is answered on the socket, and that nothing of it reaches the service.
 //!
-//! Not here: what only a server half of our own could see (security FC-1). The library drops a
-//! `Content-Length` beside `Transfer-Encoding: chunked`, makes one of two that are equal, and
-//! takes a bare line feed for the end of a line.
+//! Not here: the grammar itself, in all its splits (`protocol::http1`).
 
 use std::time::Duration;
 
@@ -48,7 +46,12 @@ async fn protocols_h_1_a_doubt_about_framing_is_400_and_the_end_of_the_connectio
         "transfer-encoding: xchunked\r\n",
         "transfer-encoding:\r\n",
         "transfer-encoding : chunked\r\n",
+        // Both, in either order.
+        "content-length: 5\r\ntransfer-encoding: chunked\r\n",
+        "transfer-encoding: chunked\r\ncontent-length: 5\r\n",
         // Content-Length that is no number, or two.
+        "content-length: 5\r\ncontent-length: 5\r\n",
+        "content-length: 05\r\n",
         "content-length: +5\r\n",
         "content-length: -5\r\n",
         "content-length: 0x5\r\n",
@@ -58,6 +61,7 @@ async fn protocols_h_1_a_doubt_about_framing_is_400_and_the_end_of_the_connectio
         "content-length:\r\n",
         "content-length: 99999999999999999999999\r\n",
         // Lines.
+        "x-a: 1\n",
         "x-a: 1\r2\r\n",
         "x-a: 1\r\n 2\r\n",
         "x-a: 1\r\n\t2\r\n",
@@ -115,6 +119,9 @@ async fn protocols_h_1_a_chunk_that_is_none_never_ends_a_request() {
         "2\r\n{}\n0\r\n\r\n",
         "g\r\n{}\r\n0\r\n\r\n",
         "2\r\n{}\r\n",
+        "2 \r\n{}\r\n0\r\n\r\n",
+        "2;a\nb\r\n{}\r\n0\r\n\r\n",
+        "2\r\n{}\r\n0\r\nx: 1\n\r\n",
     ] {
         let head = "POST /v1/notes HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
                     transfer-encoding: chunked\r\n\r\n";
@@ -242,4 +249,39 @@ async fn protocols_h_2_by_http_2_too_a_body_is_asked_for_only_when_it_is_wanted(
         assert_eq!(response.expect("an answer").status(), status, "{media} {expect}");
     }
     assert_eq!(backend.reached().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn protocols_h_1_calls_in_front_of_a_doubt_are_answered_first() {
+    let backend = Backend::start(vec![Script::Held]);
+    let gateway = gateway(backend.address).start().await;
+    let mut stream = TcpStream::connect(gateway.public).await.expect("a connection");
+    let requests =
+        "GET /v1/notes/a HTTP/1.1\r\nhost: a\r\n\r\nGET /v1/notes/b HTTP/1.1\nhost: a\n\n";
+    stream.write_all(requests.as_bytes()).await.expect("requests");
+    gateway.until(|_| backend.calls() == 1).await;
+    backend.release();
+    let mut answers = String::new();
+    timeout(Duration::from_secs(10), stream.read_to_string(&mut answers))
+        .await
+        .expect("an end in time")
+        .expect("answers");
+    let statuses: Vec<&str> =
+        answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    assert_eq!(statuses, ["200", "400"], "{answers}");
+    assert!(answers.ends_with("\"details\":[]}"), "{answers}");
+    assert_eq!(backend.calls(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn security_li_9_a_head_without_an_end_is_refused_when_it_is_too_large() {
+    let backend = Backend::start(vec![Script::Echo]);
+    let gateway = gateway(backend.address).limits("header_bytes: 4KiB, uri: 1KiB").start().await;
+    for filling in ["x-a: y\r\n", "\r\n"] {
+        let request = format!("GET / HTTP/1.1\r\nhost: a\r\n{}", filling.repeat(20_000));
+        let request = if filling == "\r\n" { filling.repeat(20_000) } else { request };
+        let answer = until_closed(gateway.public, &request).await;
+        // What is not read any more may cost the answer, never the end.
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    }
 }

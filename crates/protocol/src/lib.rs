@@ -18,6 +18,7 @@ pub mod detect;
 pub mod encoder;
 pub mod encoding;
 pub mod envelope;
+pub mod http1;
 pub mod identity;
 pub mod metadata;
 pub mod refusal;

@@ -7,6 +7,8 @@
 mod body_coding;
 #[path = "checks/grpc_frame.rs"]
 mod grpc_frame;
+#[path = "checks/h1_request.rs"]
+mod h1_request;
 #[path = "checks/json_values.rs"]
 mod json_values;
 #[path = "checks/metadata.rs"]
@@ -32,6 +34,11 @@ fn the_corpus_of_body_coding_passes() {
 #[test]
 fn the_corpus_of_grpc_frame_passes() {
     replay("grpc_frame", grpc_frame::check);
+}
+
+#[test]
+fn the_corpus_of_h1_request_passes() {
+    replay("h1_request", h1_request::check);
 }
 
 #[test]
@@ -75,4 +82,32 @@ proptest::proptest! {
         let input: String = pieces.into_iter().map(|piece| PIECES[piece]).collect();
         negotiation::check(input.as_bytes());
     }
+
+    /// Heads and chunks of the pieces that matter, in any order.
+    #[test]
+    fn protocols_h_1_any_split_of_any_connection_is_judged_alike(
+        pieces in proptest::collection::vec(0..PIECES.len(), 0..40),
+    ) {
+        let bytes: Vec<u8> = pieces.iter().flat_map(|piece| PIECES[*piece]).copied().collect();
+        h1_request::check(&bytes);
+    }
 }
+
+const PIECES: [&[u8]; 16] = [
+    b"GET / HTTP/1.1\r\n",
+    b"POST /a HTTP/1.0\r\n",
+    b"content-length: 5\r\n",
+    b"transfer-encoding: chunked\r\n",
+    b"x: y\r\n",
+    b"\r\n",
+    b"\r\n\r\n",
+    b"\n",
+    b"\r",
+    b"hello",
+    b"2\r\n",
+    b"0\r\n",
+    b"5;a=b\r\n",
+    b" ",
+    b"\0",
+    b":",
+];

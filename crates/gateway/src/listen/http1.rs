@@ -1,13 +1,14 @@
 //! Downstream HTTP/1: the library's server half under our clocks.
 //!
-//! The library parses heads and frames bodies; every rule on what a request may say is judged
-//! behind it, by `protocol::strict`. Its own limits are set a little wider than ours, so that a
-//! refusal is ours to word. A body that fails is aborted: what it said before is sent, then the
+//! The library parses heads and frames bodies. What could be read in two ways does not reach it:
+//! `protocol::http1` judges the bytes in front of it (in `wire`), `protocol::strict` what a request
+//! says behind it. Its own limits are set a little wider than ours, so that a refusal is ours to
+//! word. A body that fails is aborted: what it said before is sent, then the
 //! connection closes without the last chunk, so a failed answer never looks complete (protocols
 //! S-3).
 //!
-//! Not here: our own server half with the strict grammar of security FC-1, which will take the
-//! library's place behind this same function.
+//! Not here: our own server half (security FC-1), which will take the library's place behind this
+//! same function and read a head once.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -21,7 +22,8 @@ use http_body::{Frame, SizeHint};
 use hyper::body::Incoming as LibraryBody;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tandem_protocol::refusal::Limit;
+use tandem_protocol::http1::Doubt;
+use tandem_protocol::refusal::{Limit, Reason, Refusal};
 use tokio::time::sleep;
 
 use super::Origin;
@@ -71,6 +73,11 @@ pub(super) async fn serve(
             Ok::<_, Infallible>(response)
         }
     });
+    let head_bytes_max = limits.header_bytes as usize + limits.uri_bytes as usize + BYTES_BEYOND;
+    let wire = wire.judging(head_bytes_max, {
+        let (thread, origin) = (Rc::clone(&thread), Rc::clone(&origin));
+        move |doubt| last_words(&thread, &origin, doubt)
+    });
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -80,7 +87,7 @@ pub(super) async fn serve(
         .max_headers(limits.headers as usize + HEADERS_BEYOND)
         // Answers are flushed even while another request waits behind them: a stream's messages
         // must not wait for its end (protocols S-8), so there is no `pipeline_flush`.
-        .max_buf_size(limits.header_bytes as usize + limits.uri_bytes as usize + BYTES_BEYOND);
+        .max_buf_size(head_bytes_max);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(wire), service));
     let mut drain = thread.drain();
     tokio::select! {
@@ -97,6 +104,33 @@ pub(super) async fn serve(
 const HEADERS_BEYOND: usize = 28;
 /// Bytes of a head that the library lets pass above our limits, for the same reason.
 const BYTES_BEYOND: usize = 16 * 1024;
+
+/// The answer to a head that is not read, as bytes.
+fn last_words(thread: &Rc<Thread>, origin: &Rc<Origin>, doubt: Doubt) -> Bytes {
+    let refusal = match doubt {
+        Doubt::Head(what) | Doubt::Body(what) => Refusal::new(Reason::Malformed, what),
+        Doubt::TooLarge => {
+            Refusal::new(Reason::HeadTooLarge, "the head is too large").over(Limit::HeaderBytes)
+        }
+    };
+    let Answer { status, headers, mut body, mut record } =
+        path::refuse_head(thread, origin, &refusal);
+    let mut out = format!("{:?} {status}\r\n", http::Version::HTTP_11).into_bytes();
+    for (name, value) in &headers {
+        out.extend_from_slice(name.as_str().as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"connection: close\r\n\r\n");
+    // A refusal is there as a whole.
+    let mut context = Context::from_waker(std::task::Waker::noop());
+    if let Poll::Ready(Some(Ok(Piece::Data(data)))) = body.poll_piece(&mut context) {
+        out.extend_from_slice(&data);
+    }
+    record.finish();
+    out.into()
+}
 
 fn note(ended: hyper::Result<()>, shard: &Shard) {
     if let Err(error) = ended {

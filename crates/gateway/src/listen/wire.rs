@@ -3,7 +3,10 @@
 //! It keeps the clocks that the HTTP library does not: idle connections, slow heads, writes that
 //! make no progress (security LI-3, LI-4, LI-6). It gives back the bytes that were read to find
 //! the protocol, and counts writes, so that writes per request can be measured (performance
-//! PF-2). The frame counter for HTTP/2 will stand here too (security FC-3).
+//! PF-2). Of HTTP/1 it lets only those bytes through that can be read in one way (`protocol::http1`);
+//! where a doubt begins the engine sees the end of the connection, and what the caller is told is
+//! written when the engine is done. The frame counter for HTTP/2 will stand here too (security
+//! FC-3).
 //!
 //! Not here: which engine reads the bytes (`listen`), limits on what they mean (`protocol::strict`).
 
@@ -14,7 +17,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
+use tandem_protocol::http1::{Doubt, Grammar};
 use tandem_protocol::refusal::Limit;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -114,9 +118,44 @@ pub(crate) enum Reading {
     Http2,
 }
 
+/// What the requests of an HTTP/1 connection look like so far.
+struct Judge {
+    grammar: Grammar,
+    /// The beginning of a head, or of a chunk's line: it has come and may not pass yet.
+    held: BytesMut,
+    doubt: Option<Doubt>,
+    /// The engine was told of the doubt: by bytes within a body, else by the end.
+    told: bool,
+    /// What the caller is told of a head in doubt.
+    refuse: Box<dyn Fn(Doubt) -> Bytes>,
+    farewell: Option<Bytes>,
+}
+
+/// What the engine reads where a body's framing is in doubt: it is none wherever it stands, so
+/// the body fails, and its call with it.
+const NO_FRAMING: &[u8] = b"\r!";
+
+impl Judge {
+    /// How many of `bytes`, which came behind what is held, may pass after what is held; and that.
+    fn pass(&mut self, bytes: &[u8]) -> (Bytes, usize) {
+        if self.held.is_empty() {
+            let judged = self.grammar.judge(bytes);
+            self.doubt = judged.doubt;
+            self.held.extend_from_slice(&bytes[judged.bytes..]);
+            return (Bytes::new(), judged.bytes);
+        }
+        self.held.extend_from_slice(bytes);
+        let judged = self.grammar.judge(&self.held);
+        self.doubt = judged.doubt;
+        (self.held.split_to(judged.bytes).freeze(), 0)
+    }
+}
+
 pub(crate) struct Wire {
     io: TcpStream,
+    /// Read before anything new.
     first: Bytes,
+    judge: Option<Judge>,
     reading: Reading,
     clocks: Clocks,
     activity: Rc<Activity>,
@@ -143,6 +182,7 @@ impl Wire {
         Wire {
             io,
             first,
+            judge: None,
             reading,
             clocks,
             activity,
@@ -151,6 +191,60 @@ impl Wire {
             write_timer: None,
             write_stalled: false,
         }
+    }
+
+    /// Judges what comes as requests of HTTP/1, whose heads have at most so many bytes. `refuse`
+    /// makes the last answer of a connection whose next head is in doubt.
+    pub(crate) fn judging(
+        mut self,
+        head_bytes_max: usize,
+        refuse: impl Fn(Doubt) -> Bytes + 'static,
+    ) -> Wire {
+        let grammar = Grammar::new(head_bytes_max);
+        let mut judge = Judge {
+            grammar,
+            held: BytesMut::new(),
+            doubt: None,
+            told: false,
+            refuse: Box::new(refuse),
+            farewell: None,
+        };
+        let (_, bytes) = judge.pass(&self.first);
+        self.first.truncate(bytes);
+        self.judge = Some(judge);
+        self
+    }
+
+    /// What the engine reads in the place of bytes in doubt; `None` where there are none.
+    fn poll_doubt(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Option<Poll<io::Result<()>>> {
+        let judge = self.judge.as_mut()?;
+        let doubt = judge.doubt?;
+        if matches!(doubt, Doubt::Body(_)) && !judge.told && buffer.remaining() >= NO_FRAMING.len()
+        {
+            judge.told = true;
+            buffer.put_slice(NO_FRAMING);
+            return Some(Poll::Ready(Ok(())));
+        }
+        // The calls before are answered first: an end would cut them off.
+        if self.activity.calls() > 0 {
+            *self.activity.waiting.borrow_mut() = Some(cx.waker().clone());
+            return Some(Poll::Pending);
+        }
+        judge.told = true;
+        Some(Poll::Ready(Ok(())))
+    }
+
+    /// What is left to say to a caller whose head is in doubt.
+    fn farewell(&mut self) -> Option<Bytes> {
+        let judge = self.judge.as_mut()?;
+        // An engine that closes for a reason of its own has said so.
+        let doubt = judge.doubt.filter(|doubt| judge.told && !matches!(doubt, Doubt::Body(_)))?;
+        let farewell = judge.farewell.get_or_insert_with(|| (judge.refuse)(doubt));
+        (!farewell.is_empty()).then(|| farewell.clone())
     }
 
     /// When the present wait for bytes must end, and whether a head had begun.
@@ -245,17 +339,37 @@ impl AsyncRead for Wire {
             this.first.advance(bytes);
             return Poll::Ready(Ok(()));
         }
-        let before = buffer.filled().len();
-        match Pin::new(&mut this.io).poll_read(cx, buffer) {
-            Poll::Ready(Ok(())) => {
-                let came = buffer.filled().len() > before;
-                if came && this.activity.calls() == 0 && this.activity.head_since.get().is_none() {
-                    this.activity.head_since.set(Some(Instant::now()));
-                }
-                Poll::Ready(Ok(()))
+        loop {
+            if let Some(polled) = this.poll_doubt(cx, buffer) {
+                return polled;
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => this.poll_read_clock(cx).map(Err),
+            let before = buffer.filled().len();
+            match Pin::new(&mut this.io).poll_read(cx, buffer) {
+                Poll::Ready(Ok(())) => {
+                    let came = buffer.filled().len() > before;
+                    if !came {
+                        return Poll::Ready(Ok(()));
+                    }
+                    if this.activity.calls() == 0 && this.activity.head_since.get().is_none() {
+                        this.activity.head_since.set(Some(Instant::now()));
+                    }
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return this.poll_read_clock(cx).map(Err),
+            }
+            let Some(judge) = &mut this.judge else { return Poll::Ready(Ok(())) };
+            let (held, bytes) = judge.pass(&buffer.filled()[before..]);
+            buffer.set_filled(before + bytes);
+            this.first = held;
+            if !this.first.is_empty() {
+                let bytes = this.first.len().min(buffer.remaining());
+                buffer.put_slice(&this.first[..bytes]);
+                this.first.advance(bytes);
+            }
+            // Nothing would be an end; more must come before something may pass.
+            if buffer.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
         }
     }
 }
@@ -294,6 +408,13 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(left) = self.farewell() {
+            let polled = Pin::new(&mut self.io).poll_write(cx, &left);
+            let written = ready!(self.after_write(cx, polled))?;
+            if let Some(farewell) = self.judge.as_mut().and_then(|judge| judge.farewell.as_mut()) {
+                farewell.advance(written);
+            }
+        }
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
