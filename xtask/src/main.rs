@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         Some((&"fuzz", rest)) => fuzz::run(rest),
         _ => Err(
             "usage: ./x demo [--once] [--rust-only] | test | build | cases | conformance SUITE | \
-             bench calls|codec | fuzz TARGET | supply | crate-line"
+             bench calls|streams|proxy|transcode|idle|codec | fuzz TARGET | supply | crate-line"
                 .into(),
         ),
     };

@@ -47,7 +47,7 @@ fn line(bar: &Bar, ratio: &Ratio) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::round::Median;
+    use tandem_bench_payload::median::Median;
 
     fn check(middle: f64, expected: &str) {
         let median = Median { middle, low: middle, high: middle };

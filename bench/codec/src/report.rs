@@ -4,12 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Map, Value, json};
+use tandem_bench_payload::median::{INTERVAL, Median, median};
 use tandem_bench_payload::scenario::Scenario;
 
 use crate::peer::{Outcome, Peer};
-use crate::round::{self, Length, Median, Times};
-
-const INTERVAL: &str = "order statistics around the median of the rounds' ratios, at least 95 %";
+use crate::round::{self, Length, Times};
 
 /// Our time ÷ a peer's on one scenario.
 pub(crate) struct Ratio {
@@ -53,7 +52,7 @@ pub(crate) fn print(scenarios: &[Scenario], times: &[Times]) {
             match times.iter().find(|times| times.scenario == index && times.peer == peer) {
                 // Bytes a nanosecond are thousands of MB a second.
                 Some(times) => {
-                    let nanos = round::median(&times.nanos).middle;
+                    let nanos = median(&times.nanos).middle;
                     print!("{:>18.0}", scenario.json.len() as f64 / nanos * 1e3);
                 }
                 None => print!("{:>18}", "-"),

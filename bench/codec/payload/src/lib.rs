@@ -1,12 +1,14 @@
-//! What is converted when the codec is measured: orders of three sizes, and hostile input.
+//! What is converted and carried when something is measured: orders of three sizes, and hostile
+//! input; and how the rounds of a measurement are read ([`median`]).
 //!
-//! Everything comes from a seed, byte for byte the same on every machine, and is written by the
+//! The messages come from a seed, byte for byte the same on every machine, and is written by the
 //! few lines of [`text`] and [`wire`], so that no codec under measurement makes its own input.
 //!
 //! Not here: who converts it, and what is counted (`tandem-bench-codec`, `tandem-bench-count`).
 
 pub mod call;
 pub mod hostile;
+pub mod median;
 pub mod order;
 pub mod scenario;
 pub mod text;
