@@ -35,7 +35,7 @@ func run() error {
 	if err := options.Check(); err != nil {
 		return err
 	}
-	store, err := OpenStore(options.Data, options.Sync)
+	store, err := OpenStore(context.Background(), options.Data, options.Sync)
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,16 @@
 //! The catalogue in Rust: products on SQLite behind gRPC.
 
+mod administration;
+mod dataset;
+mod filter;
+mod mask;
+mod migrate;
+mod page;
+mod records;
 mod service;
 mod store;
 mod validate;
+mod watch;
 
 use std::sync::Arc;
 
@@ -14,6 +22,7 @@ mod protos {
     include!(concat!(env!("OUT_DIR"), "/protos.rs"));
 }
 
+use protos::tandem::cases::catalogue::record::v1 as record;
 use protos::tandem::cases::catalogue::v1 as contract;
 
 const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.binpb"));
@@ -39,7 +48,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             contract::catalogue_server::CatalogueServer::new(service)
                 .max_decoding_message_size(4 << 20),
         );
-        let admin = service::Administration::new(store);
+        let admin = administration::Administration::new(store);
         start::serve(&options, routes, admin, DESCRIPTORS, SERVICE, begin_stop).await
     })
 }
