@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, reason = "a task talks to the person who started it")]
 
 mod bench;
+mod cases;
 mod conformance;
 mod crate_line;
 mod demo;
@@ -25,14 +26,14 @@ fn main() -> ExitCode {
         Some((&"test", rest)) => test::run(rest),
         Some((&"demo", rest)) => demo::run(rest),
         Some((&"build", [])) => process::cargo(&["build", "--release", "--locked", "-p", "tandem"]),
-        Some((&"cases", [])) => demo::build_cases(true, true).map(drop),
+        Some((&"cases", rest)) => cases::run(rest),
         Some((&"supply", [])) => supply::run(),
         Some((&"crate-line", [])) => crate_line::run(),
         Some((&"conformance", rest)) => conformance::run(rest),
         Some((&"bench", rest)) => bench::run(rest),
         Some((&"fuzz", rest)) => fuzz::run(rest),
         _ => Err(
-            "usage: ./x demo [--once] [--rust-only] | test | build | cases | conformance SUITE | \
+            "usage: ./x demo [--once] [--rust-only] | test | build | cases [check|lint] | conformance SUITE | \
              bench calls|codec | fuzz TARGET | supply | crate-line"
                 .into(),
         ),

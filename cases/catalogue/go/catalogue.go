@@ -286,8 +286,12 @@ func (c *catalogue) AdjustStock(ctx context.Context, request *cataloguepb.Adjust
 }
 
 func (c *catalogue) ExportProducts(_ *cataloguepb.ExportProductsRequest, stream cataloguepb.Catalogue_ExportProductsServer) error {
-	ctx := stream.Context()
-	// Part by part: a caller who reads slowly holds no transaction open.
+	return c.eachProduct(stream.Context(), stream.Send)
+}
+
+// eachProduct gives every product in the order of names, part by part: a caller who reads slowly
+// holds no transaction open.
+func (c *catalogue) eachProduct(ctx context.Context, give func(*cataloguepb.Product) error) error {
 	what := selection{count: batch}
 	for {
 		products, _, err := c.store.List(ctx, what)
@@ -295,7 +299,7 @@ func (c *catalogue) ExportProducts(_ *cataloguepb.ExportProductsRequest, stream 
 			return refusal(ctx, 0, err)
 		}
 		for _, product := range products {
-			if err := stream.Send(product); err != nil {
+			if err := give(product); err != nil {
 				return err
 			}
 		}

@@ -923,18 +923,18 @@ var File_tandem_cases_catalogue_v1_contract_proto protoreflect.FileDescriptor
 
 const file_tandem_cases_catalogue_v1_contract_proto_rawDesc = "" +
 	"\n" +
-	"(tandem/cases/catalogue/v1/contract.proto\x12\x19tandem.cases.catalogue.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\xd1\x05\n" +
+	"(tandem/cases/catalogue/v1/contract.proto\x12\x19tandem.cases.catalogue.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\xef\x05\n" +
 	"\aProduct\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12'\n" +
-	"\fdisplay_name\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\vdisplayName\x12 \n" +
-	"\vdescription\x18\x03 \x01(\tR\vdescription\x12\x1a\n" +
-	"\bcategory\x18\x04 \x01(\tR\bcategory\x12.\n" +
+	"\fdisplay_name\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\vdisplayName\x12&\n" +
+	"\vdescription\x18\x03 \x01(\tB\x04\xe2A\x01\x01R\vdescription\x12 \n" +
+	"\bcategory\x18\x04 \x01(\tB\x04\xe2A\x01\x01R\bcategory\x12.\n" +
 	"\x05price\x18\x05 \x01(\v2\x12.google.type.MoneyB\x04\xe2A\x01\x02R\x05price\x12#\n" +
 	"\n" +
-	"price_text\x18\x06 \x01(\tB\x04\xe2A\x01\x03R\tpriceText\x12\x14\n" +
-	"\x05stock\x18\a \x01(\x03R\x05stock\x12F\n" +
-	"\x06labels\x18\b \x03(\v2..tandem.cases.catalogue.v1.Product.LabelsEntryR\x06labels\x12>\n" +
-	"\x05state\x18\t \x01(\x0e2(.tandem.cases.catalogue.v1.Product.StateR\x05state\x12A\n" +
+	"price_text\x18\x06 \x01(\tB\x04\xe2A\x01\x03R\tpriceText\x12\x1a\n" +
+	"\x05stock\x18\a \x01(\x03B\x04\xe2A\x01\x01R\x05stock\x12L\n" +
+	"\x06labels\x18\b \x03(\v2..tandem.cases.catalogue.v1.Product.LabelsEntryB\x04\xe2A\x01\x01R\x06labels\x12D\n" +
+	"\x05state\x18\t \x01(\x0e2(.tandem.cases.catalogue.v1.Product.StateB\x04\xe2A\x01\x01R\x05state\x12A\n" +
 	"\vcreate_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
 	"createTime\x12A\n" +
@@ -949,24 +949,24 @@ const file_tandem_cases_catalogue_v1_contract_proto_rawDesc = "" +
 	"\n" +
 	"\x06ACTIVE\x10\x01\x12\v\n" +
 	"\aRETIRED\x10\x02:D\xeaAA\n" +
-	"\x18catalogue.tandem/Product\x12\x12products/{product}*\bproducts2\aproduct\"\x9e\x01\n" +
+	"\x18catalogue.tandem/Product\x12\x12products/{product}*\bproducts2\aproduct\"\xa4\x01\n" +
 	"\x14CreateProductRequest\x12#\n" +
 	"\n" +
 	"product_id\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\tproductId\x12B\n" +
-	"\aproduct\x18\x02 \x01(\v2\".tandem.cases.catalogue.v1.ProductB\x04\xe2A\x01\x02R\aproduct\x12\x1d\n" +
+	"\aproduct\x18\x02 \x01(\v2\".tandem.cases.catalogue.v1.ProductB\x04\xe2A\x01\x02R\aproduct\x12#\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tR\trequestId\"\x83\x01\n" +
+	"request_id\x18\x03 \x01(\tB\x04\xe2A\x01\x01R\trequestId\"\x89\x01\n" +
 	"\x11GetProductRequest\x125\n" +
 	"\x04name\x18\x01 \x01(\tB!\xe2A\x01\x02\xfaA\x1a\n" +
-	"\x18catalogue.tandem/ProductR\x04name\x127\n" +
-	"\tread_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\breadMask\"\xbd\x01\n" +
-	"\x13ListProductsRequest\x12\x1b\n" +
-	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\x18catalogue.tandem/ProductR\x04name\x12=\n" +
+	"\tread_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB\x04\xe2A\x01\x01R\breadMask\"\xdb\x01\n" +
+	"\x13ListProductsRequest\x12!\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\x04\xe2A\x01\x01R\bpageSize\x12#\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x16\n" +
-	"\x06filter\x18\x03 \x01(\tR\x06filter\x12\x19\n" +
-	"\border_by\x18\x04 \x01(\tR\aorderBy\x127\n" +
-	"\tread_mask\x18\x05 \x01(\v2\x1a.google.protobuf.FieldMaskR\breadMask\"~\n" +
+	"page_token\x18\x02 \x01(\tB\x04\xe2A\x01\x01R\tpageToken\x12\x1c\n" +
+	"\x06filter\x18\x03 \x01(\tB\x04\xe2A\x01\x01R\x06filter\x12\x1f\n" +
+	"\border_by\x18\x04 \x01(\tB\x04\xe2A\x01\x01R\aorderBy\x12=\n" +
+	"\tread_mask\x18\x05 \x01(\v2\x1a.google.protobuf.FieldMaskB\x04\xe2A\x01\x01R\breadMask\"~\n" +
 	"\x14ListProductsResponse\x12>\n" +
 	"\bproducts\x18\x01 \x03(\v2\".tandem.cases.catalogue.v1.ProductR\bproducts\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"R\n" +
@@ -974,23 +974,23 @@ const file_tandem_cases_catalogue_v1_contract_proto_rawDesc = "" +
 	"\x05names\x18\x01 \x03(\tB!\xe2A\x01\x02\xfaA\x1a\n" +
 	"\x18catalogue.tandem/ProductR\x05names\"Z\n" +
 	"\x18BatchGetProductsResponse\x12>\n" +
-	"\bproducts\x18\x01 \x03(\v2\".tandem.cases.catalogue.v1.ProductR\bproducts\"\xbc\x01\n" +
+	"\bproducts\x18\x01 \x03(\v2\".tandem.cases.catalogue.v1.ProductR\bproducts\"\xc8\x01\n" +
 	"\x14UpdateProductRequest\x12B\n" +
-	"\aproduct\x18\x01 \x01(\v2\".tandem.cases.catalogue.v1.ProductB\x04\xe2A\x01\x02R\aproduct\x12;\n" +
-	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\x12#\n" +
-	"\rallow_missing\x18\x03 \x01(\bR\fallowMissing\"a\n" +
+	"\aproduct\x18\x01 \x01(\v2\".tandem.cases.catalogue.v1.ProductB\x04\xe2A\x01\x02R\aproduct\x12A\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB\x04\xe2A\x01\x01R\n" +
+	"updateMask\x12)\n" +
+	"\rallow_missing\x18\x03 \x01(\bB\x04\xe2A\x01\x01R\fallowMissing\"g\n" +
 	"\x14DeleteProductRequest\x125\n" +
 	"\x04name\x18\x01 \x01(\tB!\xe2A\x01\x02\xfaA\x1a\n" +
-	"\x18catalogue.tandem/ProductR\x04name\x12\x12\n" +
-	"\x04etag\x18\x02 \x01(\tR\x04etag\"g\n" +
+	"\x18catalogue.tandem/ProductR\x04name\x12\x18\n" +
+	"\x04etag\x18\x02 \x01(\tB\x04\xe2A\x01\x01R\x04etag\"g\n" +
 	"\x12AdjustStockRequest\x125\n" +
 	"\x04name\x18\x01 \x01(\tB!\xe2A\x01\x02\xfaA\x1a\n" +
 	"\x18catalogue.tandem/ProductR\x04name\x12\x1a\n" +
 	"\x05delta\x18\x02 \x01(\x03B\x04\xe2A\x01\x02R\x05delta\"\x17\n" +
-	"\x15ExportProductsRequest\";\n" +
-	"\x14WatchProductsRequest\x12#\n" +
-	"\rfrom_sequence\x18\x01 \x01(\x03R\ffromSequence\"\x88\x01\n" +
+	"\x15ExportProductsRequest\"A\n" +
+	"\x14WatchProductsRequest\x12)\n" +
+	"\rfrom_sequence\x18\x01 \x01(\x03B\x04\xe2A\x01\x01R\ffromSequence\"\x88\x01\n" +
 	"\x06Change\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12>\n" +
 	"\aproduct\x18\x02 \x01(\v2\".tandem.cases.catalogue.v1.ProductH\x00R\aproduct\x12\x1a\n" +
