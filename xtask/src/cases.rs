@@ -7,11 +7,11 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::demo;
-use crate::process::{cargo, quiet, root, shown};
+use crate::process::{quiet, root, shown};
+use crate::{demo, faults};
 
 const USAGE: &str = "usage: ./x cases [build] | check [catalogue] [--full] [--ops N] [--seeds K] \
-                     [--first SEED] [--kills R] [--write] | lint";
+                     [--first SEED] [--kills R] [--write] | lint | faults";
 
 /// What `--full` asks for; without it the check keeps to what fits every run of the tests.
 const FULL: [&str; 6] = ["--ops", "100000", "--seeds", "10", "--kills", "50"];
@@ -21,6 +21,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
         [] | ["build"] => demo::build_cases(true, true).map(drop),
         ["check", rest @ ..] => check(rest),
         ["lint"] => lint(),
+        ["faults"] => faults::run(),
         _ => Err(USAGE.into()),
     }
 }

@@ -9,6 +9,7 @@ mod cases;
 mod conformance;
 mod crate_line;
 mod demo;
+mod faults;
 mod fuzz;
 mod http;
 mod interop;
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
         Some((&"bench", rest)) => bench::run(rest),
         Some((&"fuzz", rest)) => fuzz::run(rest),
         _ => Err(
-            "usage: ./x demo [--once] [--rust-only] | test | build | cases [check|lint] | conformance SUITE | \
+            "usage: ./x demo [--once] [--rust-only] | test | build | cases [check|lint|faults] | conformance SUITE | \
              bench calls|codec | fuzz TARGET | supply | crate-line"
                 .into(),
         ),

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::process::{cargo, quiet, root, shown};
-use crate::{bench, cases, conformance, crate_line, demo, npm, supply};
+use crate::{bench, cases, conformance, crate_line, demo, faults, npm, supply};
 
 pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
     let long = match arguments {
@@ -61,6 +61,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
         Err("Go is missing, so the contracts are not looked at".into())
     });
     if long {
+        stages.run("planted faults", faults::run);
         stages.run("go stubs", || {
             shown(Command::new("sh").args(["gen.sh", "--check"]).current_dir(cases_folder()))
         });
