@@ -19,6 +19,7 @@ fi
 mkdir -p "$work/in/tandem/cases/catalogue/v1" "$work/in/tandem/cases/admin/v1"
 cp -r "$cases/../proto/google" "$work/in/google"
 cp "$cases/catalogue/contract.proto" "$work/in/tandem/cases/catalogue/v1/contract.proto"
+cp "$cases/catalogue/record.proto" "$work/in/tandem/cases/catalogue/v1/record.proto"
 cp "$cases/proto/admin.proto" "$work/in/tandem/cases/admin/v1/admin.proto"
 cat >"$work/in/buf.yaml" <<'YAML'
 version: v2

@@ -5,9 +5,11 @@
 #![allow(clippy::print_stdout, reason = "a task talks to the person who started it")]
 
 mod bench;
+mod cases;
 mod conformance;
 mod crate_line;
 mod demo;
+mod faults;
 mod fuzz;
 mod http;
 mod interop;
@@ -25,15 +27,16 @@ fn main() -> ExitCode {
         Some((&"test", rest)) => test::run(rest),
         Some((&"demo", rest)) => demo::run(rest),
         Some((&"build", [])) => process::cargo(&["build", "--release", "--locked", "-p", "tandem"]),
-        Some((&"cases", [])) => demo::build_cases(true, true).map(drop),
+        Some((&"cases", rest)) => cases::run(rest),
         Some((&"supply", [])) => supply::run(),
         Some((&"crate-line", [])) => crate_line::run(),
         Some((&"conformance", rest)) => conformance::run(rest),
         Some((&"bench", rest)) => bench::run(rest),
         Some((&"fuzz", rest)) => fuzz::run(rest),
         _ => Err(
-            "usage: ./x demo [--once] [--rust-only] | test | build | cases | conformance SUITE | \
-             bench calls|streams|proxy|transcode|idle|codec | fuzz TARGET | supply | crate-line"
+            "usage: ./x demo [--once] [--rust-only] | test | build | cases [check|lint|faults] | \
+             conformance SUITE | bench calls|streams|proxy|transcode|idle|codec | fuzz TARGET | \
+             supply | crate-line"
                 .into(),
         ),
     };

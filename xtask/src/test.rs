@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::process::{cargo, quiet, root, shown};
-use crate::{bench, conformance, crate_line, demo, npm, supply};
+use crate::{bench, cases, conformance, crate_line, demo, faults, npm, supply};
 
 pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
     let long = match arguments {
@@ -25,9 +25,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
             return Ok(());
         }
         // Not every Go that is installed has its formatter on PATH.
-        let home = quiet(Command::new("go").args(["env", "GOROOT"]).current_dir(cases()))?;
+        let home = quiet(Command::new("go").args(["env", "GOROOT"]).current_dir(cases_folder()))?;
         let gofmt = PathBuf::from(home.trim()).join("bin/gofmt");
-        for folder in [cases(), root().join("crates/tandem/tests/strangers")] {
+        for folder in [cases_folder(), root().join("crates/tandem/tests/strangers")] {
             let unformatted = quiet(Command::new(&gofmt).args(["-l", "."]).current_dir(folder))?;
             if !unformatted.is_empty() {
                 return Err(format!("gofmt: {unformatted}"));
@@ -47,19 +47,30 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
         if !demo::go_is_here() {
             return Err("Go is missing, so its side is not tested".into());
         }
-        shown(Command::new("go").args(["vet", "-mod=readonly", "./..."]).current_dir(cases()))?;
+        for tags in ["", "mattn"] {
+            let words = ["vet", "-mod=readonly", "-tags", tags, "./..."];
+            shown(Command::new("go").args(words).current_dir(cases_folder()))?;
+        }
         shown(
             Command::new("go")
                 .args(["test", "-mod=readonly", "-race", "./..."])
-                .current_dir(cases()),
+                .current_dir(cases_folder()),
         )?;
-        quiet(Command::new("go").args(["mod", "verify"]).current_dir(cases()))?;
+        quiet(Command::new("go").args(["mod", "verify"]).current_dir(cases_folder()))?;
         let strangers = root().join("crates/tandem/tests/strangers");
         shown(Command::new("go").args(["vet", "-mod=readonly", "./..."]).current_dir(strangers))
     });
+    stages.run("cases check", || cases::check(if long { &["--full"] } else { &[] }));
+    stages.run("contracts", || {
+        if demo::go_is_here() {
+            return cases::lint();
+        }
+        Err("Go is missing, so the contracts are not looked at".into())
+    });
     if long {
+        stages.run("planted faults", faults::run);
         stages.run("go stubs", || {
-            shown(Command::new("sh").args(["gen.sh", "--check"]).current_dir(cases()))
+            shown(Command::new("sh").args(["gen.sh", "--check"]).current_dir(cases_folder()))
         });
     }
     stages.run("clients", clients);
@@ -73,7 +84,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
             Command::new("cargo")
                 .args(["test", "--workspace", "--locked"])
                 .current_dir(root())
-                .env("TANDEM_CASES_RUST", cases().join("target/debug"))
+                .env("TANDEM_CASES_RUST", cases_folder().join("target/debug"))
                 .env("TANDEM_CASES_GO", root().join("target/cases"))
                 .env("TANDEM_GRPCURL", tools.join("grpcurl"))
                 .env("TANDEM_PYTHON", tools.join("venv/bin/python"))
@@ -108,7 +119,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
     stages.end()
 }
 
-fn cases() -> PathBuf {
+fn cases_folder() -> PathBuf {
     root().join("cases")
 }
 

@@ -2,15 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/binary"
 	"errors"
-	"hash/crc32"
 	"log/slog"
-	"strconv"
+	"math"
+	"slices"
 	"time"
 
-	"google.golang.org/genproto/googleapis/type/money"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
@@ -18,13 +15,14 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"tandem.local/cases/catalogue/go/gen/cataloguepb"
+	"tandem.local/cases/catalogue/go/gen/recordpb"
 	service "tandem.local/cases/service/go"
-	"tandem.local/cases/service/go/gen/adminpb"
 )
 
 const (
 	domain    = "catalogue.tandem"
-	pastBatch = 500 // changes that are read of the past at once
+	batch     = 500 // products or changes that are read at once for a stream
+	namesMost = 100
 )
 
 // catalogue holds the methods of the contract over the store.
@@ -48,6 +46,10 @@ func refusal(ctx context.Context, sequence int64, err error) error {
 		return service.Error(codes.AlreadyExists, domain, "EXISTS", err.Error())
 	case errors.Is(err, errStale):
 		return service.Error(codes.Aborted, domain, "ETAG", "the product has changed since; read it again")
+	case errors.Is(err, errStockBelow):
+		return service.Error(codes.FailedPrecondition, domain, "STOCK", err.Error())
+	case errors.Is(err, errStockBeyond):
+		return service.Error(codes.OutOfRange, domain, "STOCK", err.Error())
 	case errors.Is(err, errOtherRequest):
 		return service.Invalid(domain, []service.Violation{{Field: "request_id", Reason: "REQUEST_ID", Description: "belongs to another request"}})
 	case ctx.Err() != nil:
@@ -75,6 +77,15 @@ func (c *catalogue) now(ctx context.Context) *timestamppb.Timestamp {
 	return timestamppb.Now()
 }
 
+// invalid is nil without violations; else the refusal of a request that the store never saw.
+func (c *catalogue) invalid(ctx context.Context, violations []service.Violation) error {
+	if len(violations) == 0 {
+		return nil
+	}
+	service.SetSequence(ctx, c.store.Last())
+	return service.Invalid(domain, violations)
+}
+
 func (c *catalogue) CreateProduct(ctx context.Context, request *cataloguepb.CreateProductRequest) (*cataloguepb.Product, error) {
 	var violations []service.Violation
 	if !productIDs.MatchString(request.ProductId) {
@@ -84,23 +95,14 @@ func (c *catalogue) CreateProduct(ctx context.Context, request *cataloguepb.Crea
 	if request.RequestId != "" && !requestIDs.MatchString(request.RequestId) {
 		violations = append(violations, service.Violation{Field: "request_id", Reason: "REQUEST_ID", Description: "must be a UUID of version 4"})
 	}
-	if err := service.Invalid(domain, violations); err != nil {
+	if err := c.invalid(ctx, violations); err != nil {
 		return nil, err
 	}
-	// What the id stands for: the request without it.
-	fingerprint, err := proto.MarshalOptions{Deterministic: true}.Marshal(
-		&cataloguepb.CreateProductRequest{ProductId: request.ProductId, Product: request.Product})
+	fingerprint, err := fingerprintOf(request)
 	if err != nil {
 		return nil, err
 	}
-	product := proto.CloneOf(request.Product)
-	now := c.now(ctx)
-	product.Name = "products/" + request.ProductId
-	product.PriceText = priceText(product.Price)
-	product.CreateTime, product.UpdateTime = now, now
-	if product.State == cataloguepb.Product_STATE_UNSPECIFIED {
-		product.State = cataloguepb.Product_ACTIVE
-	}
+	product := made("products/"+request.ProductId, request.Product, c.now(ctx))
 	answer, sequence, err := c.store.Create(ctx, product, request.RequestId, fingerprint)
 	if err != nil {
 		return nil, refusal(ctx, sequence, err)
@@ -109,8 +111,22 @@ func (c *catalogue) CreateProduct(ctx context.Context, request *cataloguepb.Crea
 	return answer, nil
 }
 
+// made is a new product: what was given, with what only the service writes.
+func made(name string, given *cataloguepb.Product, now *timestamppb.Timestamp) *cataloguepb.Product {
+	product := proto.CloneOf(given)
+	product.Name = name
+	product.PriceText = priceText(product.Price)
+	product.CreateTime, product.UpdateTime = now, now
+	if product.State == cataloguepb.Product_STATE_UNSPECIFIED {
+		product.State = cataloguepb.Product_ACTIVE
+	}
+	return product
+}
+
 func (c *catalogue) GetProduct(ctx context.Context, request *cataloguepb.GetProductRequest) (*cataloguepb.Product, error) {
-	if err := service.Invalid(domain, checkName(request.Name)); err != nil {
+	mask := maskOf(request.GetReadMask().GetPaths())
+	violations := append(checkName("name", request.Name), mask.check("read_mask", "READ_MASK")...)
+	if err := c.invalid(ctx, violations); err != nil {
 		return nil, err
 	}
 	products, last, err := c.store.Get(ctx, request.Name)
@@ -118,21 +134,18 @@ func (c *catalogue) GetProduct(ctx context.Context, request *cataloguepb.GetProd
 		return nil, refusal(ctx, last, err)
 	}
 	service.SetSequence(ctx, last)
-	return products[0], nil
+	return mask.cut(products[0]), nil
 }
 
 func (c *catalogue) BatchGetProducts(ctx context.Context, request *cataloguepb.BatchGetProductsRequest) (*cataloguepb.BatchGetProductsResponse, error) {
 	var violations []service.Violation
-	if len(request.Names) < 1 || len(request.Names) > 100 {
+	if len(request.Names) < 1 || len(request.Names) > namesMost {
 		violations = append(violations, service.Violation{Field: "names", Reason: "NAMES", Description: "must be 1 to 100"})
 	}
-	for _, name := range request.Names {
-		if faults := checkName(name); faults != nil {
-			violations = append(violations, faults...)
-			break
-		}
+	if wrong := slices.IndexFunc(request.Names, func(name string) bool { return checkName("names", name) != nil }); wrong >= 0 {
+		violations = append(violations, checkName("names", request.Names[wrong])...)
 	}
-	if err := service.Invalid(domain, violations); err != nil {
+	if err := c.invalid(ctx, violations); err != nil {
 		return nil, err
 	}
 	products, last, err := c.store.Get(ctx, request.Names...)
@@ -144,60 +157,86 @@ func (c *catalogue) BatchGetProducts(ctx context.Context, request *cataloguepb.B
 }
 
 func (c *catalogue) ListProducts(ctx context.Context, request *cataloguepb.ListProductsRequest) (*cataloguepb.ListProductsResponse, error) {
-	count := int(min(request.PageSize, 1000))
-	if count < 0 {
-		return nil, service.Invalid(domain, []service.Violation{{Field: "page_size", Reason: "PAGE_SIZE", Description: "must not be negative"}})
+	var violations []service.Violation
+	refuse := func(field, reason, description string) {
+		violations = append(violations, service.Violation{Field: field, Reason: reason, Description: description})
 	}
-	if count == 0 {
-		count = 25
+	size := int(min(request.PageSize, pageSizeMost))
+	if size < 0 {
+		refuse("page_size", "PAGE_SIZE", "must not be negative")
 	}
-	after := ""
+	if size == 0 {
+		size = pageSizeDefault
+	}
+	what := selection{count: size + 1} // one more says whether there is a next page
+	arguments := argumentsOf(request)
 	if request.PageToken != "" {
-		last, fine := readToken(request.PageToken, request.PageSize)
+		after, fine := readToken(request.PageToken, arguments)
 		if !fine {
-			return nil, service.Invalid(domain, []service.Violation{{Field: "page_token", Reason: "PAGE_TOKEN", Description: "is none of ours, or belongs to other arguments"}})
+			refuse("page_token", "PAGE_TOKEN", "is none of ours, or belongs to other arguments")
 		}
-		after = last
+		what.after = after
 	}
-	products, last, err := c.store.List(ctx, after, count+1)
+	var err error
+	if what.filter, err = parseFilter(request.Filter); err != nil {
+		refuse("filter", "FILTER", err.Error())
+	}
+	var fine bool
+	if what.order, fine = parseOrder(request.OrderBy); !fine {
+		refuse("order_by", "ORDER_BY", "must be name, display_name, category, stock or price.units, with or without ` desc`")
+	}
+	mask := maskOf(request.GetReadMask().GetPaths())
+	violations = append(violations, mask.check("read_mask", "READ_MASK")...)
+	if err := c.invalid(ctx, violations); err != nil {
+		return nil, err
+	}
+	products, last, err := c.store.List(ctx, what)
 	if err != nil {
 		return nil, refusal(ctx, last, err)
 	}
 	service.SetSequence(ctx, last)
-	answer := &cataloguepb.ListProductsResponse{Products: products}
-	if len(products) > count {
-		answer.Products = products[:count]
-		answer.NextPageToken = writeToken(products[count-1].Name, request.PageSize)
+	answer := &cataloguepb.ListProductsResponse{}
+	if len(products) > size {
+		products = products[:size]
+		if answer.NextPageToken, err = tokenBehind(products[size-1], what.order, arguments); err != nil {
+			return nil, err
+		}
+	}
+	for _, product := range products {
+		answer.Products = append(answer.Products, mask.cut(product))
 	}
 	return answer, nil
 }
 
 func (c *catalogue) UpdateProduct(ctx context.Context, request *cataloguepb.UpdateProductRequest) (*cataloguepb.Product, error) {
 	given := request.GetProduct()
-	paths := request.GetUpdateMask().GetPaths()
-	whole := len(paths) == 0 || (len(paths) == 1 && paths[0] == "*")
-	violations := checkName(given.GetName())
-	if !whole {
-		violations = append(violations, checkMask(paths)...)
-	}
+	mask := updateMask(request)
+	violations := checkName("product.name", given.GetName())
 	violations = append(violations, checkEtag("product.etag", given.GetEtag())...)
-	if err := service.Invalid(domain, violations); err != nil {
+	violations = append(violations, mask.check("update_mask", "UPDATE_MASK")...)
+	if err := c.invalid(ctx, violations); err != nil {
 		return nil, err
 	}
-	named := make(map[string]bool, len(paths))
-	for _, path := range paths {
-		named[path] = true
-	}
 	now := c.now(ctx)
-	product, sequence, err := c.store.Update(ctx, given.Name, given.Etag, func(product *cataloguepb.Product) error {
-		merge(product, given, func(path string) bool { return whole || named[path] })
+	edit := func(product *cataloguepb.Product) error {
+		mask.merge(product, given)
 		if faults := checkProduct(product); faults != nil {
 			return violationsError(faults)
 		}
 		product.PriceText = priceText(product.Price)
 		product.UpdateTime = now
 		return nil
-	})
+	}
+	var missing func() (*cataloguepb.Product, error)
+	if request.AllowMissing {
+		missing = func() (*cataloguepb.Product, error) {
+			if faults := checkProduct(given); faults != nil {
+				return nil, violationsError(faults)
+			}
+			return made(given.Name, given, now), nil
+		}
+	}
+	product, sequence, err := c.store.Update(ctx, given.Name, given.Etag, edit, missing)
 	if err != nil {
 		return nil, refusal(ctx, sequence, err)
 	}
@@ -205,50 +244,9 @@ func (c *catalogue) UpdateProduct(ctx context.Context, request *cataloguepb.Upda
 	return product, nil
 }
 
-// merge takes the named fields of given over into product.
-func merge(product, given *cataloguepb.Product, named func(string) bool) {
-	if named("display_name") {
-		product.DisplayName = given.DisplayName
-	}
-	if named("description") {
-		product.Description = given.Description
-	}
-	if named("category") {
-		product.Category = given.Category
-	}
-	if named("price") {
-		product.Price = given.Price
-	} else {
-		if product.Price == nil {
-			product.Price = &money.Money{}
-		}
-		if named("price.currency_code") {
-			product.Price.CurrencyCode = given.GetPrice().GetCurrencyCode()
-		}
-		if named("price.units") {
-			product.Price.Units = given.GetPrice().GetUnits()
-		}
-		if named("price.nanos") {
-			product.Price.Nanos = given.GetPrice().GetNanos()
-		}
-	}
-	if named("stock") {
-		product.Stock = given.Stock
-	}
-	if named("labels") {
-		product.Labels = given.Labels
-	}
-	if named("state") {
-		product.State = given.State
-		if product.State == cataloguepb.Product_STATE_UNSPECIFIED {
-			product.State = cataloguepb.Product_ACTIVE
-		}
-	}
-}
-
 func (c *catalogue) DeleteProduct(ctx context.Context, request *cataloguepb.DeleteProductRequest) (*emptypb.Empty, error) {
-	violations := append(checkName(request.Name), checkEtag("etag", request.Etag)...)
-	if err := service.Invalid(domain, violations); err != nil {
+	violations := append(checkName("name", request.Name), checkEtag("etag", request.Etag)...)
+	if err := c.invalid(ctx, violations); err != nil {
 		return nil, err
 	}
 	sequence, err := c.store.Delete(ctx, request.Name, request.Etag)
@@ -257,6 +255,59 @@ func (c *catalogue) DeleteProduct(ctx context.Context, request *cataloguepb.Dele
 	}
 	service.SetSequence(ctx, sequence)
 	return &emptypb.Empty{}, nil
+}
+
+var (
+	errStockBelow  = errors.New("the stock would be below 0")
+	errStockBeyond = errors.New("the stock would be beyond an int64")
+)
+
+func (c *catalogue) AdjustStock(ctx context.Context, request *cataloguepb.AdjustStockRequest) (*cataloguepb.Product, error) {
+	if err := c.invalid(ctx, checkName("name", request.Name)); err != nil {
+		return nil, err
+	}
+	now := c.now(ctx)
+	product, sequence, err := c.store.Update(ctx, request.Name, "", func(product *cataloguepb.Product) error {
+		switch {
+		case request.Delta > math.MaxInt64-product.Stock:
+			return errStockBeyond
+		case product.Stock+request.Delta < 0:
+			return errStockBelow
+		}
+		product.Stock += request.Delta
+		product.UpdateTime = now
+		return nil
+	}, nil)
+	if err != nil {
+		return nil, refusal(ctx, sequence, err)
+	}
+	service.SetSequence(ctx, sequence)
+	return product, nil
+}
+
+func (c *catalogue) ExportProducts(_ *cataloguepb.ExportProductsRequest, stream cataloguepb.Catalogue_ExportProductsServer) error {
+	return c.eachProduct(stream.Context(), stream.Send)
+}
+
+// eachProduct gives every product in the order of names, part by part: a caller who reads slowly
+// holds no transaction open.
+func (c *catalogue) eachProduct(ctx context.Context, give func(*cataloguepb.Product) error) error {
+	what := selection{count: batch}
+	for {
+		products, _, err := c.store.List(ctx, what)
+		if err != nil {
+			return refusal(ctx, 0, err)
+		}
+		for _, product := range products {
+			if err := give(product); err != nil {
+				return err
+			}
+		}
+		if len(products) < batch {
+			return nil
+		}
+		what.after = &recordpb.PageToken{Name: products[batch-1].Name}
+	}
 }
 
 func (c *catalogue) WatchProducts(request *cataloguepb.WatchProductsRequest, stream cataloguepb.Catalogue_WatchProductsServer) error {
@@ -280,7 +331,7 @@ func (c *catalogue) WatchProducts(request *cataloguepb.WatchProductsRequest, str
 	}
 	sendPast := func() error {
 		for {
-			found, err := c.store.Past(ctx, from, pastBatch)
+			found, err := c.store.Past(ctx, from, batch)
 			if err != nil {
 				return refusal(ctx, 0, err)
 			}
@@ -322,51 +373,4 @@ func (c *catalogue) WatchProducts(request *cataloguepb.WatchProductsRequest, str
 			return ctx.Err()
 		}
 	}
-}
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-func tokenCheck(pageSize int32) []byte {
-	sum := crc32.Checksum([]byte(strconv.Itoa(int(pageSize))), castagnoli)
-	return binary.BigEndian.AppendUint32(nil, sum)
-}
-
-// writeToken is base64url of the last name with its length, then CRC-32C of the page size as it
-// was asked.
-func writeToken(last string, pageSize int32) string {
-	token := binary.AppendUvarint(nil, uint64(len(last)))
-	token = append(token, last...)
-	token = append(token, tokenCheck(pageSize)...)
-	return base64.RawURLEncoding.EncodeToString(token)
-}
-
-func readToken(token string, pageSize int32) (string, bool) {
-	raw, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil {
-		return "", false
-	}
-	length, read := binary.Uvarint(raw)
-	if read <= 0 || length > uint64(len(raw)-read) {
-		return "", false
-	}
-	last, check := raw[read:read+int(length)], raw[read+int(length):]
-	return string(last), string(check) == string(tokenCheck(pageSize))
-}
-
-// administration is the CaseAdmin of the catalogue.
-type administration struct {
-	adminpb.UnimplementedCaseAdminServer
-	store *Store
-}
-
-func (a *administration) StateDigest(ctx context.Context, _ *adminpb.StateDigestRequest) (*adminpb.StateDigestResponse, error) {
-	records, sequence, err := a.store.Records(ctx)
-	if err != nil {
-		return nil, err
-	}
-	digest, err := service.Digest(records)
-	if err != nil {
-		return nil, err
-	}
-	return &adminpb.StateDigestResponse{Sha256: digest, Sequence: sequence, Count: int64(len(records))}, nil
 }

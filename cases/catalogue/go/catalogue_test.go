@@ -33,7 +33,7 @@ import (
 // serve starts the service in this process and gives a client of it.
 func serve(t *testing.T) cataloguepb.CatalogueClient {
 	t.Helper()
-	store, err := OpenStore(t.TempDir(), "none")
+	store, err := OpenStore(t.Context(), t.TempDir(), "none")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +80,10 @@ func create(t *testing.T, client cataloguepb.CatalogueClient, id string) *catalo
 func reason(err error) string {
 	if err == nil {
 		return "OK"
+	}
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) {
+		err = joined.Unwrap()[0]
 	}
 	said := status.Convert(err)
 	for _, detail := range said.Details() {
@@ -177,8 +181,16 @@ func TestEachRefusalHasItsCodeAndItsReason(t *testing.T) {
 		_, err := client.GetProduct(t.Context(), &cataloguepb.GetProductRequest{Name: name})
 		return err
 	}
-	list := func(size int32, token string) error {
-		_, err := client.ListProducts(t.Context(), &cataloguepb.ListProductsRequest{PageSize: size, PageToken: token})
+	list := func(request *cataloguepb.ListProductsRequest) error {
+		_, err := client.ListProducts(t.Context(), request)
+		return err
+	}
+	other, err := tokenBehind(first, order{}, argumentsOf(&cataloguepb.ListProductsRequest{Filter: "stock = 1"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	adjust := func(name string, delta int64) error {
+		_, err := client.AdjustStock(t.Context(), &cataloguepb.AdjustStockRequest{Name: name, Delta: delta})
 		return err
 	}
 	update := func(product *cataloguepb.Product, paths ...string) error {
@@ -201,25 +213,31 @@ func TestEachRefusalHasItsCodeAndItsReason(t *testing.T) {
 		err  error
 		want string
 	}{
-		"the same name":              {with("a", kettle(), ""), "AlreadyExists/EXISTS"},
-		"the same request":           {with("again", kettle(), id), "OK"},
-		"its id with another body":   {with("other", kettle(), id), "InvalidArgument/REQUEST_ID"},
-		"a request id that is none":  {with("b", kettle(), "x"), "InvalidArgument/REQUEST_ID"},
-		"no product":                 {with("b", nil, ""), "InvalidArgument/DISPLAY_NAME"},
-		"an unknown product":         {get("products/none"), "NotFound/UNKNOWN_PRODUCT"},
-		"a name that is none":        {get("nothing/a"), "InvalidArgument/NAME"},
-		"a negative page":            {list(-1, ""), "InvalidArgument/PAGE_SIZE"},
-		"a page above the most":      {list(5000, ""), "OK"},
-		"a token that is none":       {list(0, "x"), "InvalidArgument/PAGE_TOKEN"},
-		"a token of other arguments": {list(3, writeToken("products/a", 2)), "InvalidArgument/PAGE_TOKEN"},
-		"an unknown path":            {update(&cataloguepb.Product{Name: first.Name}, "nope"), "InvalidArgument/UPDATE_MASK"},
-		"an output-only path":        {update(&cataloguepb.Product{Name: first.Name}, "create_time"), "OK"},
-		"a stale etag":               {update(&cataloguepb.Product{Name: first.Name, Etag: `"r99"`, Stock: 1}, "stock"), "Aborted/ETAG"},
-		"a negative stock":           {update(&cataloguepb.Product{Name: first.Name, Stock: -1}, "stock"), "InvalidArgument/STOCK"},
-		"removing what is not there": {remove("products/none", ""), "NotFound/UNKNOWN_PRODUCT"},
-		"removing with a stale etag": {remove(first.Name, `"r99"`), "Aborted/ETAG"},
-		"following from nowhere":     {watch(-1), "InvalidArgument/FROM_SEQUENCE"},
-		"following from the future":  {watch(1000), "OutOfRange/AHEAD"},
+		"the same name":               {with("a", kettle(), ""), "AlreadyExists/EXISTS"},
+		"the same request":            {with("again", kettle(), id), "OK"},
+		"its id with another body":    {with("other", kettle(), id), "InvalidArgument/REQUEST_ID"},
+		"a request id that is none":   {with("b", kettle(), "x"), "InvalidArgument/REQUEST_ID"},
+		"no product":                  {with("b", nil, ""), "InvalidArgument/DISPLAY_NAME"},
+		"an unknown product":          {get("products/none"), "NotFound/UNKNOWN_PRODUCT"},
+		"a name that is none":         {get("nothing/a"), "InvalidArgument/NAME"},
+		"a negative page":             {list(&cataloguepb.ListProductsRequest{PageSize: -1}), "InvalidArgument/PAGE_SIZE"},
+		"a page above the most":       {list(&cataloguepb.ListProductsRequest{PageSize: 5000}), "OK"},
+		"a token that is none":        {list(&cataloguepb.ListProductsRequest{PageToken: "x"}), "InvalidArgument/PAGE_TOKEN"},
+		"a token of other arguments":  {list(&cataloguepb.ListProductsRequest{PageToken: other}), "InvalidArgument/PAGE_TOKEN"},
+		"its token with another size": {list(&cataloguepb.ListProductsRequest{PageToken: other, Filter: "stock = 1", PageSize: 3}), "OK"},
+		"a filter that is none":       {list(&cataloguepb.ListProductsRequest{Filter: "stock ="}), "InvalidArgument/FILTER"},
+		"an order that is none":       {list(&cataloguepb.ListProductsRequest{OrderBy: "description"}), "InvalidArgument/ORDER_BY"},
+		"an unknown path to read":     {list(&cataloguepb.ListProductsRequest{ReadMask: &fieldmaskpb.FieldMask{Paths: []string{"nope"}}}), "InvalidArgument/READ_MASK"},
+		"more than there is":          {adjust(first.Name, -1), "FailedPrecondition/STOCK"},
+		"more than can be counted":    {errors.Join(adjust(first.Name, 1), adjust(first.Name, 1<<63-1)), "OutOfRange/STOCK"},
+		"an unknown path":             {update(&cataloguepb.Product{Name: first.Name}, "nope"), "InvalidArgument/UPDATE_MASK"},
+		"an output-only path":         {update(&cataloguepb.Product{Name: first.Name}, "create_time"), "OK"},
+		"a stale etag":                {update(&cataloguepb.Product{Name: first.Name, Etag: `"r99"`, Stock: 1}, "stock"), "Aborted/ETAG"},
+		"a negative stock":            {update(&cataloguepb.Product{Name: first.Name, Stock: -1}, "stock"), "InvalidArgument/STOCK"},
+		"removing what is not there":  {remove("products/none", ""), "NotFound/UNKNOWN_PRODUCT"},
+		"removing with a stale etag":  {remove(first.Name, `"r99"`), "Aborted/ETAG"},
+		"following from nowhere":      {watch(-1), "InvalidArgument/FROM_SEQUENCE"},
+		"following from the future":   {watch(1000), "OutOfRange/AHEAD"},
 	} {
 		if got := reason(check.err); got != check.want {
 			t.Errorf("%s: %s, not %s", what, got, check.want)
@@ -329,7 +347,7 @@ func TestARevisionGoesOnWhenANameComesBack(t *testing.T) {
 }
 
 func TestASlowFollowerIsCutNeverThinned(t *testing.T) {
-	store, err := OpenStore(t.TempDir(), "none")
+	store, err := OpenStore(t.Context(), t.TempDir(), "none")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ func run() error {
 	flags := flag.NewFlagSet("catalogue", flag.ContinueOnError)
 	options.Flags(flags)
 	testClock := flags.Bool("test-clock", false, "take the time from the metadata x-tandem-now")
+	restAddress := flags.String("rest", "", "where the plain REST face listens, if it is wanted")
 	if err := flags.Parse(os.Args[1:]); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return err
@@ -35,13 +36,18 @@ func run() error {
 	if err := options.Check(); err != nil {
 		return err
 	}
-	store, err := OpenStore(options.Data, options.Sync)
+	store, err := OpenStore(context.Background(), options.Data, options.Sync)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
 	name := cataloguepb.Catalogue_ServiceDesc.ServiceName
-	return service.Serve(options, name, &administration{store: store}, func(ctx context.Context, server *grpc.Server) {
-		cataloguepb.RegisterCatalogueServer(server, &catalogue{store: store, stopping: ctx, testClock: *testClock})
+	return service.Serve(options, name, &administration{store: store}, func(ctx context.Context, server *grpc.Server) map[string]service.Face {
+		methods := &catalogue{store: store, stopping: ctx, testClock: *testClock}
+		cataloguepb.RegisterCatalogueServer(server, methods)
+		if *restAddress == "" {
+			return nil
+		}
+		return map[string]service.Face{"rest": {Listen: *restAddress, Handler: methods.rest()}}
 	})
 }

@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 
 	"google.golang.org/protobuf/proto"
-	_ "modernc.org/sqlite" // the driver "sqlite", in pure Go
 
 	"tandem.local/cases/catalogue/go/gen/cataloguepb"
 	"tandem.local/cases/service/go/gen/adminpb"
@@ -35,12 +37,15 @@ var (
 // Each write is one transaction that holds the product, its change and, for a creation, the
 // answer to its request id; it takes the next number of a dense sequence.
 //
-// --sync group is as safe as each: commits are not grouped yet.
+// --sync group is as safe as each: commits are not grouped.
 type Store struct {
-	read, write *sql.DB
+	pools   []*sql.DB
+	readers chan *connection // those that nobody uses
+	last    atomic.Int64     // the last commit
 
 	// mu orders commits and their announcement: followers hear commits in their order.
 	mu        sync.Mutex
+	writer    *connection
 	followers map[*follower]struct{}
 }
 
@@ -51,7 +56,7 @@ type follower struct {
 }
 
 // OpenStore opens or makes the file in a folder.
-func OpenStore(folder, sync string) (*Store, error) {
+func OpenStore(ctx context.Context, folder, sync string) (*Store, error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, err
 	}
@@ -59,104 +64,97 @@ func OpenStore(folder, sync string) (*Store, error) {
 	if sync == "none" {
 		synchronous = "OFF"
 	}
-	source := "file:" + filepath.Join(folder, "catalogue.sqlite") +
-		"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=cache_size(-65536)" +
-		"&_pragma=synchronous(" + synchronous + ")&_txlock=immediate"
-	write, err := sql.Open("sqlite", source)
+	path := source(filepath.Join(folder, "catalogue.sqlite"), synchronous)
+	store := &Store{readers: make(chan *connection, readers), followers: map[*follower]struct{}{}}
+	pool, writers, err := connect(ctx, path, 1)
 	if err != nil {
 		return nil, err
 	}
-	write.SetMaxOpenConns(1)
-	if err := migrate(write); err != nil {
-		return nil, err
+	store.pools, store.writer = append(store.pools, pool), writers[0]
+	if err := migrate(ctx, store.writer); err != nil {
+		return nil, errors.Join(err, store.Close())
 	}
-	read, err := sql.Open("sqlite", source+"&_txlock=deferred")
+	pool, read, err := connect(ctx, path, readers)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, store.Close())
 	}
-	read.SetMaxOpenConns(readers)
-	read.SetMaxIdleConns(readers)
-	return &Store{read: read, write: write, followers: map[*follower]struct{}{}}, nil
+	store.pools = append(store.pools, pool)
+	for _, reader := range read {
+		store.readers <- reader
+	}
+	last, err := store.view(ctx, func(*connection) error { return nil })
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	store.last.Store(last)
+	return store, nil
 }
 
-// Close closes the file.
+// Close closes the file once the calls that use it have ended.
 func (s *Store) Close() error {
-	return errors.Join(s.read.Close(), s.write.Close())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := s.writer.close()
+	if len(s.pools) > 1 {
+		for range readers {
+			all = errors.Join(all, (<-s.readers).close())
+		}
+	}
+	for _, pool := range s.pools {
+		all = errors.Join(all, pool.Close())
+	}
+	return all
 }
 
-func migrate(db *sql.DB) error {
-	var version int
-	if err := db.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
-		return err
-	}
-	switch version {
-	case 0:
-		_, err := db.Exec(`BEGIN IMMEDIATE;
-			CREATE TABLE products (name TEXT PRIMARY KEY, revision INTEGER NOT NULL,
-			                       body BLOB NOT NULL) WITHOUT ROWID;
-			CREATE TABLE changes (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL,
-			                      gone INTEGER) WITHOUT ROWID;
-			CREATE UNIQUE INDEX changes_by_sequence ON changes (sequence);
-			CREATE TABLE requests (id TEXT PRIMARY KEY, sequence INTEGER NOT NULL,
-			                       request BLOB NOT NULL, answer BLOB NOT NULL) WITHOUT ROWID;
-			CREATE INDEX requests_by_sequence ON requests (sequence);
-			CREATE TABLE state (sequence INTEGER NOT NULL, pruned INTEGER NOT NULL);
-			INSERT INTO state VALUES (0, 0);
-			PRAGMA user_version = 1;
-			COMMIT;`)
-		return err
-	case 1:
-		return nil
-	default:
-		return fmt.Errorf("the data was written by a newer version (%d)", version)
-	}
+// Last is the number of the last commit.
+func (s *Store) Last() int64 {
+	return s.last.Load()
 }
 
 // update runs change in one transaction and tells followers what it committed. The sequence is
-// that of the commit, or of the last one where change failed.
-func (s *Store) update(ctx context.Context, change func(*sql.Tx, int64) (*cataloguepb.Change, error)) (int64, error) {
+// that of the commit, or of the last one where change failed or gave nothing.
+func (s *Store) update(ctx context.Context, change func(*connection, int64) (*cataloguepb.Change, error)) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	tx, err := s.write.BeginTx(ctx, nil)
-	if err != nil {
-		return 0, err
-	}
-	defer tx.Rollback() // after a commit it does nothing
-	last, err := lastSequence(ctx, tx)
-	if err != nil {
-		return 0, err
-	}
-	made, err := change(tx, last+1)
+	var made *cataloguepb.Change
+	last := s.Last()
+	err := s.writer.transaction(ctx, "BEGIN IMMEDIATE", func() error {
+		var err error
+		if made, err = change(s.writer, last+1); err != nil || made == nil {
+			return err
+		}
+		return s.writer.exec(ctx, "UPDATE state SET sequence = ?", made.Sequence)
+	})
 	if err != nil || made == nil {
 		return last, err
 	}
-	if _, err := tx.ExecContext(ctx, "UPDATE state SET sequence = ?", made.Sequence); err != nil {
-		return last, err
-	}
-	if err := tx.Commit(); err != nil {
-		return last, err
-	}
+	s.last.Store(made.Sequence)
 	for follower := range s.followers {
 		select {
 		case follower.changes <- made:
 		default:
-			delete(s.followers, follower)
-			close(follower.lagged)
+			s.cut(follower)
 		}
 	}
 	return made.Sequence, nil
 }
 
-// Create creates a product; it has everything but its etag. A request id that was answered
+// cut ends a follower; mu is held.
+func (s *Store) cut(gone *follower) {
+	delete(s.followers, gone)
+	close(gone.lagged)
+}
+
+// Create creates a product, which has everything but its etag. A request id that was answered
 // before gets the same product again.
-func (s *Store) Create(ctx context.Context, product *cataloguepb.Product, requestID string, request []byte) (*cataloguepb.Product, int64, error) {
+func (s *Store) Create(ctx context.Context, product *cataloguepb.Product, requestID string, fingerprint []byte) (*cataloguepb.Product, int64, error) {
 	answer := product
-	sequence, err := s.update(ctx, func(tx *sql.Tx, sequence int64) (*cataloguepb.Change, error) {
+	sequence, err := s.update(ctx, func(in *connection, sequence int64) (*cataloguepb.Change, error) {
 		if requestID != "" {
 			var known, body []byte
-			err := tx.QueryRowContext(ctx, "SELECT request, answer FROM requests WHERE id = ?", requestID).Scan(&known, &body)
+			err := in.get(ctx, "SELECT request, answer FROM requests WHERE id = ?", []any{requestID}, &known, &body)
 			switch {
-			case err == nil && !bytes.Equal(known, request):
+			case err == nil && !bytes.Equal(known, fingerprint):
 				return nil, errOtherRequest
 			case err == nil:
 				answer = &cataloguepb.Product{}
@@ -165,29 +163,17 @@ func (s *Store) Create(ctx context.Context, product *cataloguepb.Product, reques
 				return nil, err
 			}
 		}
-		if _, _, err := productNamed(ctx, tx, product.Name); !errors.Is(err, errUnknown) {
+		if _, err := productNamed(ctx, in, product.Name); !errors.Is(err, errUnknown) {
 			if err == nil {
 				err = errExists
 			}
 			return nil, err
 		}
-		// A name that comes back goes on counting, so that no revision means two states.
-		var gone sql.NullInt64
-		err := tx.QueryRowContext(ctx, "SELECT gone FROM changes WHERE name = ?", product.Name).Scan(&gone)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return nil, err
-		}
-		body, err := put(ctx, tx, product, gone.Int64+1, sequence)
-		if err != nil {
+		if err := insert(ctx, in, product, sequence); err != nil {
 			return nil, err
 		}
 		if requestID != "" {
-			_, err := tx.ExecContext(ctx, "INSERT INTO requests (id, sequence, request, answer) VALUES (?, ?, ?, ?)",
-				requestID, sequence, request, body)
-			if err != nil {
-				return nil, err
-			}
-			if _, err := tx.ExecContext(ctx, "DELETE FROM requests WHERE sequence <= ?", sequence-requestsKept); err != nil {
+			if err := remember(ctx, in, requestID, sequence, fingerprint, product); err != nil {
 				return nil, err
 			}
 		}
@@ -196,24 +182,66 @@ func (s *Store) Create(ctx context.Context, product *cataloguepb.Product, reques
 	return answer, sequence, err
 }
 
+// insert writes a product whose name is free.
+func insert(ctx context.Context, in *connection, product *cataloguepb.Product, sequence int64) error {
+	// A name that comes back goes on counting, so that no revision means two states.
+	var gone sql.NullInt64
+	err := in.get(ctx, "SELECT gone FROM changes WHERE name = ?", []any{product.Name}, &gone)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	return put(ctx, in, product, gone.Int64+1, sequence)
+}
+
+// remember keeps the answer to a request id and forgets the oldest.
+func remember(ctx context.Context, in *connection, requestID string, sequence int64, fingerprint []byte, answer *cataloguepb.Product) error {
+	body, err := encode(answer)
+	if err != nil {
+		return err
+	}
+	err = in.exec(ctx, "INSERT INTO requests (id, sequence, request, answer) VALUES (?, ?, ?, ?)",
+		requestID, sequence, fingerprint, body)
+	if err != nil {
+		return err
+	}
+	return in.exec(ctx, "DELETE FROM requests WHERE sequence <= ?", sequence-requestsKept)
+}
+
 // Update changes a product by edit, which sees the present one; an error of edit changes nothing.
-func (s *Store) Update(ctx context.Context, name, etag string, edit func(*cataloguepb.Product) error) (*cataloguepb.Product, int64, error) {
+// Where there is none, missing makes one, unless it is nil.
+func (s *Store) Update(ctx context.Context, name, etag string, edit func(*cataloguepb.Product) error, missing func() (*cataloguepb.Product, error)) (*cataloguepb.Product, int64, error) {
 	var product *cataloguepb.Product
-	sequence, err := s.update(ctx, func(tx *sql.Tx, sequence int64) (*cataloguepb.Change, error) {
-		present, revision, err := productNamed(ctx, tx, name)
+	sequence, err := s.update(ctx, func(in *connection, sequence int64) (*cataloguepb.Change, error) {
+		present, err := productNamed(ctx, in, name)
+		if errors.Is(err, errUnknown) && missing != nil {
+			if product, err = missing(); err != nil {
+				return nil, err
+			}
+			if etag != "" {
+				return nil, errStale
+			}
+			if err := insert(ctx, in, product, sequence); err != nil {
+				return nil, err
+			}
+			return changed(sequence, product), nil
+		}
 		if err != nil {
 			return nil, err
 		}
-		// Faults of the fields come before a stale etag, as on the other side.
 		tag := present.Etag
+		// Faults of the fields come before a stale etag, as on the other side.
 		if err := edit(present); err != nil {
 			return nil, err
 		}
 		if etag != "" && etag != tag {
 			return nil, errStale
 		}
+		revision, err := revisionOf(tag)
+		if err != nil {
+			return nil, err
+		}
 		product = present
-		if _, err := put(ctx, tx, product, revision+1, sequence); err != nil {
+		if err := put(ctx, in, product, revision+1, sequence); err != nil {
 			return nil, err
 		}
 		return changed(sequence, product), nil
@@ -223,29 +251,32 @@ func (s *Store) Update(ctx context.Context, name, etag string, edit func(*catalo
 
 // Delete removes a product and leaves its mark.
 func (s *Store) Delete(ctx context.Context, name, etag string) (int64, error) {
-	return s.update(ctx, func(tx *sql.Tx, sequence int64) (*cataloguepb.Change, error) {
-		product, revision, err := productNamed(ctx, tx, name)
+	return s.update(ctx, func(in *connection, sequence int64) (*cataloguepb.Change, error) {
+		product, err := productNamed(ctx, in, name)
 		if err != nil {
 			return nil, err
 		}
 		if etag != "" && etag != product.Etag {
 			return nil, errStale
 		}
-		if _, err := tx.ExecContext(ctx, "DELETE FROM products WHERE name = ?", name); err != nil {
-			return nil, err
-		}
-		if err := putChange(ctx, tx, name, sequence, sql.NullInt64{Int64: revision, Valid: true}); err != nil {
-			return nil, err
-		}
-		pruned := sequence - tombstonesKept
-		result, err := tx.ExecContext(ctx, "DELETE FROM changes WHERE gone IS NOT NULL AND sequence <= ?", pruned)
+		revision, err := revisionOf(product.Etag)
 		if err != nil {
 			return nil, err
 		}
-		if count, err := result.RowsAffected(); err != nil {
+		if err := in.exec(ctx, "DELETE FROM labels WHERE product = ?", name); err != nil {
 			return nil, err
-		} else if count > 0 {
-			if _, err := tx.ExecContext(ctx, "UPDATE state SET pruned = ?", pruned); err != nil {
+		}
+		if err := in.exec(ctx, "DELETE FROM products WHERE name = ?", name); err != nil {
+			return nil, err
+		}
+		if err := putChange(ctx, in, name, sequence, sql.NullInt64{Int64: revision, Valid: true}); err != nil {
+			return nil, err
+		}
+		if pruned := sequence - tombstonesKept; pruned > 0 {
+			if err := in.exec(ctx, "DELETE FROM changes WHERE gone IS NOT NULL AND sequence <= ?", pruned); err != nil {
+				return nil, err
+			}
+			if err := in.exec(ctx, "UPDATE state SET pruned = ?", pruned); err != nil {
 				return nil, err
 			}
 		}
@@ -254,25 +285,29 @@ func (s *Store) Delete(ctx context.Context, name, etag string) (int64, error) {
 }
 
 // view runs look in one read-only transaction and gives the last commit that it saw.
-func (s *Store) view(ctx context.Context, look func(*sql.Tx) error) (int64, error) {
-	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return 0, err
+func (s *Store) view(ctx context.Context, look func(*connection) error) (int64, error) {
+	last := s.Last()
+	select {
+	case in := <-s.readers:
+		defer func() { s.readers <- in }()
+		err := in.transaction(ctx, "BEGIN", func() error {
+			if err := in.get(ctx, "SELECT sequence FROM state", nil, &last); err != nil {
+				return err
+			}
+			return look(in)
+		})
+		return last, err
+	case <-ctx.Done():
+		return last, ctx.Err()
 	}
-	defer tx.Rollback() // nothing was written
-	last, err := lastSequence(ctx, tx)
-	if err != nil {
-		return 0, err
-	}
-	return last, look(tx)
 }
 
 // Get reads the products called names; errUnknown is wrapped with the first one missing.
 func (s *Store) Get(ctx context.Context, names ...string) ([]*cataloguepb.Product, int64, error) {
 	products := make([]*cataloguepb.Product, 0, len(names))
-	last, err := s.view(ctx, func(tx *sql.Tx) error {
+	last, err := s.view(ctx, func(in *connection) error {
 		for _, name := range names {
-			product, _, err := productNamed(ctx, tx, name)
+			product, err := productNamed(ctx, in, name)
 			if err != nil {
 				return err
 			}
@@ -283,11 +318,12 @@ func (s *Store) Get(ctx context.Context, names ...string) ([]*cataloguepb.Produc
 	return products, last, err
 }
 
-// List reads at most count products whose names come behind after.
-func (s *Store) List(ctx context.Context, after string, count int) ([]*cataloguepb.Product, int64, error) {
+// List reads what is selected.
+func (s *Store) List(ctx context.Context, what selection) ([]*cataloguepb.Product, int64, error) {
 	var products []*cataloguepb.Product
-	last, err := s.view(ctx, func(tx *sql.Tx) error {
-		rows, err := tx.QueryContext(ctx, "SELECT body FROM products WHERE name > ? ORDER BY name LIMIT ?", after, count)
+	query, values := what.query()
+	last, err := s.view(ctx, func(in *connection) error {
+		rows, err := in.query(ctx, query, values...)
 		if err != nil {
 			return err
 		}
@@ -318,11 +354,11 @@ type past struct {
 // Past reads the last change of each name behind from, at most count, in their order.
 func (s *Store) Past(ctx context.Context, from int64, count int) (past, error) {
 	var found past
-	last, err := s.view(ctx, func(tx *sql.Tx) error {
-		if err := tx.QueryRowContext(ctx, "SELECT pruned FROM state").Scan(&found.pruned); err != nil {
+	last, err := s.view(ctx, func(in *connection) error {
+		if err := in.get(ctx, "SELECT pruned FROM state", nil, &found.pruned); err != nil {
 			return err
 		}
-		rows, err := tx.QueryContext(ctx, `SELECT c.name, c.sequence, p.body
+		rows, err := in.query(ctx, `SELECT c.name, c.sequence, p.body
 			FROM changes c LEFT JOIN products p USING (name)
 			WHERE c.sequence > ? ORDER BY c.sequence LIMIT ?`, from, count)
 		if err != nil {
@@ -371,11 +407,11 @@ func (s *Store) Unfollow(gone *follower) {
 	delete(s.followers, gone)
 }
 
-// Records are names and revisions in the order of the names.
-func (s *Store) Records(ctx context.Context) ([]*adminpb.DigestRecord, int64, error) {
+// Revisions are names and revisions in the order of the names.
+func (s *Store) Revisions(ctx context.Context) ([]*adminpb.DigestRecord, int64, error) {
 	var records []*adminpb.DigestRecord
-	last, err := s.view(ctx, func(tx *sql.Tx) error {
-		rows, err := tx.QueryContext(ctx, "SELECT name, revision FROM products ORDER BY name")
+	last, err := s.view(ctx, func(in *connection) error {
+		rows, err := in.query(ctx, "SELECT name, revision FROM products ORDER BY name")
 		if err != nil {
 			return err
 		}
@@ -392,42 +428,78 @@ func (s *Store) Records(ctx context.Context) ([]*adminpb.DigestRecord, int64, er
 	return records, last, err
 }
 
-func lastSequence(ctx context.Context, tx *sql.Tx) (int64, error) {
-	var last int64
-	err := tx.QueryRowContext(ctx, "SELECT sequence FROM state").Scan(&last)
-	return last, err
-}
-
-func productNamed(ctx context.Context, tx *sql.Tx, name string) (*cataloguepb.Product, int64, error) {
+func productNamed(ctx context.Context, in *connection, name string) (*cataloguepb.Product, error) {
 	var body []byte
-	var revision int64
-	err := tx.QueryRowContext(ctx, "SELECT body, revision FROM products WHERE name = ?", name).Scan(&body, &revision)
+	err := in.get(ctx, "SELECT body FROM products WHERE name = ?", []any{name}, &body)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, 0, fmt.Errorf("%w: %s", errUnknown, name)
+		return nil, fmt.Errorf("%w: %s", errUnknown, name)
 	}
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	product := &cataloguepb.Product{}
-	return product, revision, proto.Unmarshal(body, product)
+	return product, proto.Unmarshal(body, product)
 }
 
-func put(ctx context.Context, tx *sql.Tx, product *cataloguepb.Product, revision, sequence int64) ([]byte, error) {
-	product.Etag = fmt.Sprintf("%q", fmt.Sprintf("r%d", revision))
-	body, err := proto.Marshal(product)
-	if err != nil {
-		return nil, err
+// put writes a product with its new revision, and its change.
+func put(ctx context.Context, in *connection, product *cataloguepb.Product, revision, sequence int64) error {
+	product.Etag = etagOf(revision)
+	if err := writeProduct(ctx, in, product); err != nil {
+		return err
 	}
-	_, err = tx.ExecContext(ctx, "INSERT OR REPLACE INTO products (name, revision, body) VALUES (?, ?, ?)", product.Name, revision, body)
-	if err != nil {
-		return nil, err
-	}
-	return body, putChange(ctx, tx, product.Name, sequence, sql.NullInt64{})
+	return putChange(ctx, in, product.Name, sequence, sql.NullInt64{})
 }
 
-func putChange(ctx context.Context, tx *sql.Tx, name string, sequence int64, gone sql.NullInt64) error {
-	_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO changes (name, sequence, gone) VALUES (?, ?, ?)", name, sequence, gone)
-	return err
+// writeProduct writes the row of a product and those of its labels.
+func writeProduct(ctx context.Context, in *connection, product *cataloguepb.Product) error {
+	revision, err := revisionOf(product.Etag)
+	if err != nil {
+		return err
+	}
+	body, err := encode(product)
+	if err != nil {
+		return err
+	}
+	err = in.exec(ctx, `INSERT OR REPLACE INTO products
+		(name, revision, display_name, category, units, stock, state, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		product.Name, revision, product.DisplayName, product.Category,
+		product.GetPrice().GetUnits(), product.Stock, int32(product.State), body)
+	if err != nil {
+		return err
+	}
+	if err := in.exec(ctx, "DELETE FROM labels WHERE product = ?", product.Name); err != nil {
+		return err
+	}
+	for key, value := range product.Labels {
+		err := in.exec(ctx, "INSERT INTO labels (product, key, value) VALUES (?, ?, ?)", product.Name, key, value)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func putChange(ctx context.Context, in *connection, name string, sequence int64, gone sql.NullInt64) error {
+	return in.exec(ctx, "INSERT OR REPLACE INTO changes (name, sequence, gone) VALUES (?, ?, ?)", name, sequence, gone)
+}
+
+func encode(product *cataloguepb.Product) ([]byte, error) {
+	return proto.MarshalOptions{Deterministic: true}.Marshal(product)
+}
+
+func etagOf(revision int64) string {
+	return `"r` + strconv.FormatInt(revision, 10) + `"`
+}
+
+func revisionOf(etag string) (int64, error) {
+	digits, found := strings.CutPrefix(etag, `"r`)
+	digits, closed := strings.CutSuffix(digits, `"`)
+	revision, err := strconv.ParseInt(digits, 10, 64)
+	if !found || !closed || err != nil {
+		return 0, fmt.Errorf("%q is no etag of ours", etag)
+	}
+	return revision, nil
 }
 
 func changed(sequence int64, product *cataloguepb.Product) *cataloguepb.Change {

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	"google.golang.org/genproto/googleapis/type/money"
@@ -19,21 +18,14 @@ var (
 	etags      = regexp.MustCompile(`^"r[0-9]{1,19}"$`)
 	requestIDs = regexp.MustCompile(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$`)
 	currencies = regexp.MustCompile(`^[A-Z]{3}$`)
-
-	// Paths that an update may name; the output-only ones are without effect.
-	updatePaths = []string{
-		"display_name", "description", "category", "price", "stock", "labels", "state",
-		"price.currency_code", "price.units", "price.nanos",
-		"name", "price_text", "create_time", "update_time", "etag",
-	}
 )
 
-func checkName(name string) []service.Violation {
+func checkName(field, name string) []service.Violation {
 	id, found := strings.CutPrefix(name, "products/")
 	if found && productIDs.MatchString(id) {
 		return nil
 	}
-	return []service.Violation{{Field: "name", Reason: "NAME", Description: "must be products/{id}"}}
+	return []service.Violation{{Field: field, Reason: "NAME", Description: "must be products/{id}"}}
 }
 
 func checkEtag(field, etag string) []service.Violation {
@@ -82,15 +74,6 @@ func labelsAreFine(labels map[string]string) bool {
 		}
 	}
 	return true
-}
-
-func checkMask(paths []string) []service.Violation {
-	for _, path := range paths {
-		if !slices.Contains(updatePaths, path) {
-			return []service.Violation{{Field: "update_mask", Reason: "UPDATE_MASK", Description: fmt.Sprintf("has no path `%s`", path)}}
-		}
-	}
-	return nil
 }
 
 // priceText is the price for people, `12.50 EUR`: two decimals at least, more where they say

@@ -1,7 +1,7 @@
 //! Compiles the contracts of the cases for the build scripts of their Rust sides.
 //!
 //! A contract lies at `cases/<case>/contract.proto` and is imported as
-//! `tandem/cases/<case>/v1/contract.proto`; this is the one place that knows both names. No protoc
+//! `tandem/cases/<case>/v1/contract.proto`, other files of the case likewise; this is the one place that knows both names. No protoc
 //! is needed.
 
 use std::path::{Path, PathBuf};
@@ -32,6 +32,8 @@ pub fn compile(files: &[&str]) -> Result<(), Box<dyn std::error::Error>> {
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out.join("descriptors.binpb"), compiler.encode_file_descriptor_set())?;
     tonic_prost_build::configure()
+        // In the order of keys, so that equal messages are equal bytes.
+        .btree_map(".")
         .include_file("protos.rs")
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
@@ -43,8 +45,8 @@ fn path_of(cases: &Path, name: &str) -> Option<PathBuf> {
     if rest == "admin/v1/admin.proto" {
         return Some(cases.join("proto/admin.proto"));
     }
-    let case = rest.strip_suffix("/v1/contract.proto")?;
-    Some(cases.join(case).join("contract.proto"))
+    let (case, file) = rest.split_once("/v1/")?;
+    Some(cases.join(case).join(file))
 }
 
 struct Contracts {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"runtime"
@@ -74,9 +75,17 @@ const (
 	messageBytesMost      = 4 << 20
 )
 
+// Face is HTTP beside gRPC.
+type Face struct {
+	// Listen is where it takes calls; port 0 takes a free one.
+	Listen  string
+	Handler http.Handler
+}
+
 // Serve runs the case until SIGTERM or SIGINT, then drains: ctx, which register is given, is
-// cancelled so that long streams end, and calls under way have ten seconds.
-func Serve(o Options, name string, admin adminpb.CaseAdminServer, register func(context.Context, *grpc.Server)) error {
+// cancelled so that long streams end, and calls under way have ten seconds. The faces that register
+// gives are served as well; the ready line has their addresses by their names.
+func Serve(o Options, name string, admin adminpb.CaseAdminServer, register func(context.Context, *grpc.Server) map[string]Face) error {
 	runtime.GOMAXPROCS(o.Workers)
 	listener, err := net.Listen("tcp", o.Listen)
 	if err != nil {
@@ -98,7 +107,7 @@ func Serve(o Options, name string, admin adminpb.CaseAdminServer, register func(
 		grpc.MaxRecvMsgSize(messageBytesMost),
 		grpc.ChainUnaryInterceptor(trailers),
 	)
-	register(running, server)
+	faces := register(running, server)
 	checks := health.NewServer()
 	checks.SetServingStatus(name, healthpb.HealthCheckResponse_SERVING)
 	healthpb.RegisterHealthServer(server, checks)
@@ -106,13 +115,24 @@ func Serve(o Options, name string, admin adminpb.CaseAdminServer, register func(
 	adminServer := grpc.NewServer()
 	adminpb.RegisterCaseAdminServer(adminServer, admin)
 
-	ended := make(chan error, 2)
-	go func() { ended <- server.Serve(listener) }()
-	go func() { ended <- adminServer.Serve(adminListener) }()
+	ended := make(chan error, 2+len(faces))
 	ready := map[string]string{
 		"listen": listener.Addr().String(),
 		"admin":  adminListener.Addr().String(),
 	}
+	var plain []*http.Server
+	for name, face := range faces {
+		listener, err := net.Listen("tcp", face.Listen)
+		if err != nil {
+			return fmt.Errorf("cannot listen on %s: %w", face.Listen, err)
+		}
+		ready[name] = listener.Addr().String()
+		server := &http.Server{Handler: face.Handler, ReadHeaderTimeout: drain}
+		plain = append(plain, server)
+		go func() { ended <- server.Serve(listener) }()
+	}
+	go func() { ended <- server.Serve(listener) }()
+	go func() { ended <- adminServer.Serve(adminListener) }()
 	if err := json.NewEncoder(os.Stdout).Encode(ready); err != nil {
 		return err
 	}
@@ -129,6 +149,13 @@ func Serve(o Options, name string, admin adminpb.CaseAdminServer, register func(
 		server.Stop()
 	})
 	defer cut.Stop()
+	drained, cancel := context.WithTimeout(context.Background(), drain)
+	defer cancel()
+	for _, server := range plain {
+		if err := server.Shutdown(drained); err != nil {
+			slog.Warn("calls of a face were cut", "error", err)
+		}
+	}
 	server.GracefulStop()
 	adminServer.Stop()
 	return nil

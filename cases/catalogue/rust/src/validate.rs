@@ -7,14 +7,6 @@ use case_service::errors::Violation;
 use crate::contract::{Product, product};
 use crate::protos::google::r#type::Money;
 
-/// Fields of a product that an update may name, in the contract's order.
-pub const UPDATABLE: [&str; 7] =
-    ["display_name", "description", "category", "price", "stock", "labels", "state"];
-/// Fields that an update may name without effect.
-pub const IGNORED: [&str; 5] = ["name", "price_text", "create_time", "update_time", "etag"];
-/// Parts of the price that an update may name.
-pub const PRICE_PARTS: [&str; 3] = ["price.currency_code", "price.units", "price.nanos"];
-
 /// `[a-z0-9][a-z0-9-]{0,62}`.
 pub fn product_id(id: &str) -> Option<Violation> {
     let lawful = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -23,9 +15,14 @@ pub fn product_id(id: &str) -> Option<Violation> {
 }
 
 /// `products/{id}`.
-pub fn name(name: &str) -> Option<Violation> {
+pub fn name(field: &'static str, name: &str) -> Option<Violation> {
     let fine = name.strip_prefix("products/").is_some_and(|id| product_id(id).is_none());
-    (!fine).then(|| violation("name", "NAME", "must be products/{id}"))
+    (!fine).then(|| violation(field, "NAME", "must be products/{id}"))
+}
+
+/// An etag that could be one of ours, or none.
+pub fn etag(field: &'static str, etag: &str) -> Option<Violation> {
+    (!etag_is_fine(etag)).then(|| violation(field, "ETAG", "must be as it was given"))
 }
 
 /// The faults of a product's own fields, `name` left out.
@@ -82,8 +79,7 @@ pub fn fields(product: &Product) -> Vec<Violation> {
     violations
 }
 
-/// Whether an etag could be one of ours; absent is fine.
-pub fn etag_is_fine(etag: &str) -> bool {
+fn etag_is_fine(etag: &str) -> bool {
     etag.is_empty()
         || etag.strip_prefix("\"r").and_then(|rest| rest.strip_suffix('"')).is_some_and(|digits| {
             (1..=19).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())

@@ -6,7 +6,7 @@ mod service;
 
 use std::sync::Arc;
 
-use case_service::start::{self, Options};
+use case_service::start::{self, Options, Serving};
 use clap::Parser;
 use clap::error::ErrorKind;
 
@@ -57,7 +57,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let service = service::Service::new(Arc::clone(&index), upstream.clone());
         let routes =
             tonic::service::Routes::new(contract::search_server::SearchServer::new(service));
-        let admin = service::Administration::new(index);
-        start::serve(&options, routes, admin, DESCRIPTORS, SERVICE, begin_stop).await
+        let serving = Serving {
+            routes,
+            admin: service::Administration::new(index),
+            descriptors: DESCRIPTORS,
+            service: SERVICE,
+            faces: Vec::new(),
+            begin_stop,
+        };
+        start::serve(&options, serving).await
     })
 }

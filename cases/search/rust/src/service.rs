@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use case_service::admin::case_admin_server::CaseAdmin;
-use case_service::admin::{StateDigestRequest, StateDigestResponse};
+use case_service::admin::{
+    ExportRequest, ImportResponse, Record, ResetRequest, ResetResponse, StateDigestRequest,
+    StateDigestResponse,
+};
 use case_service::errors::{self, Violation};
 use case_service::trailers::answer;
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::catalogue::{BatchGetProductsRequest, GetProductRequest, Product};
 use crate::contract::search_server::Search;
@@ -54,7 +57,10 @@ impl Service {
         }
         let mut products = Vec::with_capacity(names.len());
         for name in names {
-            match client.get_product(hop.request(GetProductRequest { name })?).await {
+            match client
+                .get_product(hop.request(GetProductRequest { name, read_mask: None })?)
+                .await
+            {
                 Ok(product) => products.push(product.into_inner()),
                 Err(status) if status.code() == Code::NotFound => {}
                 Err(status) => return Err(status),
@@ -220,6 +226,30 @@ impl CaseAdmin for Administration {
             sha256: case_service::digest(&records),
             sequence,
             count: i64::try_from(records.len()).unwrap_or(i64::MAX),
+            records_sha256: Vec::new(),
         }))
     }
+
+    async fn reset(&self, _: Request<ResetRequest>) -> Result<Response<ResetResponse>, Status> {
+        Err(Status::unimplemented(FOLLOWS))
+    }
+
+    type ExportStream = tokio_stream::Empty<Result<Record, Status>>;
+
+    async fn export(
+        &self,
+        _: Request<ExportRequest>,
+    ) -> Result<Response<Self::ExportStream>, Status> {
+        Err(Status::unimplemented(FOLLOWS))
+    }
+
+    async fn import(
+        &self,
+        _: Request<Streaming<Record>>,
+    ) -> Result<Response<ImportResponse>, Status> {
+        Err(Status::unimplemented(FOLLOWS))
+    }
 }
+
+/// Why there is nothing to put into this state, or to take out of it.
+const FOLLOWS: &str = "the index is made from the catalogue's changes; reset that instead";

@@ -97,18 +97,29 @@ pub fn stopping() -> (watch::Sender<bool>, Stopping) {
     Stopping::never()
 }
 
+/// What a case serves.
+pub struct Serving<A> {
+    /// Its methods.
+    pub routes: Routes,
+    pub admin: A,
+    pub descriptors: &'static [u8],
+    /// The service's full name, for health.
+    pub service: &'static str,
+    /// Further faces that the case serves by itself: their names and addresses, for the line that
+    /// says that it is ready.
+    pub faces: Vec<(&'static str, SocketAddr)>,
+    pub begin_stop: watch::Sender<bool>,
+}
+
 /// Serves until SIGTERM or SIGINT, then drains.
 ///
 /// # Errors
 /// A port that is taken, a signal handler that cannot be set.
 pub async fn serve(
     options: &Options,
-    case: Routes,
-    admin: impl CaseAdmin,
-    descriptors: &'static [u8],
-    service: &'static str,
-    begin_stop: watch::Sender<bool>,
+    serving: Serving<impl CaseAdmin>,
 ) -> Result<(), Box<dyn std::error::Error>> {
+    let Serving { routes: case, admin, descriptors, service, faces, begin_stop } = serving;
     let listener = TcpListener::bind(options.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;
@@ -149,10 +160,12 @@ pub async fn serve(
         });
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
 
-    println!(
-        "{}",
-        serde_json::json!({ "listen": address.to_string(), "admin": admin_address.to_string() })
-    );
+    let mut ready = serde_json::Map::new();
+    for (name, address) in [("listen", address), ("admin", admin_address)].into_iter().chain(faces)
+    {
+        ready.insert(name.into(), address.to_string().into());
+    }
+    println!("{}", serde_json::Value::Object(ready));
     let ended = async {
         tokio::select! {
             _ = terminate.recv() => {}

@@ -8,6 +8,7 @@
 
 mod backend;
 mod calls;
+mod faces;
 mod faults;
 mod follow;
 mod reload;

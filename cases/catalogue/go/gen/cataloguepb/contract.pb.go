@@ -286,8 +286,11 @@ func (x *CreateProductRequest) GetRequestId() string {
 }
 
 type GetProductRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What of the product is answered: names of its fields and parts of its price. Empty or `*`:
+	// everything. An unknown path is `INVALID_ARGUMENT/READ_MASK`.
+	ReadMask      *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=read_mask,json=readMask,proto3" json:"read_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -329,12 +332,37 @@ func (x *GetProductRequest) GetName() string {
 	return ""
 }
 
+func (x *GetProductRequest) GetReadMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.ReadMask
+	}
+	return nil
+}
+
 type ListProductsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 25 when 0, 1,000 at most (above: 1,000), negative is `INVALID_ARGUMENT/PAGE_SIZE`.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// From the answer before; bound to the other arguments.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// From the answer before; bound to filter, order and mask. The size may change from page to page.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// AIP-160: comparisons joined by `AND`, `OR` (which binds tighter than `AND`) and `NOT`, with
+	// parentheses. At most 1 KiB, 32 comparisons, parentheses 8 deep; else, and for whatever is said
+	// wrong, `INVALID_ARGUMENT/FILTER`.
+	//
+	// Fields: `display_name`, `category` and `labels.<key>` (texts, compared by their bytes),
+	// `price.units` and `stock` (integers), `state` (its names; `=`, `!=` and `:` only). Operators:
+	// `=`, `!=`, `<`, `<=`, `>`, `>=`, and `:`, by which a text contains the value, and which is `=`
+	// for the others. `field:*` asks whether a field holds anything but its default, and whether a
+	// label is there. A label that is not there answers every other comparison with no. Texts are
+	// bare words or stand in quotes of either kind, `\` before a quote or another `\`; a label's key
+	// may be quoted as well (`labels."in stock"`).
+	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// `name`, `display_name`, `category`, `stock` or `price.units`, ` desc` behind it for the other
+	// way round. Ties by name, in the same direction. Empty: `name`. Anything else is
+	// `INVALID_ARGUMENT/ORDER_BY`.
+	OrderBy string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
+	// What of each product is answered, as in `GetProductRequest`.
+	ReadMask      *fieldmaskpb.FieldMask `protobuf:"bytes,5,opt,name=read_mask,json=readMask,proto3" json:"read_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -381,6 +409,27 @@ func (x *ListProductsRequest) GetPageToken() string {
 		return x.PageToken
 	}
 	return ""
+}
+
+func (x *ListProductsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListProductsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
+	}
+	return ""
+}
+
+func (x *ListProductsRequest) GetReadMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.ReadMask
+	}
+	return nil
 }
 
 type ListProductsResponse struct {
@@ -528,8 +577,13 @@ func (x *BatchGetProductsResponse) GetProducts() []*Product {
 type UpdateProductRequest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Product *Product               `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
-	// Empty or `*`: every field. An unknown path is `INVALID_ARGUMENT/UPDATE_MASK`.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Names of fields and parts of the price. Empty: the fields that are given, as AIP-134 has it;
+	// `*`: every field. An unknown path is `INVALID_ARGUMENT/UPDATE_MASK`; fields that only the
+	// service writes may be named and stay as they are.
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Whether a product that is not there is created, from all that is given, whatever the mask. An
+	// `etag` then finds nothing to agree with: `ABORTED/ETAG`.
+	AllowMissing  bool `protobuf:"varint,3,opt,name=allow_missing,json=allowMissing,proto3" json:"allow_missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -576,6 +630,13 @@ func (x *UpdateProductRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 		return x.UpdateMask
 	}
 	return nil
+}
+
+func (x *UpdateProductRequest) GetAllowMissing() bool {
+	if x != nil {
+		return x.AllowMissing
+	}
+	return false
 }
 
 type DeleteProductRequest struct {
@@ -631,6 +692,95 @@ func (x *DeleteProductRequest) GetEtag() string {
 	return ""
 }
 
+type AdjustStockRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Pieces that come, or go where it is negative.
+	Delta         int64 `protobuf:"varint,2,opt,name=delta,proto3" json:"delta,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AdjustStockRequest) Reset() {
+	*x = AdjustStockRequest{}
+	mi := &file_tandem_cases_catalogue_v1_contract_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdjustStockRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdjustStockRequest) ProtoMessage() {}
+
+func (x *AdjustStockRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tandem_cases_catalogue_v1_contract_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdjustStockRequest.ProtoReflect.Descriptor instead.
+func (*AdjustStockRequest) Descriptor() ([]byte, []int) {
+	return file_tandem_cases_catalogue_v1_contract_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *AdjustStockRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *AdjustStockRequest) GetDelta() int64 {
+	if x != nil {
+		return x.Delta
+	}
+	return 0
+}
+
+type ExportProductsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportProductsRequest) Reset() {
+	*x = ExportProductsRequest{}
+	mi := &file_tandem_cases_catalogue_v1_contract_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportProductsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportProductsRequest) ProtoMessage() {}
+
+func (x *ExportProductsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tandem_cases_catalogue_v1_contract_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportProductsRequest.ProtoReflect.Descriptor instead.
+func (*ExportProductsRequest) Descriptor() ([]byte, []int) {
+	return file_tandem_cases_catalogue_v1_contract_proto_rawDescGZIP(), []int{10}
+}
+
 type WatchProductsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The last sequence that the follower holds; 0 for none.
@@ -641,7 +791,7 @@ type WatchProductsRequest struct {
 
 func (x *WatchProductsRequest) Reset() {
 	*x = WatchProductsRequest{}
-	mi := &file_tandem_cases_catalogue_v1_contract_proto_msgTypes[9]
+	mi := &file_tandem_cases_catalogue_v1_contract_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -653,7 +803,7 @@ func (x *WatchProductsRequest) String() string {
 func (*WatchProductsRequest) ProtoMessage() {}
 
 func (x *WatchProductsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_cases_catalogue_v1_contract_proto_msgTypes[9]
+	mi := &file_tandem_cases_catalogue_v1_contract_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -666,7 +816,7 @@ func (x *WatchProductsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchProductsRequest.ProtoReflect.Descriptor instead.
 func (*WatchProductsRequest) Descriptor() ([]byte, []int) {
-	return file_tandem_cases_catalogue_v1_contract_proto_rawDescGZIP(), []int{9}
+	return file_tandem_cases_catalogue_v1_contract_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *WatchProductsRequest) GetFromSequence() int64 {
@@ -691,7 +841,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_tandem_cases_catalogue_v1_contract_proto_msgTypes[10]
+	mi := &file_tandem_cases_catalogue_v1_contract_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -703,7 +853,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_cases_catalogue_v1_contract_proto_msgTypes[10]
+	mi := &file_tandem_cases_catalogue_v1_contract_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -716,7 +866,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_tandem_cases_catalogue_v1_contract_proto_rawDescGZIP(), []int{10}
+	return file_tandem_cases_catalogue_v1_contract_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Change) GetSequence() int64 {
@@ -773,18 +923,18 @@ var File_tandem_cases_catalogue_v1_contract_proto protoreflect.FileDescriptor
 
 const file_tandem_cases_catalogue_v1_contract_proto_rawDesc = "" +
 	"\n" +
-	"(tandem/cases/catalogue/v1/contract.proto\x12\x19tandem.cases.catalogue.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\xd1\x05\n" +
+	"(tandem/cases/catalogue/v1/contract.proto\x12\x19tandem.cases.catalogue.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\xef\x05\n" +
 	"\aProduct\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12'\n" +
-	"\fdisplay_name\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\vdisplayName\x12 \n" +
-	"\vdescription\x18\x03 \x01(\tR\vdescription\x12\x1a\n" +
-	"\bcategory\x18\x04 \x01(\tR\bcategory\x12.\n" +
+	"\fdisplay_name\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\vdisplayName\x12&\n" +
+	"\vdescription\x18\x03 \x01(\tB\x04\xe2A\x01\x01R\vdescription\x12 \n" +
+	"\bcategory\x18\x04 \x01(\tB\x04\xe2A\x01\x01R\bcategory\x12.\n" +
 	"\x05price\x18\x05 \x01(\v2\x12.google.type.MoneyB\x04\xe2A\x01\x02R\x05price\x12#\n" +
 	"\n" +
-	"price_text\x18\x06 \x01(\tB\x04\xe2A\x01\x03R\tpriceText\x12\x14\n" +
-	"\x05stock\x18\a \x01(\x03R\x05stock\x12F\n" +
-	"\x06labels\x18\b \x03(\v2..tandem.cases.catalogue.v1.Product.LabelsEntryR\x06labels\x12>\n" +
-	"\x05state\x18\t \x01(\x0e2(.tandem.cases.catalogue.v1.Product.StateR\x05state\x12A\n" +
+	"price_text\x18\x06 \x01(\tB\x04\xe2A\x01\x03R\tpriceText\x12\x1a\n" +
+	"\x05stock\x18\a \x01(\x03B\x04\xe2A\x01\x01R\x05stock\x12L\n" +
+	"\x06labels\x18\b \x03(\v2..tandem.cases.catalogue.v1.Product.LabelsEntryB\x04\xe2A\x01\x01R\x06labels\x12D\n" +
+	"\x05state\x18\t \x01(\x0e2(.tandem.cases.catalogue.v1.Product.StateB\x04\xe2A\x01\x01R\x05state\x12A\n" +
 	"\vcreate_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
 	"createTime\x12A\n" +
@@ -799,20 +949,24 @@ const file_tandem_cases_catalogue_v1_contract_proto_rawDesc = "" +
 	"\n" +
 	"\x06ACTIVE\x10\x01\x12\v\n" +
 	"\aRETIRED\x10\x02:D\xeaAA\n" +
-	"\x18catalogue.tandem/Product\x12\x12products/{product}*\bproducts2\aproduct\"\x9e\x01\n" +
+	"\x18catalogue.tandem/Product\x12\x12products/{product}*\bproducts2\aproduct\"\xa4\x01\n" +
 	"\x14CreateProductRequest\x12#\n" +
 	"\n" +
 	"product_id\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\tproductId\x12B\n" +
-	"\aproduct\x18\x02 \x01(\v2\".tandem.cases.catalogue.v1.ProductB\x04\xe2A\x01\x02R\aproduct\x12\x1d\n" +
+	"\aproduct\x18\x02 \x01(\v2\".tandem.cases.catalogue.v1.ProductB\x04\xe2A\x01\x02R\aproduct\x12#\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tR\trequestId\"J\n" +
+	"request_id\x18\x03 \x01(\tB\x04\xe2A\x01\x01R\trequestId\"\x89\x01\n" +
 	"\x11GetProductRequest\x125\n" +
 	"\x04name\x18\x01 \x01(\tB!\xe2A\x01\x02\xfaA\x1a\n" +
-	"\x18catalogue.tandem/ProductR\x04name\"Q\n" +
-	"\x13ListProductsRequest\x12\x1b\n" +
-	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\x18catalogue.tandem/ProductR\x04name\x12=\n" +
+	"\tread_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB\x04\xe2A\x01\x01R\breadMask\"\xdb\x01\n" +
+	"\x13ListProductsRequest\x12!\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\x04\xe2A\x01\x01R\bpageSize\x12#\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\"~\n" +
+	"page_token\x18\x02 \x01(\tB\x04\xe2A\x01\x01R\tpageToken\x12\x1c\n" +
+	"\x06filter\x18\x03 \x01(\tB\x04\xe2A\x01\x01R\x06filter\x12\x1f\n" +
+	"\border_by\x18\x04 \x01(\tB\x04\xe2A\x01\x01R\aorderBy\x12=\n" +
+	"\tread_mask\x18\x05 \x01(\v2\x1a.google.protobuf.FieldMaskB\x04\xe2A\x01\x01R\breadMask\"~\n" +
 	"\x14ListProductsResponse\x12>\n" +
 	"\bproducts\x18\x01 \x03(\v2\".tandem.cases.catalogue.v1.ProductR\bproducts\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"R\n" +
@@ -820,22 +974,28 @@ const file_tandem_cases_catalogue_v1_contract_proto_rawDesc = "" +
 	"\x05names\x18\x01 \x03(\tB!\xe2A\x01\x02\xfaA\x1a\n" +
 	"\x18catalogue.tandem/ProductR\x05names\"Z\n" +
 	"\x18BatchGetProductsResponse\x12>\n" +
-	"\bproducts\x18\x01 \x03(\v2\".tandem.cases.catalogue.v1.ProductR\bproducts\"\x97\x01\n" +
+	"\bproducts\x18\x01 \x03(\v2\".tandem.cases.catalogue.v1.ProductR\bproducts\"\xc8\x01\n" +
 	"\x14UpdateProductRequest\x12B\n" +
-	"\aproduct\x18\x01 \x01(\v2\".tandem.cases.catalogue.v1.ProductB\x04\xe2A\x01\x02R\aproduct\x12;\n" +
-	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"a\n" +
+	"\aproduct\x18\x01 \x01(\v2\".tandem.cases.catalogue.v1.ProductB\x04\xe2A\x01\x02R\aproduct\x12A\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB\x04\xe2A\x01\x01R\n" +
+	"updateMask\x12)\n" +
+	"\rallow_missing\x18\x03 \x01(\bB\x04\xe2A\x01\x01R\fallowMissing\"g\n" +
 	"\x14DeleteProductRequest\x125\n" +
 	"\x04name\x18\x01 \x01(\tB!\xe2A\x01\x02\xfaA\x1a\n" +
-	"\x18catalogue.tandem/ProductR\x04name\x12\x12\n" +
-	"\x04etag\x18\x02 \x01(\tR\x04etag\";\n" +
-	"\x14WatchProductsRequest\x12#\n" +
-	"\rfrom_sequence\x18\x01 \x01(\x03R\ffromSequence\"\x88\x01\n" +
+	"\x18catalogue.tandem/ProductR\x04name\x12\x18\n" +
+	"\x04etag\x18\x02 \x01(\tB\x04\xe2A\x01\x01R\x04etag\"g\n" +
+	"\x12AdjustStockRequest\x125\n" +
+	"\x04name\x18\x01 \x01(\tB!\xe2A\x01\x02\xfaA\x1a\n" +
+	"\x18catalogue.tandem/ProductR\x04name\x12\x1a\n" +
+	"\x05delta\x18\x02 \x01(\x03B\x04\xe2A\x01\x02R\x05delta\"\x17\n" +
+	"\x15ExportProductsRequest\"A\n" +
+	"\x14WatchProductsRequest\x12)\n" +
+	"\rfrom_sequence\x18\x01 \x01(\x03B\x04\xe2A\x01\x01R\ffromSequence\"\x88\x01\n" +
 	"\x06Change\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12>\n" +
 	"\aproduct\x18\x02 \x01(\v2\".tandem.cases.catalogue.v1.ProductH\x00R\aproduct\x12\x1a\n" +
 	"\adeleted\x18\x03 \x01(\tH\x00R\adeletedB\x06\n" +
-	"\x04what2\xd9\a\n" +
+	"\x04what2\xf5\t\n" +
 	"\tCatalogue\x12\x86\x01\n" +
 	"\rCreateProduct\x12/.tandem.cases.catalogue.v1.CreateProductRequest\x1a\".tandem.cases.catalogue.v1.Product\" \x82\xd3\xe4\x93\x02\x17:\aproduct\"\f/v1/products\x90\x02\x02\x12\x80\x01\n" +
 	"\n" +
@@ -843,7 +1003,9 @@ const file_tandem_cases_catalogue_v1_contract_proto_rawDesc = "" +
 	"\fListProducts\x12..tandem.cases.catalogue.v1.ListProductsRequest\x1a/.tandem.cases.catalogue.v1.ListProductsResponse\"\x17\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/products\x90\x02\x01\x12\x9d\x01\n" +
 	"\x10BatchGetProducts\x122.tandem.cases.catalogue.v1.BatchGetProductsRequest\x1a3.tandem.cases.catalogue.v1.BatchGetProductsResponse\" \x82\xd3\xe4\x93\x02\x17\x12\x15/v1/products:batchGet\x90\x02\x01\x12\x94\x01\n" +
 	"\rUpdateProduct\x12/.tandem.cases.catalogue.v1.UpdateProductRequest\x1a\".tandem.cases.catalogue.v1.Product\".\x82\xd3\xe4\x93\x02(:\aproduct2\x1d/v1/{product.name=products/*}\x12w\n" +
-	"\rDeleteProduct\x12/.tandem.cases.catalogue.v1.DeleteProductRequest\x1a\x16.google.protobuf.Empty\"\x1d\x82\xd3\xe4\x93\x02\x17*\x15/v1/{name=products/*}\x12\x84\x01\n" +
+	"\rDeleteProduct\x12/.tandem.cases.catalogue.v1.DeleteProductRequest\x1a\x16.google.protobuf.Empty\"\x1d\x82\xd3\xe4\x93\x02\x17*\x15/v1/{name=products/*}\x12\x8e\x01\n" +
+	"\vAdjustStock\x12-.tandem.cases.catalogue.v1.AdjustStockRequest\x1a\".tandem.cases.catalogue.v1.Product\",\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/{name=products/*}:adjustStock\x12\x88\x01\n" +
+	"\x0eExportProducts\x120.tandem.cases.catalogue.v1.ExportProductsRequest\x1a\".tandem.cases.catalogue.v1.Product\"\x1e\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/products:export\x90\x02\x010\x01\x12\x84\x01\n" +
 	"\rWatchProducts\x12/.tandem.cases.catalogue.v1.WatchProductsRequest\x1a!.tandem.cases.catalogue.v1.Change\"\x1d\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/products:watch\x90\x02\x010\x01B=Z;tandem.local/cases/catalogue/go/gen/cataloguepb;cataloguepbb\x06proto3"
 
 var (
@@ -859,7 +1021,7 @@ func file_tandem_cases_catalogue_v1_contract_proto_rawDescGZIP() []byte {
 }
 
 var file_tandem_cases_catalogue_v1_contract_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tandem_cases_catalogue_v1_contract_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_tandem_cases_catalogue_v1_contract_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_tandem_cases_catalogue_v1_contract_proto_goTypes = []any{
 	(Product_State)(0),               // 0: tandem.cases.catalogue.v1.Product.State
 	(*Product)(nil),                  // 1: tandem.cases.catalogue.v1.Product
@@ -871,45 +1033,53 @@ var file_tandem_cases_catalogue_v1_contract_proto_goTypes = []any{
 	(*BatchGetProductsResponse)(nil), // 7: tandem.cases.catalogue.v1.BatchGetProductsResponse
 	(*UpdateProductRequest)(nil),     // 8: tandem.cases.catalogue.v1.UpdateProductRequest
 	(*DeleteProductRequest)(nil),     // 9: tandem.cases.catalogue.v1.DeleteProductRequest
-	(*WatchProductsRequest)(nil),     // 10: tandem.cases.catalogue.v1.WatchProductsRequest
-	(*Change)(nil),                   // 11: tandem.cases.catalogue.v1.Change
-	nil,                              // 12: tandem.cases.catalogue.v1.Product.LabelsEntry
-	(*money.Money)(nil),              // 13: google.type.Money
-	(*timestamppb.Timestamp)(nil),    // 14: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),    // 15: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),            // 16: google.protobuf.Empty
+	(*AdjustStockRequest)(nil),       // 10: tandem.cases.catalogue.v1.AdjustStockRequest
+	(*ExportProductsRequest)(nil),    // 11: tandem.cases.catalogue.v1.ExportProductsRequest
+	(*WatchProductsRequest)(nil),     // 12: tandem.cases.catalogue.v1.WatchProductsRequest
+	(*Change)(nil),                   // 13: tandem.cases.catalogue.v1.Change
+	nil,                              // 14: tandem.cases.catalogue.v1.Product.LabelsEntry
+	(*money.Money)(nil),              // 15: google.type.Money
+	(*timestamppb.Timestamp)(nil),    // 16: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),    // 17: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),            // 18: google.protobuf.Empty
 }
 var file_tandem_cases_catalogue_v1_contract_proto_depIdxs = []int32{
-	13, // 0: tandem.cases.catalogue.v1.Product.price:type_name -> google.type.Money
-	12, // 1: tandem.cases.catalogue.v1.Product.labels:type_name -> tandem.cases.catalogue.v1.Product.LabelsEntry
+	15, // 0: tandem.cases.catalogue.v1.Product.price:type_name -> google.type.Money
+	14, // 1: tandem.cases.catalogue.v1.Product.labels:type_name -> tandem.cases.catalogue.v1.Product.LabelsEntry
 	0,  // 2: tandem.cases.catalogue.v1.Product.state:type_name -> tandem.cases.catalogue.v1.Product.State
-	14, // 3: tandem.cases.catalogue.v1.Product.create_time:type_name -> google.protobuf.Timestamp
-	14, // 4: tandem.cases.catalogue.v1.Product.update_time:type_name -> google.protobuf.Timestamp
+	16, // 3: tandem.cases.catalogue.v1.Product.create_time:type_name -> google.protobuf.Timestamp
+	16, // 4: tandem.cases.catalogue.v1.Product.update_time:type_name -> google.protobuf.Timestamp
 	1,  // 5: tandem.cases.catalogue.v1.CreateProductRequest.product:type_name -> tandem.cases.catalogue.v1.Product
-	1,  // 6: tandem.cases.catalogue.v1.ListProductsResponse.products:type_name -> tandem.cases.catalogue.v1.Product
-	1,  // 7: tandem.cases.catalogue.v1.BatchGetProductsResponse.products:type_name -> tandem.cases.catalogue.v1.Product
-	1,  // 8: tandem.cases.catalogue.v1.UpdateProductRequest.product:type_name -> tandem.cases.catalogue.v1.Product
-	15, // 9: tandem.cases.catalogue.v1.UpdateProductRequest.update_mask:type_name -> google.protobuf.FieldMask
-	1,  // 10: tandem.cases.catalogue.v1.Change.product:type_name -> tandem.cases.catalogue.v1.Product
-	2,  // 11: tandem.cases.catalogue.v1.Catalogue.CreateProduct:input_type -> tandem.cases.catalogue.v1.CreateProductRequest
-	3,  // 12: tandem.cases.catalogue.v1.Catalogue.GetProduct:input_type -> tandem.cases.catalogue.v1.GetProductRequest
-	4,  // 13: tandem.cases.catalogue.v1.Catalogue.ListProducts:input_type -> tandem.cases.catalogue.v1.ListProductsRequest
-	6,  // 14: tandem.cases.catalogue.v1.Catalogue.BatchGetProducts:input_type -> tandem.cases.catalogue.v1.BatchGetProductsRequest
-	8,  // 15: tandem.cases.catalogue.v1.Catalogue.UpdateProduct:input_type -> tandem.cases.catalogue.v1.UpdateProductRequest
-	9,  // 16: tandem.cases.catalogue.v1.Catalogue.DeleteProduct:input_type -> tandem.cases.catalogue.v1.DeleteProductRequest
-	10, // 17: tandem.cases.catalogue.v1.Catalogue.WatchProducts:input_type -> tandem.cases.catalogue.v1.WatchProductsRequest
-	1,  // 18: tandem.cases.catalogue.v1.Catalogue.CreateProduct:output_type -> tandem.cases.catalogue.v1.Product
-	1,  // 19: tandem.cases.catalogue.v1.Catalogue.GetProduct:output_type -> tandem.cases.catalogue.v1.Product
-	5,  // 20: tandem.cases.catalogue.v1.Catalogue.ListProducts:output_type -> tandem.cases.catalogue.v1.ListProductsResponse
-	7,  // 21: tandem.cases.catalogue.v1.Catalogue.BatchGetProducts:output_type -> tandem.cases.catalogue.v1.BatchGetProductsResponse
-	1,  // 22: tandem.cases.catalogue.v1.Catalogue.UpdateProduct:output_type -> tandem.cases.catalogue.v1.Product
-	16, // 23: tandem.cases.catalogue.v1.Catalogue.DeleteProduct:output_type -> google.protobuf.Empty
-	11, // 24: tandem.cases.catalogue.v1.Catalogue.WatchProducts:output_type -> tandem.cases.catalogue.v1.Change
-	18, // [18:25] is the sub-list for method output_type
-	11, // [11:18] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	17, // 6: tandem.cases.catalogue.v1.GetProductRequest.read_mask:type_name -> google.protobuf.FieldMask
+	17, // 7: tandem.cases.catalogue.v1.ListProductsRequest.read_mask:type_name -> google.protobuf.FieldMask
+	1,  // 8: tandem.cases.catalogue.v1.ListProductsResponse.products:type_name -> tandem.cases.catalogue.v1.Product
+	1,  // 9: tandem.cases.catalogue.v1.BatchGetProductsResponse.products:type_name -> tandem.cases.catalogue.v1.Product
+	1,  // 10: tandem.cases.catalogue.v1.UpdateProductRequest.product:type_name -> tandem.cases.catalogue.v1.Product
+	17, // 11: tandem.cases.catalogue.v1.UpdateProductRequest.update_mask:type_name -> google.protobuf.FieldMask
+	1,  // 12: tandem.cases.catalogue.v1.Change.product:type_name -> tandem.cases.catalogue.v1.Product
+	2,  // 13: tandem.cases.catalogue.v1.Catalogue.CreateProduct:input_type -> tandem.cases.catalogue.v1.CreateProductRequest
+	3,  // 14: tandem.cases.catalogue.v1.Catalogue.GetProduct:input_type -> tandem.cases.catalogue.v1.GetProductRequest
+	4,  // 15: tandem.cases.catalogue.v1.Catalogue.ListProducts:input_type -> tandem.cases.catalogue.v1.ListProductsRequest
+	6,  // 16: tandem.cases.catalogue.v1.Catalogue.BatchGetProducts:input_type -> tandem.cases.catalogue.v1.BatchGetProductsRequest
+	8,  // 17: tandem.cases.catalogue.v1.Catalogue.UpdateProduct:input_type -> tandem.cases.catalogue.v1.UpdateProductRequest
+	9,  // 18: tandem.cases.catalogue.v1.Catalogue.DeleteProduct:input_type -> tandem.cases.catalogue.v1.DeleteProductRequest
+	10, // 19: tandem.cases.catalogue.v1.Catalogue.AdjustStock:input_type -> tandem.cases.catalogue.v1.AdjustStockRequest
+	11, // 20: tandem.cases.catalogue.v1.Catalogue.ExportProducts:input_type -> tandem.cases.catalogue.v1.ExportProductsRequest
+	12, // 21: tandem.cases.catalogue.v1.Catalogue.WatchProducts:input_type -> tandem.cases.catalogue.v1.WatchProductsRequest
+	1,  // 22: tandem.cases.catalogue.v1.Catalogue.CreateProduct:output_type -> tandem.cases.catalogue.v1.Product
+	1,  // 23: tandem.cases.catalogue.v1.Catalogue.GetProduct:output_type -> tandem.cases.catalogue.v1.Product
+	5,  // 24: tandem.cases.catalogue.v1.Catalogue.ListProducts:output_type -> tandem.cases.catalogue.v1.ListProductsResponse
+	7,  // 25: tandem.cases.catalogue.v1.Catalogue.BatchGetProducts:output_type -> tandem.cases.catalogue.v1.BatchGetProductsResponse
+	1,  // 26: tandem.cases.catalogue.v1.Catalogue.UpdateProduct:output_type -> tandem.cases.catalogue.v1.Product
+	18, // 27: tandem.cases.catalogue.v1.Catalogue.DeleteProduct:output_type -> google.protobuf.Empty
+	1,  // 28: tandem.cases.catalogue.v1.Catalogue.AdjustStock:output_type -> tandem.cases.catalogue.v1.Product
+	1,  // 29: tandem.cases.catalogue.v1.Catalogue.ExportProducts:output_type -> tandem.cases.catalogue.v1.Product
+	13, // 30: tandem.cases.catalogue.v1.Catalogue.WatchProducts:output_type -> tandem.cases.catalogue.v1.Change
+	22, // [22:31] is the sub-list for method output_type
+	13, // [13:22] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_tandem_cases_catalogue_v1_contract_proto_init() }
@@ -917,7 +1087,7 @@ func file_tandem_cases_catalogue_v1_contract_proto_init() {
 	if File_tandem_cases_catalogue_v1_contract_proto != nil {
 		return
 	}
-	file_tandem_cases_catalogue_v1_contract_proto_msgTypes[10].OneofWrappers = []any{
+	file_tandem_cases_catalogue_v1_contract_proto_msgTypes[12].OneofWrappers = []any{
 		(*Change_Product)(nil),
 		(*Change_Deleted)(nil),
 	}
@@ -927,7 +1097,7 @@ func file_tandem_cases_catalogue_v1_contract_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tandem_cases_catalogue_v1_contract_proto_rawDesc), len(file_tandem_cases_catalogue_v1_contract_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -31,6 +31,8 @@ const (
 	Catalogue_BatchGetProducts_FullMethodName = "/tandem.cases.catalogue.v1.Catalogue/BatchGetProducts"
 	Catalogue_UpdateProduct_FullMethodName    = "/tandem.cases.catalogue.v1.Catalogue/UpdateProduct"
 	Catalogue_DeleteProduct_FullMethodName    = "/tandem.cases.catalogue.v1.Catalogue/DeleteProduct"
+	Catalogue_AdjustStock_FullMethodName      = "/tandem.cases.catalogue.v1.Catalogue/AdjustStock"
+	Catalogue_ExportProducts_FullMethodName   = "/tandem.cases.catalogue.v1.Catalogue/ExportProducts"
 	Catalogue_WatchProducts_FullMethodName    = "/tandem.cases.catalogue.v1.Catalogue/WatchProducts"
 )
 
@@ -50,14 +52,21 @@ type CatalogueClient interface {
 	CreateProduct(ctx context.Context, in *CreateProductRequest, opts ...grpc.CallOption) (*Product, error)
 	// One product by name; `NOT_FOUND/UNKNOWN_PRODUCT` if there is none.
 	GetProduct(ctx context.Context, in *GetProductRequest, opts ...grpc.CallOption) (*Product, error)
-	// Products in the order of their names, by pages.
+	// Products by pages. Nothing that stands while the pages are read comes twice or is left out,
+	// whatever is created or removed meanwhile.
 	ListProducts(ctx context.Context, in *ListProductsRequest, opts ...grpc.CallOption) (*ListProductsResponse, error)
 	// Up to 100 products at once, in the order asked; one unknown name fails the whole call.
 	BatchGetProducts(ctx context.Context, in *BatchGetProductsRequest, opts ...grpc.CallOption) (*BatchGetProductsResponse, error)
-	// Changes the fields named in the mask. A stale `etag` is `ABORTED/ETAG`.
+	// Changes the fields named in the mask. A stale `etag` is `ABORTED/ETAG`; what the change makes of
+	// the product must be lawful as a whole.
 	UpdateProduct(ctx context.Context, in *UpdateProductRequest, opts ...grpc.CallOption) (*Product, error)
 	// Removes a product. A stale `etag` is `ABORTED/ETAG`.
 	DeleteProduct(ctx context.Context, in *DeleteProductRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Adds to the stock, or takes from it, as one step. A stock below 0 is
+	// `FAILED_PRECONDITION/STOCK`, one beyond an int64 is `OUT_OF_RANGE/STOCK`.
+	AdjustStock(ctx context.Context, in *AdjustStockRequest, opts ...grpc.CallOption) (*Product, error)
+	// Every product, in the order of names. A product that stands all the while comes exactly once.
+	ExportProducts(ctx context.Context, in *ExportProductsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Product], error)
 	// Every change after `from_sequence`, in order, then live.
 	//
 	// Of the past it sends the last change of each name; marks of removed products are kept for
@@ -136,9 +145,38 @@ func (c *catalogueClient) DeleteProduct(ctx context.Context, in *DeleteProductRe
 	return out, nil
 }
 
+func (c *catalogueClient) AdjustStock(ctx context.Context, in *AdjustStockRequest, opts ...grpc.CallOption) (*Product, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Product)
+	err := c.cc.Invoke(ctx, Catalogue_AdjustStock_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *catalogueClient) ExportProducts(ctx context.Context, in *ExportProductsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Product], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Catalogue_ServiceDesc.Streams[0], Catalogue_ExportProducts_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ExportProductsRequest, Product]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Catalogue_ExportProductsClient = grpc.ServerStreamingClient[Product]
+
 func (c *catalogueClient) WatchProducts(ctx context.Context, in *WatchProductsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Change], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Catalogue_ServiceDesc.Streams[0], Catalogue_WatchProducts_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Catalogue_ServiceDesc.Streams[1], Catalogue_WatchProducts_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -171,14 +209,21 @@ type CatalogueServer interface {
 	CreateProduct(context.Context, *CreateProductRequest) (*Product, error)
 	// One product by name; `NOT_FOUND/UNKNOWN_PRODUCT` if there is none.
 	GetProduct(context.Context, *GetProductRequest) (*Product, error)
-	// Products in the order of their names, by pages.
+	// Products by pages. Nothing that stands while the pages are read comes twice or is left out,
+	// whatever is created or removed meanwhile.
 	ListProducts(context.Context, *ListProductsRequest) (*ListProductsResponse, error)
 	// Up to 100 products at once, in the order asked; one unknown name fails the whole call.
 	BatchGetProducts(context.Context, *BatchGetProductsRequest) (*BatchGetProductsResponse, error)
-	// Changes the fields named in the mask. A stale `etag` is `ABORTED/ETAG`.
+	// Changes the fields named in the mask. A stale `etag` is `ABORTED/ETAG`; what the change makes of
+	// the product must be lawful as a whole.
 	UpdateProduct(context.Context, *UpdateProductRequest) (*Product, error)
 	// Removes a product. A stale `etag` is `ABORTED/ETAG`.
 	DeleteProduct(context.Context, *DeleteProductRequest) (*emptypb.Empty, error)
+	// Adds to the stock, or takes from it, as one step. A stock below 0 is
+	// `FAILED_PRECONDITION/STOCK`, one beyond an int64 is `OUT_OF_RANGE/STOCK`.
+	AdjustStock(context.Context, *AdjustStockRequest) (*Product, error)
+	// Every product, in the order of names. A product that stands all the while comes exactly once.
+	ExportProducts(*ExportProductsRequest, grpc.ServerStreamingServer[Product]) error
 	// Every change after `from_sequence`, in order, then live.
 	//
 	// Of the past it sends the last change of each name; marks of removed products are kept for
@@ -214,6 +259,12 @@ func (UnimplementedCatalogueServer) UpdateProduct(context.Context, *UpdateProduc
 }
 func (UnimplementedCatalogueServer) DeleteProduct(context.Context, *DeleteProductRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteProduct not implemented")
+}
+func (UnimplementedCatalogueServer) AdjustStock(context.Context, *AdjustStockRequest) (*Product, error) {
+	return nil, status.Error(codes.Unimplemented, "method AdjustStock not implemented")
+}
+func (UnimplementedCatalogueServer) ExportProducts(*ExportProductsRequest, grpc.ServerStreamingServer[Product]) error {
+	return status.Error(codes.Unimplemented, "method ExportProducts not implemented")
 }
 func (UnimplementedCatalogueServer) WatchProducts(*WatchProductsRequest, grpc.ServerStreamingServer[Change]) error {
 	return status.Error(codes.Unimplemented, "method WatchProducts not implemented")
@@ -347,6 +398,35 @@ func _Catalogue_DeleteProduct_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Catalogue_AdjustStock_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AdjustStockRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CatalogueServer).AdjustStock(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Catalogue_AdjustStock_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CatalogueServer).AdjustStock(ctx, req.(*AdjustStockRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Catalogue_ExportProducts_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ExportProductsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(CatalogueServer).ExportProducts(m, &grpc.GenericServerStream[ExportProductsRequest, Product]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Catalogue_ExportProductsServer = grpc.ServerStreamingServer[Product]
+
 func _Catalogue_WatchProducts_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(WatchProductsRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -389,8 +469,17 @@ var Catalogue_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "DeleteProduct",
 			Handler:    _Catalogue_DeleteProduct_Handler,
 		},
+		{
+			MethodName: "AdjustStock",
+			Handler:    _Catalogue_AdjustStock_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "ExportProducts",
+			Handler:       _Catalogue_ExportProducts_Handler,
+			ServerStreams: true,
+		},
 		{
 			StreamName:    "WatchProducts",
 			Handler:       _Catalogue_WatchProducts_Handler,

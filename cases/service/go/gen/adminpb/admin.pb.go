@@ -25,6 +25,317 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type Dataset int32
+
+const (
+	// Same as EMPTY.
+	Dataset_DATASET_UNSPECIFIED Dataset = 0
+	Dataset_EMPTY               Dataset = 1
+	// 1,000 resources.
+	Dataset_SMALL Dataset = 2
+	// 100,000.
+	Dataset_STANDARD Dataset = 3
+	// 2,000,000.
+	Dataset_LARGE Dataset = 4
+)
+
+// Enum value maps for Dataset.
+var (
+	Dataset_name = map[int32]string{
+		0: "DATASET_UNSPECIFIED",
+		1: "EMPTY",
+		2: "SMALL",
+		3: "STANDARD",
+		4: "LARGE",
+	}
+	Dataset_value = map[string]int32{
+		"DATASET_UNSPECIFIED": 0,
+		"EMPTY":               1,
+		"SMALL":               2,
+		"STANDARD":            3,
+		"LARGE":               4,
+	}
+)
+
+func (x Dataset) Enum() *Dataset {
+	p := new(Dataset)
+	*p = x
+	return p
+}
+
+func (x Dataset) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Dataset) Descriptor() protoreflect.EnumDescriptor {
+	return file_tandem_cases_admin_v1_admin_proto_enumTypes[0].Descriptor()
+}
+
+func (Dataset) Type() protoreflect.EnumType {
+	return &file_tandem_cases_admin_v1_admin_proto_enumTypes[0]
+}
+
+func (x Dataset) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Dataset.Descriptor instead.
+func (Dataset) EnumDescriptor() ([]byte, []int) {
+	return file_tandem_cases_admin_v1_admin_proto_rawDescGZIP(), []int{0}
+}
+
+type ResetRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Dataset Dataset                `protobuf:"varint,1,opt,name=dataset,proto3,enum=tandem.cases.admin.v1.Dataset" json:"dataset,omitempty"`
+	// The same seed makes the same state, in both languages.
+	Seed          uint64 `protobuf:"varint,2,opt,name=seed,proto3" json:"seed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetRequest) Reset() {
+	*x = ResetRequest{}
+	mi := &file_tandem_cases_admin_v1_admin_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetRequest) ProtoMessage() {}
+
+func (x *ResetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tandem_cases_admin_v1_admin_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetRequest.ProtoReflect.Descriptor instead.
+func (*ResetRequest) Descriptor() ([]byte, []int) {
+	return file_tandem_cases_admin_v1_admin_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *ResetRequest) GetDataset() Dataset {
+	if x != nil {
+		return x.Dataset
+	}
+	return Dataset_DATASET_UNSPECIFIED
+}
+
+func (x *ResetRequest) GetSeed() uint64 {
+	if x != nil {
+		return x.Seed
+	}
+	return 0
+}
+
+type ResetResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The commit that the state holds now: how many resources were made.
+	Sequence      int64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetResponse) Reset() {
+	*x = ResetResponse{}
+	mi := &file_tandem_cases_admin_v1_admin_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetResponse) ProtoMessage() {}
+
+func (x *ResetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tandem_cases_admin_v1_admin_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetResponse.ProtoReflect.Descriptor instead.
+func (*ResetResponse) Descriptor() ([]byte, []int) {
+	return file_tandem_cases_admin_v1_admin_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ResetResponse) GetSequence() int64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+type ExportRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportRequest) Reset() {
+	*x = ExportRequest{}
+	mi := &file_tandem_cases_admin_v1_admin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportRequest) ProtoMessage() {}
+
+func (x *ExportRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tandem_cases_admin_v1_admin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportRequest.ProtoReflect.Descriptor instead.
+func (*ExportRequest) Descriptor() ([]byte, []int) {
+	return file_tandem_cases_admin_v1_admin_proto_rawDescGZIP(), []int{2}
+}
+
+// One piece of a state. Key and value are equal on both sides exactly when the pieces are: written
+// in the order of field numbers with defaults left out, and without maps.
+type Record struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What kind of piece, then which: `p/products/p-17`. Unique, compared by unsigned bytes.
+	Key   string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Value []byte `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	// What may lawfully differ between sides, such as times; no digest looks at it.
+	Noise         []byte `protobuf:"bytes,3,opt,name=noise,proto3" json:"noise,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Record) Reset() {
+	*x = Record{}
+	mi := &file_tandem_cases_admin_v1_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Record) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Record) ProtoMessage() {}
+
+func (x *Record) ProtoReflect() protoreflect.Message {
+	mi := &file_tandem_cases_admin_v1_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Record.ProtoReflect.Descriptor instead.
+func (*Record) Descriptor() ([]byte, []int) {
+	return file_tandem_cases_admin_v1_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Record) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Record) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *Record) GetNoise() []byte {
+	if x != nil {
+		return x.Noise
+	}
+	return nil
+}
+
+type ImportResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The last commit that the state holds now.
+	Sequence int64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// How many records came.
+	Count         int64 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportResponse) Reset() {
+	*x = ImportResponse{}
+	mi := &file_tandem_cases_admin_v1_admin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportResponse) ProtoMessage() {}
+
+func (x *ImportResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tandem_cases_admin_v1_admin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportResponse.ProtoReflect.Descriptor instead.
+func (*ImportResponse) Descriptor() ([]byte, []int) {
+	return file_tandem_cases_admin_v1_admin_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ImportResponse) GetSequence() int64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *ImportResponse) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 type StateDigestRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -33,7 +344,7 @@ type StateDigestRequest struct {
 
 func (x *StateDigestRequest) Reset() {
 	*x = StateDigestRequest{}
-	mi := &file_tandem_cases_admin_v1_admin_proto_msgTypes[0]
+	mi := &file_tandem_cases_admin_v1_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -45,7 +356,7 @@ func (x *StateDigestRequest) String() string {
 func (*StateDigestRequest) ProtoMessage() {}
 
 func (x *StateDigestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_cases_admin_v1_admin_proto_msgTypes[0]
+	mi := &file_tandem_cases_admin_v1_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -58,7 +369,7 @@ func (x *StateDigestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateDigestRequest.ProtoReflect.Descriptor instead.
 func (*StateDigestRequest) Descriptor() ([]byte, []int) {
-	return file_tandem_cases_admin_v1_admin_proto_rawDescGZIP(), []int{0}
+	return file_tandem_cases_admin_v1_admin_proto_rawDescGZIP(), []int{5}
 }
 
 type StateDigestResponse struct {
@@ -69,14 +380,17 @@ type StateDigestResponse struct {
 	// The last commit that the state holds; 0 for an empty, untouched one.
 	Sequence int64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// How many records went into the digest.
-	Count         int64 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	Count int64 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	// SHA-256 over the whole state: the records of `Export` without their noise, each with its length
+	// before it (protobuf varint). Empty where a case exports nothing.
+	RecordsSha256 []byte `protobuf:"bytes,4,opt,name=records_sha256,json=recordsSha256,proto3" json:"records_sha256,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StateDigestResponse) Reset() {
 	*x = StateDigestResponse{}
-	mi := &file_tandem_cases_admin_v1_admin_proto_msgTypes[1]
+	mi := &file_tandem_cases_admin_v1_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -88,7 +402,7 @@ func (x *StateDigestResponse) String() string {
 func (*StateDigestResponse) ProtoMessage() {}
 
 func (x *StateDigestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_cases_admin_v1_admin_proto_msgTypes[1]
+	mi := &file_tandem_cases_admin_v1_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -101,7 +415,7 @@ func (x *StateDigestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateDigestResponse.ProtoReflect.Descriptor instead.
 func (*StateDigestResponse) Descriptor() ([]byte, []int) {
-	return file_tandem_cases_admin_v1_admin_proto_rawDescGZIP(), []int{1}
+	return file_tandem_cases_admin_v1_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *StateDigestResponse) GetSha256() []byte {
@@ -125,6 +439,13 @@ func (x *StateDigestResponse) GetCount() int64 {
 	return 0
 }
 
+func (x *StateDigestResponse) GetRecordsSha256() []byte {
+	if x != nil {
+		return x.RecordsSha256
+	}
+	return nil
+}
+
 // One line of a digest. Written in the order of field numbers with defaults left out, so that
 // every serializer gives the same bytes.
 type DigestRecord struct {
@@ -139,7 +460,7 @@ type DigestRecord struct {
 
 func (x *DigestRecord) Reset() {
 	*x = DigestRecord{}
-	mi := &file_tandem_cases_admin_v1_admin_proto_msgTypes[2]
+	mi := &file_tandem_cases_admin_v1_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -151,7 +472,7 @@ func (x *DigestRecord) String() string {
 func (*DigestRecord) ProtoMessage() {}
 
 func (x *DigestRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_cases_admin_v1_admin_proto_msgTypes[2]
+	mi := &file_tandem_cases_admin_v1_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -164,7 +485,7 @@ func (x *DigestRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DigestRecord.ProtoReflect.Descriptor instead.
 func (*DigestRecord) Descriptor() ([]byte, []int) {
-	return file_tandem_cases_admin_v1_admin_proto_rawDescGZIP(), []int{2}
+	return file_tandem_cases_admin_v1_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *DigestRecord) GetName() string {
@@ -185,17 +506,40 @@ var File_tandem_cases_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_tandem_cases_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"!tandem/cases/admin/v1/admin.proto\x12\x15tandem.cases.admin.v1\"\x14\n" +
-	"\x12StateDigestRequest\"_\n" +
+	"!tandem/cases/admin/v1/admin.proto\x12\x15tandem.cases.admin.v1\"\\\n" +
+	"\fResetRequest\x128\n" +
+	"\adataset\x18\x01 \x01(\x0e2\x1e.tandem.cases.admin.v1.DatasetR\adataset\x12\x12\n" +
+	"\x04seed\x18\x02 \x01(\x04R\x04seed\"+\n" +
+	"\rResetResponse\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x03R\bsequence\"\x0f\n" +
+	"\rExportRequest\"F\n" +
+	"\x06Record\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\x12\x14\n" +
+	"\x05noise\x18\x03 \x01(\fR\x05noise\"B\n" +
+	"\x0eImportResponse\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x03R\x05count\"\x14\n" +
+	"\x12StateDigestRequest\"\x86\x01\n" +
 	"\x13StateDigestResponse\x12\x16\n" +
 	"\x06sha256\x18\x01 \x01(\fR\x06sha256\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x03R\bsequence\x12\x14\n" +
-	"\x05count\x18\x03 \x01(\x03R\x05count\">\n" +
+	"\x05count\x18\x03 \x01(\x03R\x05count\x12%\n" +
+	"\x0erecords_sha256\x18\x04 \x01(\fR\rrecordsSha256\">\n" +
 	"\fDigestRecord\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x03R\brevision2v\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevision*Q\n" +
+	"\aDataset\x12\x17\n" +
+	"\x13DATASET_UNSPECIFIED\x10\x00\x12\t\n" +
+	"\x05EMPTY\x10\x01\x12\t\n" +
+	"\x05SMALL\x10\x02\x12\f\n" +
+	"\bSTANDARD\x10\x03\x12\t\n" +
+	"\x05LARGE\x10\x042\xf2\x02\n" +
 	"\tCaseAdmin\x12i\n" +
-	"\vStateDigest\x12).tandem.cases.admin.v1.StateDigestRequest\x1a*.tandem.cases.admin.v1.StateDigestResponse\"\x03\x90\x02\x01B3Z1tandem.local/cases/service/go/gen/adminpb;adminpbb\x06proto3"
+	"\vStateDigest\x12).tandem.cases.admin.v1.StateDigestRequest\x1a*.tandem.cases.admin.v1.StateDigestResponse\"\x03\x90\x02\x01\x12R\n" +
+	"\x05Reset\x12#.tandem.cases.admin.v1.ResetRequest\x1a$.tandem.cases.admin.v1.ResetResponse\x12T\n" +
+	"\x06Export\x12$.tandem.cases.admin.v1.ExportRequest\x1a\x1d.tandem.cases.admin.v1.Record\"\x03\x90\x02\x010\x01\x12P\n" +
+	"\x06Import\x12\x1d.tandem.cases.admin.v1.Record\x1a%.tandem.cases.admin.v1.ImportResponse(\x01B3Z1tandem.local/cases/service/go/gen/adminpb;adminpbb\x06proto3"
 
 var (
 	file_tandem_cases_admin_v1_admin_proto_rawDescOnce sync.Once
@@ -209,20 +553,34 @@ func file_tandem_cases_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_tandem_cases_admin_v1_admin_proto_rawDescData
 }
 
-var file_tandem_cases_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_tandem_cases_admin_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_tandem_cases_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_tandem_cases_admin_v1_admin_proto_goTypes = []any{
-	(*StateDigestRequest)(nil),  // 0: tandem.cases.admin.v1.StateDigestRequest
-	(*StateDigestResponse)(nil), // 1: tandem.cases.admin.v1.StateDigestResponse
-	(*DigestRecord)(nil),        // 2: tandem.cases.admin.v1.DigestRecord
+	(Dataset)(0),                // 0: tandem.cases.admin.v1.Dataset
+	(*ResetRequest)(nil),        // 1: tandem.cases.admin.v1.ResetRequest
+	(*ResetResponse)(nil),       // 2: tandem.cases.admin.v1.ResetResponse
+	(*ExportRequest)(nil),       // 3: tandem.cases.admin.v1.ExportRequest
+	(*Record)(nil),              // 4: tandem.cases.admin.v1.Record
+	(*ImportResponse)(nil),      // 5: tandem.cases.admin.v1.ImportResponse
+	(*StateDigestRequest)(nil),  // 6: tandem.cases.admin.v1.StateDigestRequest
+	(*StateDigestResponse)(nil), // 7: tandem.cases.admin.v1.StateDigestResponse
+	(*DigestRecord)(nil),        // 8: tandem.cases.admin.v1.DigestRecord
 }
 var file_tandem_cases_admin_v1_admin_proto_depIdxs = []int32{
-	0, // 0: tandem.cases.admin.v1.CaseAdmin.StateDigest:input_type -> tandem.cases.admin.v1.StateDigestRequest
-	1, // 1: tandem.cases.admin.v1.CaseAdmin.StateDigest:output_type -> tandem.cases.admin.v1.StateDigestResponse
-	1, // [1:2] is the sub-list for method output_type
-	0, // [0:1] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	0, // 0: tandem.cases.admin.v1.ResetRequest.dataset:type_name -> tandem.cases.admin.v1.Dataset
+	6, // 1: tandem.cases.admin.v1.CaseAdmin.StateDigest:input_type -> tandem.cases.admin.v1.StateDigestRequest
+	1, // 2: tandem.cases.admin.v1.CaseAdmin.Reset:input_type -> tandem.cases.admin.v1.ResetRequest
+	3, // 3: tandem.cases.admin.v1.CaseAdmin.Export:input_type -> tandem.cases.admin.v1.ExportRequest
+	4, // 4: tandem.cases.admin.v1.CaseAdmin.Import:input_type -> tandem.cases.admin.v1.Record
+	7, // 5: tandem.cases.admin.v1.CaseAdmin.StateDigest:output_type -> tandem.cases.admin.v1.StateDigestResponse
+	2, // 6: tandem.cases.admin.v1.CaseAdmin.Reset:output_type -> tandem.cases.admin.v1.ResetResponse
+	4, // 7: tandem.cases.admin.v1.CaseAdmin.Export:output_type -> tandem.cases.admin.v1.Record
+	5, // 8: tandem.cases.admin.v1.CaseAdmin.Import:output_type -> tandem.cases.admin.v1.ImportResponse
+	5, // [5:9] is the sub-list for method output_type
+	1, // [1:5] is the sub-list for method input_type
+	1, // [1:1] is the sub-list for extension type_name
+	1, // [1:1] is the sub-list for extension extendee
+	0, // [0:1] is the sub-list for field type_name
 }
 
 func init() { file_tandem_cases_admin_v1_admin_proto_init() }
@@ -235,13 +593,14 @@ func file_tandem_cases_admin_v1_admin_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tandem_cases_admin_v1_admin_proto_rawDesc), len(file_tandem_cases_admin_v1_admin_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   3,
+			NumEnums:      1,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_tandem_cases_admin_v1_admin_proto_goTypes,
 		DependencyIndexes: file_tandem_cases_admin_v1_admin_proto_depIdxs,
+		EnumInfos:         file_tandem_cases_admin_v1_admin_proto_enumTypes,
 		MessageInfos:      file_tandem_cases_admin_v1_admin_proto_msgTypes,
 	}.Build()
 	File_tandem_cases_admin_v1_admin_proto = out.File

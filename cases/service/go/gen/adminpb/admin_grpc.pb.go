@@ -24,6 +24,9 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	CaseAdmin_StateDigest_FullMethodName = "/tandem.cases.admin.v1.CaseAdmin/StateDigest"
+	CaseAdmin_Reset_FullMethodName       = "/tandem.cases.admin.v1.CaseAdmin/Reset"
+	CaseAdmin_Export_FullMethodName      = "/tandem.cases.admin.v1.CaseAdmin/Export"
+	CaseAdmin_Import_FullMethodName      = "/tandem.cases.admin.v1.CaseAdmin/Import"
 )
 
 // CaseAdminClient is the client API for CaseAdmin service.
@@ -34,6 +37,13 @@ const (
 type CaseAdminClient interface {
 	// A digest of the present state, equal on both sides exactly when their states are.
 	StateDigest(ctx context.Context, in *StateDigestRequest, opts ...grpc.CallOption) (*StateDigestResponse, error)
+	// Puts a generated state in the place of the present one. Followers are cut.
+	Reset(ctx context.Context, in *ResetRequest, opts ...grpc.CallOption) (*ResetResponse, error)
+	// The whole state, in the order of keys, as of one commit.
+	Export(ctx context.Context, in *ExportRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Record], error)
+	// Puts an exported state, of either language, in the place of the present one: all of it, or
+	// nothing. Followers are cut.
+	Import(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[Record, ImportResponse], error)
 }
 
 type caseAdminClient struct {
@@ -54,6 +64,48 @@ func (c *caseAdminClient) StateDigest(ctx context.Context, in *StateDigestReques
 	return out, nil
 }
 
+func (c *caseAdminClient) Reset(ctx context.Context, in *ResetRequest, opts ...grpc.CallOption) (*ResetResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResetResponse)
+	err := c.cc.Invoke(ctx, CaseAdmin_Reset_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *caseAdminClient) Export(ctx context.Context, in *ExportRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Record], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &CaseAdmin_ServiceDesc.Streams[0], CaseAdmin_Export_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ExportRequest, Record]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type CaseAdmin_ExportClient = grpc.ServerStreamingClient[Record]
+
+func (c *caseAdminClient) Import(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[Record, ImportResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &CaseAdmin_ServiceDesc.Streams[1], CaseAdmin_Import_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[Record, ImportResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type CaseAdmin_ImportClient = grpc.ClientStreamingClient[Record, ImportResponse]
+
 // CaseAdminServer is the server API for CaseAdmin service.
 // All implementations must embed UnimplementedCaseAdminServer
 // for forward compatibility.
@@ -62,6 +114,13 @@ func (c *caseAdminClient) StateDigest(ctx context.Context, in *StateDigestReques
 type CaseAdminServer interface {
 	// A digest of the present state, equal on both sides exactly when their states are.
 	StateDigest(context.Context, *StateDigestRequest) (*StateDigestResponse, error)
+	// Puts a generated state in the place of the present one. Followers are cut.
+	Reset(context.Context, *ResetRequest) (*ResetResponse, error)
+	// The whole state, in the order of keys, as of one commit.
+	Export(*ExportRequest, grpc.ServerStreamingServer[Record]) error
+	// Puts an exported state, of either language, in the place of the present one: all of it, or
+	// nothing. Followers are cut.
+	Import(grpc.ClientStreamingServer[Record, ImportResponse]) error
 	mustEmbedUnimplementedCaseAdminServer()
 }
 
@@ -74,6 +133,15 @@ type UnimplementedCaseAdminServer struct{}
 
 func (UnimplementedCaseAdminServer) StateDigest(context.Context, *StateDigestRequest) (*StateDigestResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method StateDigest not implemented")
+}
+func (UnimplementedCaseAdminServer) Reset(context.Context, *ResetRequest) (*ResetResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Reset not implemented")
+}
+func (UnimplementedCaseAdminServer) Export(*ExportRequest, grpc.ServerStreamingServer[Record]) error {
+	return status.Error(codes.Unimplemented, "method Export not implemented")
+}
+func (UnimplementedCaseAdminServer) Import(grpc.ClientStreamingServer[Record, ImportResponse]) error {
+	return status.Error(codes.Unimplemented, "method Import not implemented")
 }
 func (UnimplementedCaseAdminServer) mustEmbedUnimplementedCaseAdminServer() {}
 func (UnimplementedCaseAdminServer) testEmbeddedByValue()                   {}
@@ -114,6 +182,42 @@ func _CaseAdmin_StateDigest_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CaseAdmin_Reset_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResetRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CaseAdminServer).Reset(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CaseAdmin_Reset_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CaseAdminServer).Reset(ctx, req.(*ResetRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CaseAdmin_Export_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ExportRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(CaseAdminServer).Export(m, &grpc.GenericServerStream[ExportRequest, Record]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type CaseAdmin_ExportServer = grpc.ServerStreamingServer[Record]
+
+func _CaseAdmin_Import_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(CaseAdminServer).Import(&grpc.GenericServerStream[Record, ImportResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type CaseAdmin_ImportServer = grpc.ClientStreamingServer[Record, ImportResponse]
+
 // CaseAdmin_ServiceDesc is the grpc.ServiceDesc for CaseAdmin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -125,7 +229,22 @@ var CaseAdmin_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "StateDigest",
 			Handler:    _CaseAdmin_StateDigest_Handler,
 		},
+		{
+			MethodName: "Reset",
+			Handler:    _CaseAdmin_Reset_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Export",
+			Handler:       _CaseAdmin_Export_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Import",
+			Handler:       _CaseAdmin_Import_Handler,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "tandem/cases/admin/v1/admin.proto",
 }

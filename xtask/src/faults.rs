@@ -1,0 +1,90 @@
+//! Planted faults: each patch under `cases/faults` goes into a copy of the cases, and the check
+//! must find it. A fault that is not found is a fault of the check.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::process::{quiet, root};
+
+/// Enough calls for a fault to show.
+const CHECK: [&str; 6] = ["--ops", "3000", "--seeds", "1", "--kills", "1"];
+
+/// The copy, outside of the repository so that git takes its files for what they are.
+struct Copy(PathBuf);
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub(crate) fn run() -> Result<(), String> {
+    let mut missed = Vec::new();
+    for language in ["go", "rust"] {
+        let folder = root().join("cases/faults/catalogue").join(language);
+        let mut patches: Vec<PathBuf> = std::fs::read_dir(&folder)
+            .map_err(|error| format!("{}: {error}", folder.display()))?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .collect();
+        patches.sort();
+        for patch in patches {
+            let name = patch.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            match found(language, &patch)? {
+                Some(by) => println!("  {name:<10} {language:<6} found: {by}"),
+                None => missed.push(format!("{name} in {language}")),
+            }
+        }
+    }
+    if missed.is_empty() { Ok(()) } else { Err(format!("not found: {}", missed.join(", "))) }
+}
+
+/// The first line of what the check says; `None` when it passes.
+fn found(language: &str, patch: &Path) -> Result<Option<String>, String> {
+    let copy = Copy(std::env::temp_dir().join(format!("tandem-faults-{}", std::process::id())));
+    std::fs::create_dir_all(&copy.0).map_err(|error| error.to_string())?;
+    let listed = quiet(
+        Command::new("git")
+            .args(["ls-files", "-co", "--exclude-standard", "cases", "proto"])
+            .current_dir(root()),
+    )?;
+    for file in listed.lines() {
+        let to = copy.0.join(file);
+        let copied = to
+            .parent()
+            .map_or(Ok(()), std::fs::create_dir_all)
+            .and_then(|()| std::fs::copy(root().join(file), &to));
+        copied.map_err(|error| format!("{file}: {error}"))?;
+    }
+    quiet(Command::new("git").arg("apply").arg(patch).current_dir(&copy.0))?;
+    let program = build(language, &copy.0.join("cases"))?;
+    let checked = Command::new(root().join("cases/target/debug/case-check"))
+        .arg("catalogue")
+        .arg("--golden")
+        .arg(root().join("cases/catalogue/golden"))
+        .arg("--side")
+        .arg(format!("{language}={}", program.display()))
+        .args(CHECK)
+        .output()
+        .map_err(|error| format!("case-check: {error}; ./x cases check builds it"))?;
+    let said = String::from_utf8_lossy(&checked.stderr);
+    let first: String = said.lines().next().unwrap_or_default().chars().take(110).collect();
+    Ok((!checked.status.success()).then_some(first))
+}
+
+/// The real programs are left alone: the faulty ones are built beside them.
+fn build(language: &str, cases: &Path) -> Result<PathBuf, String> {
+    let target = root().join("target/faults");
+    if language == "go" {
+        let program = target.join("catalogue-go");
+        let words = ["build", "-mod=readonly", "-o"];
+        let mut command = Command::new("go");
+        command.args(words).arg(&program).arg("./catalogue/go").current_dir(cases);
+        return quiet(&mut command).map(|_| program);
+    }
+    let mut command = Command::new("cargo");
+    command
+        .args(["build", "--quiet", "--locked", "-p", "catalogue", "--manifest-path"])
+        .arg(cases.join("Cargo.toml"))
+        .env("CARGO_TARGET_DIR", &target);
+    quiet(&mut command).map(|_| target.join("debug/catalogue"))
+}
