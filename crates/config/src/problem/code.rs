@@ -64,6 +64,13 @@ codes! {
     Unreachable "0301" "unreachable"
     AddressForbidden "0304" "address forbidden"
     NoCredential "0401" "no credential"
+    NoRight "0402" "no right"
+    StoreInUse "0501" "store in use"
+    StoreDamaged "0502" "store damaged, last good kept"
+    NewerVersion "0503" "a newer version was published"
+    AuditBroken "0504" "audit chain broken"
+    StoreUnwritable "0505" "store cannot be read or written"
+    NoVersion "0506" "no such version"
 }
 
 impl Tnd {
