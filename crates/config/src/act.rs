@@ -27,6 +27,13 @@ pub struct Act<'a> {
     pub why: &'a str,
 }
 
+impl Act<'_> {
+    /// The reason, as much of it as is kept.
+    pub(crate) fn why_kept(&self) -> &str {
+        &self.why[..self.why.floor_char_boundary(WHY_BYTES_MOST)]
+    }
+}
+
 /// Why an act did not happen; `F` is what the act itself may object to.
 #[derive(Debug, thiserror::Error)]
 pub enum ActFault<F> {
@@ -154,8 +161,6 @@ fn end_of_log(
 }
 
 fn entry(act: Act<'_>, action: Action, object: &ObjectId) -> AuditEntry {
-    let mut why = act.why.to_owned();
-    why.truncate(why.floor_char_boundary(WHY_BYTES_MOST));
     AuditEntry {
         number: 0,
         scope: object.scope.clone(),
@@ -163,7 +168,7 @@ fn entry(act: Act<'_>, action: Action, object: &ObjectId) -> AuditEntry {
         who: act.principal.name().to_owned(),
         action: action.name().to_owned(),
         object: object.to_string(),
-        why,
+        why: act.why_kept().to_owned(),
         source: act.source,
         before: None,
         after: None,

@@ -16,5 +16,5 @@ mod tampering;
 mod verify;
 
 pub use self::entry::{AuditEntry, Outcome, Source, Timestamp};
-pub use self::verify::{ChainFault, Head, Verified, chain, verify};
+pub use self::verify::{ChainFault, Head, Verified, chain, noted_head, verify};
 pub(crate) use self::verify::{append, head};

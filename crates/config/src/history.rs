@@ -40,6 +40,9 @@ use crate::store::{
 /// Versions of a namespace that are kept (security LI-24); the live one always is.
 pub const VERSIONS_MOST: usize = 200;
 
+/// Bytes of a draft: as many as a document may have (security LI-31).
+pub const DRAFT_BYTES_MOST: usize = crate::yaml::INPUT_BYTES_MAX;
+
 /// Why a version was not published or not found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HistoryFault {
@@ -54,6 +57,8 @@ pub enum HistoryFault {
     NoDraft,
     #[error("somebody else saved the draft meanwhile")]
     DraftMoved,
+    #[error("a draft has at most {DRAFT_BYTES_MOST} bytes")]
+    DraftTooLarge,
     /// What the check rested on is not so any more; check again.
     #[error("the platform's document was changed since the check")]
     PlatformMoved,
@@ -69,6 +74,7 @@ impl HistoryFault {
                 Tnd::NewerVersion
             }
             HistoryFault::Claimed(_) => Tnd::ClaimedByAnother,
+            HistoryFault::DraftTooLarge => Tnd::OverLimit,
             HistoryFault::NoVersion(_) | HistoryFault::NoDraft | HistoryFault::OtherText(_) => {
                 Tnd::NoVersion
             }
@@ -179,6 +185,9 @@ impl<'a> History<'a> {
         let object = ObjectId::only(ObjectKind::Draft, scope);
         let key = Key::draft(scope);
         let draft = carry_out(self.store, act, Action::WriteDraft, &object, || {
+            if text.len() > DRAFT_BYTES_MOST {
+                return Err(Objection::Plain(HistoryFault::DraftTooLarge));
+            }
             let view = self.store.read(&[key.clone(), Key::live(scope)], &[])?;
             if view.revision_of(&key) != read {
                 return Err(Objection::Plain(HistoryFault::DraftMoved));
@@ -312,7 +321,7 @@ impl<'a> History<'a> {
             number,
             who: act.principal.name().to_owned(),
             when: act.when,
-            why: act.why.chars().take(1_000).collect(),
+            why: act.why_kept().to_owned(),
             origin,
             text: checked.text_digest(),
             contract: checked.contract().map(Digest::of),

@@ -8,8 +8,8 @@ use parts::{Folder, PLATFORM, act, admin, checked, contract, document, member, n
 use tandem_config::access::Role;
 use tandem_config::audit::{Outcome, chain, verify};
 use tandem_config::history::{
-    Checked, History, HistoryFault, LastGood, Origin, PlatformBasis, SNAPSHOTS_KEPT, Snapshot,
-    SnapshotDocument, VERSIONS_MOST, diff,
+    Checked, DRAFT_BYTES_MOST, History, HistoryFault, LastGood, Origin, PlatformBasis,
+    SNAPSHOTS_KEPT, Snapshot, SnapshotDocument, VERSIONS_MOST, diff,
 };
 use tandem_config::store::{
     Embedded, Key, Kind, Memory, Range, Revision, Scope, Store, check, dump,
@@ -136,6 +136,13 @@ fn a_draft_needs_no_check_and_is_done_with_when_it_is_published() {
         assert_eq!(moved, HistoryFault::DraftMoved);
         let ready = of_a(1);
         let read = Some(first.revision);
+        history.save_draft(act(&editor, ""), &a, read, ready.text()).unwrap();
+        let read = history.draft(&editor, &a).unwrap().map(|draft| draft.revision);
+        let large = "x".repeat(DRAFT_BYTES_MOST);
+        let larger = history.save_draft(act(&editor, ""), &a, read, &format!("{large}x"));
+        assert_eq!(fault(larger), HistoryFault::DraftTooLarge);
+        let saved = history.save_draft(act(&editor, ""), &a, read, &large).unwrap();
+        let read = Some(saved.revision);
         history.save_draft(act(&editor, ""), &a, read, ready.text()).unwrap();
         // A text that is not the draft's leaves it alone.
         history.publish(act(&publisher, ""), &of_a(2), 0).unwrap();

@@ -45,6 +45,7 @@ fn security_au_1_what_was_done_and_what_was_refused_stands_in_the_log() {
     let store = log();
     let head = verify(&store, &shop(), None).unwrap().head;
     assert_eq!(head.number, 5);
+    assert_eq!(noted_head(&store, &shop()).unwrap(), head);
     let entries = chain(&store, &shop(), 0, 100).unwrap();
     assert_eq!(entries.iter().map(|entry| entry.number).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     assert_eq!(entries[0].before, None);

@@ -71,8 +71,7 @@ pub fn verify(
     noted: Option<Digest>,
 ) -> Result<Verified, ChainFault> {
     // The head first: entries that are written meanwhile come after it.
-    let beside = store.read(&[Key::audit_head(scope)], &[])?;
-    let beside = read_head(&beside, scope)?;
+    let beside = noted_head(store, scope)?;
     let mut found = Head { number: 0, digest: AuditEntry::nothing() };
     let mut noted_found = noted.is_none_or(|noted| noted == found.digest);
     loop {
@@ -142,6 +141,14 @@ pub fn chain(
             })
         })
         .collect()
+}
+
+/// Where the log of `scope` ends by what stands beside it: for metrics, and to be noted elsewhere.
+///
+/// # Errors
+/// A store that cannot be read.
+pub fn noted_head(store: &dyn Store, scope: &Scope) -> Result<Head, StoreFault> {
+    read_head(&store.read(&[Key::audit_head(scope)], &[])?, scope)
 }
 
 /// The head of `scope`, and what a change that appends must expect.

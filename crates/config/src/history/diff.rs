@@ -219,4 +219,35 @@ mod tests {
         check("namespace: shop\n", Some(&["a.B/discount", "a.B/hidden"]));
         check("namespace: shop\nsettings: { a.B: { require: all } }", None);
     }
+
+    #[test]
+    fn security_rb_10_who_was_given_a_field_publishes_that_field_and_nothing_else() {
+        use std::collections::BTreeSet;
+
+        use crate::access::{Claims, Identity, Membership, Who};
+        use crate::history::{Checked, History};
+        use crate::probe::{act, owner};
+        use crate::store::Memory;
+
+        let (store, shop) = (Memory::new(), Scope::namespace("shop").unwrap());
+        let who = Who::parse("user:pm").unwrap();
+        let mut membership = Membership::new();
+        let field = ObjectId::named(ObjectKind::SettingsField, &shop, "a.B/discount");
+        membership.open_field(&who, field);
+        let identity = Identity { who, groups: BTreeSet::new(), platform_admin: false };
+        let manager = membership.principal(&identity);
+        let publish = |who: &crate::access::Principal, values: &str, read| {
+            let text =
+                format!("namespace: shop\nsettings: {{ a.B: {{ values: {{ {values} }} }} }}\n");
+            let checked = Checked::for_tests(&shop, &text, Claims::default());
+            History::new(&store).publish(act(who), &checked, read).is_ok()
+        };
+        // The first version is nobody's field.
+        assert!(!publish(&manager, "discount: 30, hidden: 1", 0));
+        assert!(publish(&owner("shop"), "discount: 20, hidden: 1", 0));
+        assert!(publish(&manager, "discount: 30, hidden: 1", 1));
+        assert!(!publish(&manager, "discount: 40, hidden: 2", 2));
+        assert!(!publish(&manager, "discount: 30, hidden: 2", 2));
+        assert!(!publish(&manager, "discount: 30, hidden: 1", 2), "nothing is no change");
+    }
 }

@@ -16,7 +16,7 @@ pub struct Version {
     pub number: u32,
     pub who: String,
     pub when: Timestamp,
-    /// At most 1,000 characters.
+    /// At most [`crate::WHY_BYTES_MOST`].
     pub why: String,
     pub origin: Origin,
     pub text: Digest,

@@ -26,6 +26,7 @@ impl fmt::Display for Finding {
 
 /// Reads everything and holds it against itself: versions have their content, what is live is a
 /// version, no claim is held twice, the audit chains hold, every value can be read.
+/// It asks for no right: whoever offers it to others asks first.
 ///
 /// # Errors
 /// A store that cannot be read at all, or a value that does not have its SHA-256.

@@ -52,7 +52,8 @@ pub enum DumpFault {
     Store(#[from] StoreFault),
 }
 
-/// Everything in the store, at one revision.
+/// Everything in the store, at one revision. It asks for no right: whoever
+/// offers it to others asks first.
 ///
 /// # Errors
 /// A store that cannot be read.

@@ -160,7 +160,12 @@ impl Embedded {
 
 impl Store for Embedded {
     fn read(&self, keys: &[Key], ranges: &[Range]) -> Result<View, StoreFault> {
-        self.with_database(|database| view(database, keys, ranges))
+        let read = self.with_database(|database| view(database, keys, ranges));
+        if let Err(StoreFault::Io(_)) = read {
+            // The library reads nothing more after a fault; the next call shall.
+            let _ = self.reopen();
+        }
+        read
     }
 
     fn commit(&self, change: &Change) -> Result<Revision, StoreFault> {

@@ -250,6 +250,22 @@ fn security_s_3_a_disk_that_is_gone_refuses_everything_until_it_is_back() {
 }
 
 #[test]
+fn security_s_3_a_read_that_failed_is_followed_by_one_that_does_not() {
+    let disk = Disk::with_store();
+    let store = disk.store().unwrap();
+    let key = Key::draft(&Scope::Platform);
+    let mut change = Change::new();
+    // More than is held in memory, so that it must be read.
+    change.put(key.clone(), vec![1; VALUE_BYTES]);
+    store.commit(&change).unwrap();
+    disk.fail(0, Fault::Always(EIO));
+    let fault = store.read(std::slice::from_ref(&key), &[]).unwrap_err();
+    assert!(matches!(fault, StoreFault::Io(_)), "{fault}");
+    disk.heal();
+    assert!(store.read(std::slice::from_ref(&key), &[]).is_ok());
+}
+
+#[test]
 fn security_s_5_a_store_of_another_format_is_refused_and_not_touched() {
     let disk = Disk::with_store();
     {
