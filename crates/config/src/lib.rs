@@ -7,7 +7,8 @@
 //!
 //! What was checked becomes a version ([`history`]) in a [`store`], if whoever publishes it may
 //! ([`access`]); each act leaves an entry in a chain ([`audit`]). [`secret`] seals what no document
-//! may hold. Calls of these rooms block.
+//! may hold. Calls of these rooms block. [`settings`] holds values of a service's own settings
+//! against the rules of its contract.
 //!
 //! Not here: carrying calls by what is written (`tandem-gateway`).
 
@@ -25,6 +26,7 @@ mod probe;
 pub mod problem;
 mod read;
 pub mod secret;
+pub mod settings;
 mod source;
 pub mod store;
 mod suggest;

@@ -57,6 +57,7 @@ codes! {
     UnknownUpstream "0113" "unknown upstream"
     NoAuthPolicy "0115" "no auth policy"
     EqualRules "0120" "equal rules"
+    SettingRefused "0122" "setting refused"
     ContractUnusable "0201" "descriptor unusable"
     NoEditionCompiler "0202" "editions source without `buf` or `protoc`"
     TemplateError "0203" "template error"
