@@ -212,6 +212,31 @@ fn security_t_1_what_one_namespace_has_no_other_gets() {
 }
 
 #[test]
+fn only_what_callers_from_outside_reach_is_claimed() {
+    let store = Memory::new();
+    let history = History::new(&store);
+    let publish = |namespace: &str, text: &str, path: &str| {
+        let ready = checked(namespace, text, &contract(&[("A", path)])).unwrap();
+        let publisher = member(namespace, Role::Publisher);
+        let live = history.live(&publisher, &scope(namespace)).unwrap();
+        let read = live.map_or(0, |live| live.version.number);
+        history.publish(act(&publisher, ""), &ready, read).is_ok()
+    };
+    let plain = |namespace: &str| document(namespace, &["p.A"], 1);
+    assert!(publish("a", &plain("a"), "/v1/a"));
+    assert!(!publish("b", &plain("b"), "/v1/b"), "the service is claimed");
+    // Without its RPC paths a service is its REST paths.
+    let rest_alone = plain("b")
+        .replace("auth: { public: true }", "auth: { public: true }, rest: { rpc_paths: false }");
+    assert!(publish("b", &rest_alone, "/v1/b"));
+    assert!(!publish("b", &rest_alone, "/v1/a"));
+    // Inside, several may have one service: there the order decides.
+    let internal = plain("b").replace("p.A/*: {}", "p.A/*: { internal: true }");
+    assert!(publish("b", &internal, "/v1/a"));
+    assert_eq!(check(&store).unwrap(), []);
+}
+
+#[test]
 fn security_rb_6_every_act_asks_for_the_right_and_a_refusal_is_written_down() {
     each(|store| {
         let (history, a) = (History::new(store), scope("a"));
