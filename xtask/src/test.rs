@@ -80,8 +80,13 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
     stages.run("build", || cargo(&["build", "--workspace", "--locked"]));
     stages.run("tests", || {
         let tools = root().join("target/tools");
+        let mut tests = Command::new("cargo");
+        if long {
+            // All kills and all images of a crash of the store.
+            tests.env("TANDEM_LONG", "1");
+        }
         shown(
-            Command::new("cargo")
+            tests
                 .args(["test", "--workspace", "--locked"])
                 .current_dir(root())
                 .env("TANDEM_CASES_RUST", cases_folder().join("target/debug"))

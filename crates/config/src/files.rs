@@ -1,11 +1,13 @@
 //! The only place of this crate that opens a file.
 //!
-//! Every read is bounded before it begins, also where a file grows meanwhile or is no file.
+//! Every read is bounded before it begins, also where a file grows meanwhile or is no file. What
+//! is written is for its owner alone and lies under its name whole or not at all.
 //!
 //! Not here: what stands in the files.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Entries of a folder that are looked at.
@@ -161,4 +163,91 @@ pub(crate) fn documents(folder: &Path) -> Result<Vec<PathBuf>, FileFault> {
 pub(crate) fn others_may_read(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::metadata(path).map_or(true, |found| found.permissions().mode() & 0o004 != 0)
+}
+
+/// Makes a folder for its owner alone, and those above it; nothing where it is there.
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    sync_folder_of(path)
+}
+
+/// The file, locked for this process; `None` where another has it. The lock is free when the
+/// file is closed, also by a crash.
+pub(crate) fn lock(path: &Path) -> io::Result<Option<File>> {
+    let file = owners().create(true).truncate(false).open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// A new, empty file in the place of whatever stood there.
+pub(crate) fn create_anew(path: &Path) -> io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => owners().create_new(true).open(path),
+    }
+}
+
+/// A regular file that is there, for reading and writing.
+pub(crate) fn open_for_writing(path: &Path) -> Result<File, FileFault> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file").into());
+    }
+    Ok(OpenOptions::new().read(true).write(true).open(path)?)
+}
+
+/// Gives a finished file its name, and makes that safe.
+pub(crate) fn put_in_place(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)?;
+    sync_folder_of(to)
+}
+
+/// Writes a whole file: aside, made safe, then put in its place.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let aside = path.with_extension("part");
+    let written = create_anew(&aside)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| put_in_place(&aside, path));
+    if written.is_err() {
+        // A full disk must not keep half a file either.
+        let _ = std::fs::remove_file(&aside);
+    }
+    written
+}
+
+/// The names of a folder's entries, in order; none where there is no folder.
+pub(crate) fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut names = Vec::new();
+    for entry in entries.take(ENTRIES_MAX) {
+        names.extend(entry?.file_name().into_string().ok());
+    }
+    names.sort();
+    Ok(names)
+}
+
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    std::fs::remove_file(path)
+}
+
+fn owners() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    options
+}
+
+/// A name is safe when its folder is.
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => File::open(folder)?.sync_all(),
+        _ => File::open(".")?.sync_all(),
+    }
 }

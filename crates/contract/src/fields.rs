@@ -14,7 +14,7 @@ pub struct Field<'a> {
     pub number: u32,
     /// The contents of a length-delimited field; empty for numbers.
     pub bytes: &'a [u8],
-    /// The value of a varint field; 0 for others.
+    /// The value of a varint, the bits of a fixed field; 0 for others.
     pub value: u64,
 }
 
@@ -87,12 +87,12 @@ fn next<'a>(rest: &mut &'a [u8]) -> Option<Field<'a>> {
     let mut field = Field { number, bytes: &[], value: 0 };
     match tag & 7 {
         0 => field.value = varint(rest)?,
-        1 => drop(take(rest, 8)?),
+        1 => field.value = u64::from_le_bytes(take(rest, 8)?.try_into().ok()?),
         2 => {
             let length = usize::try_from(varint(rest)?).ok()?;
             field.bytes = take(rest, length)?;
         }
-        5 => drop(take(rest, 4)?),
+        5 => field.value = u32::from_le_bytes(take(rest, 4)?.try_into().ok()?).into(),
         _ => return None,
     }
     Some(field)
@@ -133,6 +133,16 @@ mod tests {
                 Field { number: 2, bytes: b"", value: 300 }
             ]
         );
+    }
+
+    #[test]
+    fn a_fixed_field_gives_its_bits() {
+        let mut message = vec![1 << 3 | 1];
+        message.extend_from_slice(&0.5_f64.to_le_bytes());
+        message.push(2 << 3 | 5);
+        message.extend_from_slice(&(-1_i32).to_le_bytes());
+        let read: Vec<u64> = each(&message).map(|field| field.unwrap().value).collect();
+        assert_eq!(read, [0.5_f64.to_bits(), 0xffff_ffff]);
     }
 
     #[test]

@@ -304,6 +304,8 @@ pub struct Field {
     /// decimal, enums by name, bytes escaped as in C.
     pub default: Option<Box<str>>,
     pub extension: bool,
+    /// `buf.validate.field`, as the file gives it: a serialized `buf.validate.FieldRules`.
+    pub rules: Option<Box<[u8]>>,
     /// `google.api.field_behavior = OUTPUT_ONLY` and the like are not kept here.
     pub deprecated: bool,
 }

@@ -60,6 +60,7 @@ codes! {
     UnknownUpstream "0113" "unknown upstream"
     NoAuthPolicy "0115" "no auth policy"
     EqualRules "0120" "equal rules"
+    SettingRefused "0122" "setting refused"
     ContractUnusable "0201" "descriptor unusable"
     NoEditionCompiler "0202" "editions source without `buf` or `protoc`"
     TemplateError "0203" "template error"
@@ -70,6 +71,13 @@ codes! {
     CertificateRefused "0303" "certificate refused"
     AddressForbidden "0304" "address forbidden"
     NoCredential "0401" "no credential"
+    NoRight "0402" "no right"
+    StoreInUse "0501" "store in use"
+    StoreDamaged "0502" "store damaged, last good kept"
+    NewerVersion "0503" "a newer version was published"
+    AuditBroken "0504" "audit chain broken"
+    StoreUnwritable "0505" "store cannot be read or written"
+    NoVersion "0506" "no such version"
 }
 
 impl Tnd {

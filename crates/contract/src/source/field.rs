@@ -2,6 +2,7 @@
 //!
 //! Not here: whether it fits beside the message's other fields (`build`).
 
+use buffa::Message as _;
 use buffa_descriptor::features::{
     self, FieldPresence, MessageEncoding, RepeatedFieldEncoding, ResolvedFeatures, Utf8Validation,
 };
@@ -11,12 +12,25 @@ use buffa_descriptor::generated::descriptor::field_descriptor_proto::{Label, Typ
 use super::FIX_SET;
 use super::build::{Builder, is_identifier};
 use super::shape;
+use crate::fields;
 use crate::types::{Cardinality, Field, Kind, Presence};
 
 /// What is wrong and what to do about it.
 pub(super) type Refused = (String, &'static str);
 
+/// Number of the extension `buf.validate.field` of `google.protobuf.FieldOptions`.
+const RULES_OPTION: u32 = 1159;
+
 const FIX_NUMBER: &str = "use a number from 1 to 536,870,911";
+
+/// The rules in a serialized `google.protobuf.FieldOptions`; an option that was written in parts
+/// is all of them.
+fn rules_of(options: &[u8]) -> Option<Box<[u8]>> {
+    let parts = fields::each(options).map_while(Result::ok);
+    let rules: Vec<&[u8]> =
+        parts.filter(|field| field.number == RULES_OPTION).map(|field| field.bytes).collect();
+    (!rules.is_empty()).then(|| rules.concat().into())
+}
 
 impl Builder {
     /// The field that `proto` describes, which inherits `parent`; names are already declared, and
@@ -96,6 +110,8 @@ impl Builder {
             utf8: features.utf8_validation == Utf8Validation::Verify,
             default: proto.default_value.as_deref().map(Into::into),
             extension: false,
+            // The library keeps extensions that it does not know as bytes (protocols X-2).
+            rules: options.and_then(|options| rules_of(&options.encode_to_vec())),
             deprecated: options.is_some_and(|options| options.deprecated.unwrap_or(false)),
         })
     }

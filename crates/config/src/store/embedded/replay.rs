@@ -1,0 +1,234 @@
+//! Crashes at every place of a history of changes, replayed (security CR-1 to CR-3).
+//!
+//! Everything that is done to the file is written down. Between two syncs any part of the writes
+//! may have reached the disk, in any order, each whole or torn. Every image of that kind must open
+//! to the state before or after the change in flight, and lose nothing that was acknowledged.
+
+#![expect(clippy::print_stdout, reason = "how much was tried is part of the result")]
+
+use std::collections::BTreeMap;
+
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
+use rand::{Rng as _, RngExt as _, SeedableRng as _};
+
+use super::super::{Digest, Revision, Scope, Store, ThingName, check, dump};
+use super::faulty::{Disk, Operation, apply};
+use super::*;
+use crate::access::{Claims, Role, Who, members};
+use crate::history::{Checked, History, VERSIONS_MOST};
+use crate::probe::{act, owner};
+use crate::secret::{self, Secret};
+
+/// Writes between two syncs up to which every subset is tried.
+const ALL_SUBSETS: usize = 12;
+
+fn long() -> bool {
+    std::env::var_os("TANDEM_LONG").is_some()
+}
+
+/// One of several sorts of change; `number` of version is kept by the caller.
+fn change(store: &Embedded, random: &mut StdRng, live: &mut u32) {
+    let shop = Scope::namespace("shop").unwrap();
+    let Scope::Namespace(name) = &shop else { unreachable!() };
+    let who = owner("shop");
+    let history = History::new(store);
+    let size = random.random_range(10..6_000);
+    let text = format!("version {}\n{}", *live + 1, "x".repeat(size));
+    match random.random_range(0..6) {
+        0..3 => {
+            let checked = Checked::for_tests(&shop, &text, Claims::default());
+            *live = history.publish(act(&who), &checked, *live).unwrap().number;
+        }
+        3 if *live > 1 => {
+            let to = random.random_range(live.saturating_sub(20).max(1)..=*live);
+            let old = history.version(&who, &shop, to).unwrap();
+            let checked = Checked::for_tests(&shop, &old.text, Claims::default());
+            *live = history.roll_back(act(&who), &checked, to, *live).unwrap().number;
+        }
+        3 | 4 => {
+            let name = ThingName::new(["a", "b"][random.random_range(0..2)]).unwrap();
+            let keys = crate::probe::sealing_keys();
+            let fill = |bytes: &mut [u8]| {
+                bytes.fill(size as u8);
+                Ok(())
+            };
+            let value = Secret::new(text.into_bytes());
+            secret::set(store, &keys, &fill, act(&who), &shop, &name, &value).unwrap();
+        }
+        _ => {
+            let member = Who::parse(&format!("user:{}", random.random_range(0..9))).unwrap();
+            members::set(store, act(&who), name, &member, Role::Editor).unwrap();
+        }
+    }
+}
+
+/// Everything that stands in the store.
+fn state(store: &Embedded) -> Result<Digest, StoreFault> {
+    let view = store.read(&[], &dump::everything())?;
+    let parts = view.entries.iter().flat_map(|(key, entry)| {
+        [
+            key.as_str().as_bytes().to_vec(),
+            entry.revision.0.to_be_bytes().to_vec(),
+            entry.value.clone(),
+        ]
+    });
+    let parts: Vec<Vec<u8>> = parts.chain([view.revision.0.to_be_bytes().to_vec()]).collect();
+    Ok(Digest::of_parts(parts.iter().map(Vec::as_slice)))
+}
+
+/// What an image must be: the state at a revision, of those that are allowed.
+fn judge(image: Vec<u8>, states: &BTreeMap<Revision, Digest>, least: Revision, told: &str) {
+    let store = match Disk::of(image).store() {
+        Ok(store) => store,
+        Err(fault) => panic!("{told}: {fault}"),
+    };
+    let revision = store.read(&[], &[]).unwrap().revision;
+    assert!(
+        revision == least || revision.0 == least.0 + 1,
+        "{told}: revision {revision}, and {least} was acknowledged"
+    );
+    if let Some(expected) = states.get(&revision) {
+        assert_eq!(state(&store).unwrap(), *expected, "{told}");
+    }
+}
+
+#[test]
+fn security_s_2_every_image_of_a_crash_opens_to_old_or_new() {
+    let seed = std::env::var("TANDEM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
+    let mut random = StdRng::seed_from_u64(seed);
+    let disk = Disk::with_store();
+    let store = disk.store().unwrap();
+    let mut live = 0;
+    let changes = if long() {
+        // So many that old versions are pruned in what is replayed.
+        while (live as usize) < VERSIONS_MOST {
+            let shop = Scope::namespace("shop").unwrap();
+            let who = owner("shop");
+            let checked = Checked::for_tests(&shop, &live.to_string(), Claims::default());
+            live = History::new(&store).publish(act(&who), &checked, live).unwrap().number;
+        }
+        200
+    } else {
+        24
+    };
+    let mut image = disk.record();
+    let first = store.read(&[], &[]).unwrap().revision;
+    let mut states = BTreeMap::from([(first, state(&store).unwrap())]);
+    // Length of the log when each change was acknowledged.
+    let mut acknowledged = vec![(0, first)];
+    for _ in 0..changes {
+        change(&store, &mut random, &mut live);
+        let revision = store.read(&[], &[]).unwrap().revision;
+        acknowledged.push((disk.logged(), revision));
+        states.insert(revision, state(&store).unwrap());
+    }
+    assert_eq!(check(&store).unwrap(), []);
+    let log = disk.log();
+
+    let mut images = 0_u64;
+    let mut begin = 0;
+    while begin < log.len() {
+        let sync = log[begin..].iter().position(|done| matches!(done, Operation::Sync));
+        let end = sync.map_or(log.len(), |sync| begin + sync);
+        let pending = &log[begin..end];
+        let least = |place: usize| {
+            acknowledged.iter().rev().find(|(length, _)| *length <= place).map(|(_, r)| *r).unwrap()
+        };
+        // What was done up to a place, exactly.
+        let places: Vec<usize> = match long() {
+            true => (0..=pending.len()).collect(),
+            false => vec![random.random_range(0..=pending.len())],
+        };
+        for place in places {
+            let mut exact = image.clone();
+            pending[..place].iter().for_each(|done| apply(&mut exact, done));
+            judge(exact, &states, least(begin + place), &format!("seed {seed}, {begin}+{place}"));
+            images += 1;
+        }
+        // Any part of it, in any order, torn.
+        let subsets = match (long(), pending.len() <= ALL_SUBSETS) {
+            (true, true) => 1_u64 << pending.len(),
+            (true, false) => 4_096,
+            (false, _) => 3,
+        };
+        for subset in 0..subsets {
+            let chosen: u64 = match long() && pending.len() <= ALL_SUBSETS {
+                true => subset,
+                false => random.next_u64(),
+            };
+            let mut part: Vec<&Operation> = pending
+                .iter()
+                .enumerate()
+                .filter(|(index, _)| chosen >> (index % 64) & 1 == 1)
+                .map(|(_, done)| done)
+                .collect();
+            part.shuffle(&mut random);
+            let mut crashed = image.clone();
+            for done in part {
+                apply(&mut crashed, &torn(done, &mut random));
+            }
+            let told = format!("seed {seed}, {begin}..{end} of {}, part {chosen:x}", log.len());
+            judge(crashed, &states, least(end), &told);
+            images += 1;
+        }
+        pending.iter().for_each(|done| apply(&mut image, done));
+        begin = end + 1;
+    }
+    println!("{images} images of {} operations", log.len());
+    assert!(images >= 150, "{images} images were tried");
+    if long() {
+        assert!(images > 100_000, "{images} images were tried");
+    }
+}
+
+/// Whole, or only the first sectors or pages of it.
+fn torn(done: &Operation, random: &mut StdRng) -> Operation {
+    match done {
+        Operation::Write(offset, data) if random.random_range(0..4) == 0 => {
+            let unit = [512, 4_096][random.random_range(0..2)];
+            let units = data.len().div_ceil(unit);
+            let kept = (random.random_range(0..=units) * unit).min(data.len());
+            Operation::Write(*offset, data[..kept].to_vec())
+        }
+        other => other.clone(),
+    }
+}
+
+#[test]
+fn security_cr_3_a_flipped_bit_is_found_or_harmless() {
+    let disk = Disk::with_store();
+    let store = disk.store().unwrap();
+    let mut random = StdRng::seed_from_u64(11);
+    let mut live = 0;
+    let mut states = Vec::new();
+    for _ in 0..12 {
+        change(&store, &mut random, &mut live);
+        states.push(state(&store).unwrap());
+    }
+    drop(store);
+    let whole = disk.bytes();
+    let flips = if long() { 40_000 } else { 600 };
+    let (mut found, mut harmless, mut older) = (0, 0, 0);
+    for _ in 0..flips {
+        let bit = random.random_range(0..whole.len() * 8);
+        let mut flipped = whole.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let Ok(store) = Disk::of(flipped).store() else {
+            found += 1;
+            continue;
+        };
+        let Ok(now) = state(&store) else {
+            found += 1;
+            continue;
+        };
+        match states.iter().rev().position(|state| *state == now) {
+            Some(0) => harmless += 1,
+            Some(1) => older += 1,
+            _ => panic!("bit {bit} gave a state that never was"),
+        }
+    }
+    println!("{flips} flips: {found} found, {harmless} harmless, {older} one change back");
+    assert!(found > 0 && harmless > 0);
+    assert_eq!(older, 0, "an acknowledged change was lost without a word");
+}
