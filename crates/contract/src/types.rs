@@ -296,6 +296,8 @@ pub struct Field {
     /// decimal, enums by name, bytes escaped as in C.
     pub default: Option<Box<str>>,
     pub extension: bool,
+    /// `debug_redact`: values are not for logs, samples and reports.
+    pub redact: bool,
     /// `google.api.field_behavior = OUTPUT_ONLY` and the like are not kept here.
     pub deprecated: bool,
 }

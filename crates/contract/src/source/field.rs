@@ -96,6 +96,7 @@ impl Builder {
             utf8: features.utf8_validation == Utf8Validation::Verify,
             default: proto.default_value.as_deref().map(Into::into),
             extension: false,
+            redact: options.is_some_and(|options| options.debug_redact.unwrap_or(false)),
             deprecated: options.is_some_and(|options| options.deprecated.unwrap_or(false)),
         })
     }
