@@ -8,4 +8,6 @@
 //! Not here: reading counters and clocks (`measure`), sending copies and publishing steps
 //! (`gateway`).
 
+pub mod pair;
+pub mod diff;
 pub mod stats;
