@@ -10,4 +10,5 @@
 
 pub mod pair;
 pub mod diff;
+pub mod noise;
 pub mod stats;
