@@ -12,3 +12,5 @@ pub mod pair;
 pub mod diff;
 pub mod noise;
 pub mod stats;
+pub mod cost;
+pub mod capacity;
