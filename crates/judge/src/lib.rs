@@ -14,3 +14,5 @@ pub mod noise;
 pub mod stats;
 pub mod cost;
 pub mod capacity;
+pub mod verdict;
+pub mod report;
