@@ -15,4 +15,5 @@ pub mod stats;
 pub mod cost;
 pub mod capacity;
 pub mod verdict;
+pub mod rollout;
 pub mod report;
