@@ -1,8 +1,10 @@
 //! What counts as a difference, and on which path.
 
 mod common;
+mod messages;
 
-use common::{differ, plans, wire};
+use common::{differ, plans};
+use messages::wire;
 use tandem_judge::diff::{Diff, Limits, Rank, Rules, Tolerance};
 use tandem_judge::pair::Answer;
 

@@ -3,8 +3,10 @@
 #![expect(clippy::print_stdout, reason = "a test says its seed and what it found")]
 
 mod common;
+mod messages;
 
-use common::{differ, wire};
+use common::differ;
+use messages::wire;
 use tandem_judge::diff::{Differ, Rules};
 use tandem_judge::noise::{Class, Ledger, PathEvidence, Samples, Settings, Source};
 use tandem_judge::pair::{Abandoned, Answer, Loss, Reply, Trial};

@@ -1,10 +1,10 @@
-//! A contract with every kind of field, and messages written as JSON.
+//! A contract with every kind of field.
 
 use std::sync::{Arc, LazyLock};
 
 use tandem_contract::{Contract, MessageId};
 use tandem_judge::diff::{Differ, Rules};
-use tandem_transcode::{JsonOptions, Limits, Plans, wire_from_json};
+use tandem_transcode::Plans;
 
 pub(crate) const PROTO: &str = r#"
 syntax = "proto3"; package t;
@@ -58,11 +58,4 @@ pub(crate) fn page() -> MessageId {
 /// For answers of type `Page`.
 pub(crate) fn differ(rules: Rules) -> Differ {
     Differ::new(Arc::clone(plans()), page(), rules).unwrap_or_else(|faults| panic!("{faults:?}"))
-}
-
-/// A `Page` in bytes.
-pub(crate) fn wire(json: &str) -> Vec<u8> {
-    let (options, limits) = (JsonOptions::default(), Limits::default());
-    wire_from_json(plans(), page(), json.as_bytes(), &options, &limits)
-        .unwrap_or_else(|fault| panic!("{fault}: {json}"))
 }
