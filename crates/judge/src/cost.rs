@@ -19,7 +19,7 @@ use crate::stats::draws::Draws;
 pub use self::floor::{Floor, floor};
 pub use self::pauses::{Pauses, pauses};
 pub use self::price::{Cost, CostInput, Prices, break_even_days, cost};
-pub use self::series::{Measurement, Metric, measure};
+pub use self::series::{Absolute, Measurement, Metric, logs_by_quartet, measure};
 pub use self::slope::{Slope, idle_at_one_rate, slope};
 pub use self::void::{BlockReadings, Void, void};
 

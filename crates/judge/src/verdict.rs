@@ -16,6 +16,7 @@ use std::fmt;
 pub use self::baseline::{Regression, regressions};
 pub use self::cell::{Cell, CellInput, Row, Settling, cells};
 pub use self::must::{Fact, Must, MustFault, MustResult, Value};
+pub(crate) use self::sentence::label as row_label;
 pub use self::sentence::sentence;
 
 use crate::noise::PathEvidence;

@@ -94,6 +94,13 @@ pub fn measure(quartets: &[Quartet], metric: Metric, draws: &mut Draws) -> Optio
     }
 }
 
+/// The log of the ratio in each valid quartet, for a plot; `None` of a percentile, or where a side
+/// cannot be read.
+pub fn logs_by_quartet(quartets: &[Quartet], metric: Metric) -> Option<Vec<f64>> {
+    let valid: Vec<&Quartet> = quartets.iter().filter(|quartet| quartet.is_valid()).collect();
+    logs(&valid, metric)
+}
+
 /// The log of the ratio in each valid quartet: what intervals and flips work on.
 pub(super) fn logs(quartets: &[&Quartet], metric: Metric) -> Option<Vec<f64>> {
     let log = |quartet: &&Quartet| {

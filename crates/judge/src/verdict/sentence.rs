@@ -5,7 +5,7 @@
 use super::{Cell, Row, Verdict, Word};
 use crate::report::units;
 
-/// "At 2,000/s, rust 1.4.0 used 0.61× CPU per request [0.59, 0.63]; …".
+/// "At 2,000/s, rust 1.4.0 against go 1.4.0: CPU per request 0.61× [0.59, 0.63]; …".
 pub fn sentence(
     verdict: &Verdict,
     rows: &[Row],
@@ -20,14 +20,14 @@ pub fn sentence(
         });
         let ratio = units::ratio(row.ratio);
         parts.push(match row.cell {
-            Cell::Better | Cell::Worse => format!("{candidate} {ratio}× {name}{interval}"),
+            Cell::Better | Cell::Worse => format!("{name} {ratio}×{interval}"),
             Cell::Same => format!("{name} the same ({ratio}{interval})"),
             Cell::Unknown => format!("{name} unknown ({ratio}{interval})"),
         });
     }
     let mut text = match rate {
-        Some(rate) => format!("At {}, against {primary}: ", units::rate(rate)),
-        None => format!("Against {primary}: "),
+        Some(rate) => format!("At {}, {candidate} against {primary}: ", units::rate(rate)),
+        None => format!("{candidate} against {primary}: "),
     };
     match verdict.word {
         Word::Invalid => text = format!("The measurement is void: {}.", verdict.invalid.join(", ")),
