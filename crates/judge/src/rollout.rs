@@ -96,6 +96,8 @@ pub struct Record {
     pub epoch: u32,
     /// Seconds, by the clock of the store.
     pub started_s: u64,
+    /// Since when evidence is waited for: the start, or the last resumption.
+    pub waiting_since_s: u64,
     pub step_since_s: u64,
     pub epoch_since_s: u64,
     /// Closed stretches by guard: what safety rests on besides the current epoch.
@@ -115,6 +117,7 @@ impl Record {
             step: 0,
             epoch: 0,
             started_s: now_s,
+            waiting_since_s: now_s,
             step_since_s: now_s,
             epoch_since_s: now_s,
             past: vec![Vec::new(); plan.guards.len()],

@@ -8,6 +8,7 @@
 
 mod baseline;
 mod cell;
+mod exit;
 mod must;
 mod sentence;
 
@@ -15,6 +16,7 @@ use std::fmt;
 
 pub use self::baseline::{Regression, regressions};
 pub use self::cell::{Cell, CellInput, Row, Settling, cells};
+pub use self::exit::{Ending, Stopped, exit_code};
 pub use self::must::{Fact, Must, MustFault, MustResult, Value};
 pub(crate) use self::sentence::label as row_label;
 pub use self::sentence::sentence;

@@ -308,6 +308,12 @@ fn evidence_that_does_not_come_holds_and_six_hours_begin_a_new_epoch() {
     run.now.now_s = 7 * 86_400;
     run.now.readings_missing = true;
     assert_eq!(run.tick(), State::Held(Hold::Readings));
+    // Resumed, it has all its time again.
+    run.now.readings_missing = false;
+    assert_eq!(run.command(Command::Resume), State::Stepping(0));
+    assert_eq!(run.tick(), State::Stepping(0));
+    run.now.now_s += 7 * 86_400;
+    assert_eq!(run.tick(), State::Held(Hold::NoEvidence));
     assert_eq!(run.command(Command::Abort), State::RollingBack);
 }
 

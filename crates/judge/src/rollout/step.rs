@@ -92,7 +92,7 @@ fn decide(
     if let Some(outcome) = ordered(plan, record, observed) {
         return Some(outcome);
     }
-    let waited_s = observed.now_s.saturating_sub(record.started_s);
+    let waited_s = observed.now_s.saturating_sub(record.waiting_since_s);
     match record.state {
         State::Draft => None,
         State::Learning if observed.noise_too_high => to(
@@ -221,7 +221,7 @@ fn serving(
         }
         return Some(up(plan, step, "the evidence is there"));
     }
-    if observed.now_s.saturating_sub(record.started_s) >= plan.max_s {
+    if observed.now_s.saturating_sub(record.waiting_since_s) >= plan.max_s {
         return if observed.readings_missing {
             to(State::Held(Hold::Readings), "readings that a guard needs are missing")
         } else {
@@ -304,6 +304,9 @@ impl Outcome {
             self.close(plan, observed, record);
         }
         record.state = to;
+        if matches!(from, State::Held(_)) {
+            record.waiting_since_s = observed.now_s;
+        }
         match to {
             State::Stepping(step) => {
                 record.share = plan.shares.get(step).copied().unwrap_or(record.share);
