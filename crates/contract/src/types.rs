@@ -306,6 +306,8 @@ pub struct Field {
     pub extension: bool,
     /// `buf.validate.field`, as the file gives it: a serialized `buf.validate.FieldRules`.
     pub rules: Option<Box<[u8]>>,
+    /// `debug_redact`: values are not for logs, samples and reports.
+    pub redact: bool,
     /// `google.api.field_behavior = OUTPUT_ONLY` and the like are not kept here.
     pub deprecated: bool,
 }

@@ -3,8 +3,8 @@
 //! Five functions are the whole surface: [`wire_from_json`] and [`json_from_wire`] for messages,
 //! [`request_from_rest`] and [`response_to_rest`] for calls with an HTTP rule, and
 //! [`next_request_from_rest`] for the later messages of a stream. All of ProtoJSON is
-//! kept. Depth, size and count are counters; nothing that a caller or an upstream sends recurses
-//! past them.
+//! kept. Whoever compares messages reads them level by level ([`view`]). Depth, size and count
+//! are counters; nothing that a caller or an upstream sends recurses past them.
 //!
 //! The way inside is plain today: values are read one by one, nested messages are built aside and
 //! copied. Plans that do both directions in one pass will take its place behind these functions.
@@ -25,6 +25,7 @@ mod seen;
 mod times;
 mod to_json;
 mod to_wire;
+pub mod view;
 mod wire;
 
 pub use self::bind::{

@@ -112,6 +112,7 @@ impl Builder {
             extension: false,
             // The library keeps extensions that it does not know as bytes (protocols X-2).
             rules: options.and_then(|options| rules_of(&options.encode_to_vec())),
+            redact: options.is_some_and(|options| options.debug_redact.unwrap_or(false)),
             deprecated: options.is_some_and(|options| options.deprecated.unwrap_or(false)),
         })
     }

@@ -1,0 +1,91 @@
+//! Blocks that measured something else than the service (compare L-4, A-6).
+
+use std::fmt;
+
+/// What the generator and the machine say about one block.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct BlockReadings {
+    /// Calls of the schedule, and those of them that could not be sent.
+    pub scheduled: u64,
+    pub unsent: u64,
+    /// 99th percentile of the time from the intended moment to the sending, in microseconds.
+    pub lag_p99_us: u64,
+    /// Median of the time from sending to the end, in microseconds.
+    pub service_p50_us: u64,
+    /// Part of its cores that the generator used.
+    pub generator_busy: f64,
+    /// Part of the time that the host took away, in each half of the block.
+    pub steal: [f64; 2],
+}
+
+/// Why a block does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Void {
+    Unsent,
+    Lag,
+    Generator,
+    Steal,
+}
+
+impl fmt::Display for Void {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Void::Unsent => "calls were not sent",
+            Void::Lag => "calls were sent late",
+            Void::Generator => "the generator was busy",
+            Void::Steal => "the host took time away",
+        })
+    }
+}
+
+const UNSENT_MOST: f64 = 0.001;
+const LAG_MOST_US: f64 = 100.0;
+const LAG_OF_SERVICE_MOST: f64 = 0.05;
+const GENERATOR_BUSY_MOST: f64 = 0.7;
+const STEAL_MOST: f64 = 0.02;
+
+/// Whether a block counts, and why not.
+pub fn void(readings: &BlockReadings) -> Option<Void> {
+    let BlockReadings { scheduled, unsent, lag_p99_us, service_p50_us, generator_busy, steal } =
+        *readings;
+    let lag_most = LAG_MOST_US.max(LAG_OF_SERVICE_MOST * service_p50_us as f64);
+    if unsent as f64 > UNSENT_MOST * scheduled as f64 {
+        Some(Void::Unsent)
+    } else if lag_p99_us as f64 > lag_most {
+        Some(Void::Lag)
+    } else if generator_busy > GENERATOR_BUSY_MOST {
+        Some(Void::Generator)
+    } else if steal.iter().any(|part| *part > STEAL_MOST) {
+        Some(Void::Steal)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compare_l_4_a_block_counts_up_to_its_bounds_and_not_beyond() {
+        let fine = BlockReadings {
+            scheduled: 10_000,
+            unsent: 10,
+            lag_p99_us: 100,
+            service_p50_us: 500,
+            generator_busy: 0.7,
+            steal: [0.02, 0.0],
+        };
+        for (readings, expected) in [
+            (fine, None),
+            (BlockReadings { unsent: 11, ..fine }, Some(Void::Unsent)),
+            (BlockReadings { lag_p99_us: 101, ..fine }, Some(Void::Lag)),
+            (BlockReadings { lag_p99_us: 500, service_p50_us: 10_000, ..fine }, None),
+            (BlockReadings { lag_p99_us: 501, service_p50_us: 10_000, ..fine }, Some(Void::Lag)),
+            (BlockReadings { generator_busy: 0.701, ..fine }, Some(Void::Generator)),
+            (BlockReadings { steal: [0.0, 0.021], ..fine }, Some(Void::Steal)),
+        ] {
+            assert_eq!(void(&readings), expected, "{readings:?}");
+        }
+    }
+}
