@@ -214,10 +214,10 @@ fn framing(head: &[u8]) -> Result<State, &'static str> {
             if length.replace(content_length(value)?).is_some() {
                 return Err("two lengths");
             }
-        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
-            if std::mem::replace(&mut chunked, true) || value != b"chunked" {
-                return Err("a transfer coding other than one `chunked`");
-            }
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding")
+            && (std::mem::replace(&mut chunked, true) || value != b"chunked")
+        {
+            return Err("a transfer coding other than one `chunked`");
         }
     }
     match (length, chunked) {

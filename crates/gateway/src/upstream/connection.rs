@@ -154,14 +154,38 @@ pub(crate) struct Dialled {
     pings: Option<PingPong>,
 }
 
-/// Connects and shakes hands within the upstream's time for all of it.
+/// Why there is no connection: the step, and what happened.
+type Step = (&'static str, String);
+
+enum Undialled {
+    /// The server took its leave before it could be called; no call was lost to it.
+    WentAway(String),
+    Failed(Step),
+}
+
+impl From<Step> for Undialled {
+    fn from(step: Step) -> Undialled {
+        Undialled::Failed(step)
+    }
+}
+
+/// Connects and shakes hands within the upstream's time for all of it. A server that goes away
+/// while it is greeted is dialled once more: whoever listens there now may be its successor.
 ///
 /// # Errors
 /// The step that failed, and why.
-pub(crate) async fn dial(
-    upstream: &Upstream,
-    address: SocketAddr,
-) -> Result<Dialled, (&'static str, String)> {
+pub(crate) async fn dial(upstream: &Upstream, address: SocketAddr) -> Result<Dialled, Step> {
+    let dialled = match dial_once(upstream, address).await {
+        Err(Undialled::WentAway(_)) => dial_once(upstream, address).await,
+        other => other,
+    };
+    dialled.map_err(|undialled| match undialled {
+        Undialled::WentAway(what) => ("HTTP/2", what),
+        Undialled::Failed(step) => step,
+    })
+}
+
+async fn dial_once(upstream: &Upstream, address: SocketAddr) -> Result<Dialled, Undialled> {
     let began = Instant::now();
     let io = net::connect_upstream(address, upstream.loopback, upstream.connect)
         .await
@@ -170,7 +194,7 @@ pub(crate) async fn dial(
     let Some(tls) = &upstream.tls else { return shake(io, end).await };
     let io = timeout_at(end, tls.shake(io))
         .await
-        .map_err(|_elapsed| ("TLS", "no handshake in time".into()))?
+        .map_err(|_elapsed| ("TLS", "no handshake in time".to_owned()))?
         .map_err(|why| ("TLS", why.to_string()))?;
     shake(io, end).await
 }
@@ -179,7 +203,7 @@ pub(crate) async fn dial(
 async fn shake(
     io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     end: Instant,
-) -> Result<Dialled, (&'static str, String)> {
+) -> Result<Dialled, Undialled> {
     let late = |what: &str| ("HTTP/2", format!("no {what} in time"));
     let (send, mut connection) = timeout_at(end, client_builder().handshake::<_, Bytes>(io))
         .await
@@ -188,8 +212,7 @@ async fn shake(
     let mut pings = connection.ping_pong();
     timeout_at(end, settings_have_come(&mut connection, pings.as_mut()))
         .await
-        .map_err(|_elapsed| late("settings"))?
-        .map_err(|what| ("HTTP/2", what))?;
+        .map_err(|_elapsed| late("settings"))??;
     Ok(Dialled { send, work: Box::pin(connection), pings })
 }
 
@@ -200,19 +223,28 @@ async fn shake(
 async fn settings_have_come<T>(
     connection: &mut h2::client::Connection<T, Bytes>,
     pings: Option<&mut PingPong>,
-) -> Result<(), String>
+) -> Result<(), Undialled>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     let Some(pings) = pings else { return Ok(()) };
     tokio::select! {
-        ended = connection => Err(match ended {
-            Ok(()) => "closed at once".to_owned(),
-            Err(error) => error.to_string(),
-        }),
-        pong = pings.ping(Ping::opaque()) => {
-            pong.map(|_pong| ()).map_err(|error| error.to_string())
+        ended = connection => Err(unwelcome(ended.err())),
+        pong = pings.ping(Ping::opaque()) => match pong {
+            Ok(_pong) => Ok(()),
+            Err(error) => Err(unwelcome(Some(error))),
+        },
+    }
+}
+
+fn unwelcome(error: Option<h2::Error>) -> Undialled {
+    match error {
+        // After a GOAWAY without a reproach, and after an end without a word.
+        None => Undialled::WentAway("closed at once".into()),
+        Some(error) if error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR) => {
+            Undialled::WentAway(error.to_string())
         }
+        Some(error) => ("HTTP/2", error.to_string()).into(),
     }
 }
 

@@ -89,15 +89,20 @@ async fn goaways_under_load_lose_no_call() {
     let proxy = FaultProxy::start(backend.address);
     let gateway = gateway(proxy.address).start().await;
     let going_away = async {
+        gateway.until(|_| backend.calls() > 0).await;
         for _ in 0..10 {
             let connections = proxy.counts().connections;
             backend.go_away();
             proxy.until(|counts| counts.connections > connections).await;
+            // A server that goes before its connection stands has told nobody that it is there.
+            let calls = backend.calls();
+            gateway.until(|_| backend.calls() > calls).await;
         }
     };
     let calling = async {
         loop {
-            assert_eq!(call(&gateway, "Get").await.status(), "0");
+            let answer = call(&gateway, "Get").await;
+            assert_eq!(answer.status(), "0", "{answer:?} {:?}", gateway.upstream());
         }
     };
     tokio::select! {

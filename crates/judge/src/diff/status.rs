@@ -180,6 +180,7 @@ fn stream_field(id: MessageId) -> Field {
         default: None,
         extension: false,
         redact: false,
+        rules: None,
         deprecated: false,
     }
 }
