@@ -25,8 +25,9 @@ pub use self::platform::{
 };
 pub use self::reach::forbidden;
 pub use self::rest::{
-    EncodedSlash, HeadHold, JsonDefaults, JsonEnums, JsonInt64, JsonNames, JsonSwitches, PatchMask,
-    PathSwitches, RestSwitches, StreamEnvelope, StreamFraming, TrailingSlash, UnaskedBody, Unknown,
+    EncodedSlash, ErrorDetails, HeadHold, JsonDefaults, JsonEnums, JsonInt64, JsonNames,
+    JsonSwitches, PatchMask, PathSwitches, RestSwitches, StreamEnvelope, StreamFraming,
+    TrailingSlash, UnaskedBody, Unknown,
 };
 pub use self::tls::{Identity, Tls};
 pub use self::units::{Address, Share};

@@ -82,6 +82,7 @@ impl MethodPlan {
             stream_envelope: _,
             sse_id_field: _,
             head_hold: _,
+            error_details: _,
         } = &self.rest;
         let JsonSwitches { defaults, enums, names, int64 } = self.json;
         BindOptions {

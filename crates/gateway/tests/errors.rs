@@ -383,6 +383,27 @@ async fn protocols_e_8_messages_are_decoded_once_and_never_break_a_line() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn protocols_e_6_a_route_may_show_everything() {
+    let details = [detail("DebugInfo", b"\x12\x06secret")];
+    for messages in [0, 1] {
+        let backend = Backend::start(vec![failing(&details, messages)]);
+        let setup = gateway(backend.address).rules("rest: { error_details: all }");
+        let gateway = setup.start().await;
+        for path in [FULL, "/v1/many"] {
+            let answer = send(&gateway, ("GET", path), &[], b"").await;
+            assert!(answer.body.contains("secret"), "{path}: {}", answer.body);
+        }
+        for method in ["Get", "Many"] {
+            let answer = grpc(gateway.public, method, &[], &[&note("a")]).await;
+            let bytes = BASE64_STANDARD_NO_PAD
+                .decode(said(&answer, "grpc-status-details-bin"))
+                .expect("base64");
+            assert!(String::from_utf8_lossy(&bytes).contains("secret"), "{method} {messages}");
+        }
+    }
+}
+
 /// A `google.rpc.Status` of code 3 with one detail, whose length asks for padding in base64.
 fn details() -> Vec<u8> {
     let mut detail = Vec::new();

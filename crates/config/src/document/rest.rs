@@ -25,6 +25,16 @@ pub struct RestSwitches {
     /// counted (protocols S-7). [`crate::check()`] holds it against the contract.
     pub sse_id_field: Option<Box<str>>,
     pub head_hold: HeadHold,
+    pub error_details: ErrorDetails,
+}
+
+/// Which details of a failed call its caller sees, by gRPC too (protocols E-6).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ErrorDetails {
+    /// All but `google.rpc.DebugInfo`, which is for the service's own people.
+    #[default]
+    Safe,
+    All,
 }
 
 /// How long the head of a stream is held whose upstream says nothing behind its own; REST streams

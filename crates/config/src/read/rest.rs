@@ -7,17 +7,17 @@ use tandem_contract::{HttpMethod, RuleText};
 use super::Known::{Instead, Later, Now};
 use super::{At, Known, Layer, Reading};
 use crate::document::{
-    EncodedSlash, HeadHold, JsonDefaults, JsonEnums, JsonInt64, JsonNames, JsonSwitches, PatchMask,
-    PathSwitches, RestSwitches, StreamEnvelope, StreamFraming, TrailingSlash, UnaskedBody, Unknown,
+    EncodedSlash, ErrorDetails, HeadHold, JsonDefaults, JsonEnums, JsonInt64, JsonNames,
+    JsonSwitches, PatchMask, PathSwitches, RestSwitches, StreamEnvelope, StreamFraming,
+    TrailingSlash, UnaskedBody, Unknown,
 };
 use crate::problem::{Problem, Tnd};
 use crate::source::Value;
 
 /// Switches of protocols §14, and what else stands under `rest`, that this build does not have.
-const LATER: [&str; 15] = [
+const LATER: [&str; 14] = [
     "profile",
     "error_shape",
-    "error_details",
     "binding_conflict",
     "repeated_scalar_query",
     "bool_words",
@@ -38,7 +38,7 @@ pub(super) fn rest(
     at: &At<'_>,
     layer: Layer,
 ) -> (Option<bool>, RestSwitches) {
-    const NOW: [&str; 11] = [
+    const NOW: [&str; 12] = [
         "rpc_paths",
         "encoded_slash",
         "trailing_slash",
@@ -50,6 +50,7 @@ pub(super) fn rest(
         "stream_envelope",
         "sse_id_field",
         "head_hold",
+        "error_details",
     ];
     const UNKNOWN: [(&str, Unknown); 2] =
         [("refuse", Unknown::Refuse), ("ignore", Unknown::Ignore)];
@@ -97,6 +98,9 @@ pub(super) fn rest(
     });
     let sse_id_field = fields.get("sse_id_field").and_then(|at| reading.text(at)).map(Box::from);
     let head_hold = fields.get("head_hold").and_then(|at| reading.duration(at, "1ms", "60s"));
+    let error_details = fields.get("error_details").and_then(|at| {
+        reading.word(at, &[("safe", ErrorDetails::Safe), ("all", ErrorDetails::All)])
+    });
     let switches = RestSwitches {
         paths: PathSwitches {
             encoded_slash: encoded_slash.unwrap_or_default(),
@@ -110,6 +114,7 @@ pub(super) fn rest(
         stream_envelope: stream_envelope.unwrap_or_default(),
         sse_id_field,
         head_hold: head_hold.map(HeadHold).unwrap_or_default(),
+        error_details: error_details.unwrap_or_default(),
     };
     (rpc_paths, switches)
 }

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
+use tandem_config::document::ErrorDetails;
 use tandem_contract::MethodKind;
 use tandem_protocol::coding::Bounds;
 use tandem_protocol::compression::{self, Agreed};
@@ -128,7 +129,7 @@ pub(super) async fn carry(
     match first {
         First::Data(_) | First::Silence if !usable => {
             let said = final_status(None, http_status, media);
-            Ok(trailers_only(headers, said, record))
+            Ok(trailers_only(headers, said, plan.rest.error_details, record))
         }
         First::Ended(trailers) => {
             let said = match &trailers {
@@ -148,7 +149,7 @@ pub(super) async fn carry(
             }
             let trailers = trailers.unwrap_or_default();
             metadata::trailers_to_caller(&trailers, CallerProtocol::Grpc, &mut headers);
-            Ok(trailers_only(headers, said, record))
+            Ok(trailers_only(headers, said, plan.rest.error_details, record))
         }
         first @ (First::Data(_) | First::Silence) => {
             let coding = coding.map_err(|unoffered| unusable(upstream, &unoffered.to_string()))?;
@@ -162,6 +163,7 @@ pub(super) async fn carry(
                 scanner: Scanner::new(upstream.message_bytes_max as usize)
                     .decoding(coding, ratio_max),
                 kind: plan.kind,
+                details: plan.rest.error_details,
                 upstream: Arc::clone(upstream),
                 deadline: deadline.map(|deadline| Box::pin(sleep_until(deadline))),
                 idle_timer: None,
@@ -178,10 +180,23 @@ pub(super) async fn carry(
     }
 }
 
-fn trailers_only(mut headers: HeaderMap, said: Status, record: &mut Record) -> Unrecorded {
+fn trailers_only(
+    mut headers: HeaderMap,
+    said: Status,
+    details: ErrorDetails,
+    record: &mut Record,
+) -> Unrecorded {
     record.head(200, Some(said.code));
-    said.without_debug_info().put(&mut headers);
+    for_caller(said, details).put(&mut headers);
     Unrecorded { status: StatusCode::OK, headers, body: Body::empty() }
+}
+
+/// A failure as the caller may see it (protocols E-6).
+pub(super) fn for_caller(said: Status, details: ErrorDetails) -> Status {
+    match details {
+        ErrorDetails::Safe => said.without_debug_info(),
+        ErrorDetails::All => said,
+    }
 }
 
 /// What an answer says that it is.
@@ -374,6 +389,7 @@ struct AnswerGate {
     body: Option<Gather>,
     scanner: Scanner,
     kind: MethodKind,
+    details: ErrorDetails,
     upstream: Arc<Upstream>,
     // Boxed because timers may not move; only streams and calls with deadlines have one.
     deadline: Option<Pin<Box<Sleep>>>,
@@ -397,7 +413,7 @@ impl AnswerGate {
         self.body = None;
         let mut trailers = HeaderMap::with_capacity(upstream.len() + 3);
         metadata::trailers_to_caller(upstream, CallerProtocol::Grpc, &mut trailers);
-        said.without_debug_info().put(&mut trailers);
+        for_caller(said, self.details).put(&mut trailers);
         Poll::Ready(Some(Ok(Piece::Trailers(trailers))))
     }
 

@@ -31,7 +31,7 @@ use tandem_transcode::{BindOptions, Limits as JsonLimits, RulePlan};
 use tokio::time::{Instant, timeout_at};
 
 use self::request::Asked;
-use super::grpc::Activity;
+use super::grpc::{Activity, for_caller};
 use super::{Call, TRACESTATE, Unrecorded, deadline_exceeded, refusal_of};
 use crate::body::{Body, BodyError};
 use crate::call::Version;
@@ -213,7 +213,7 @@ fn failed(
     plan: &MethodPlan,
     record: &mut Record,
 ) -> Unrecorded {
-    let said = said.without_debug_info();
+    let said = for_caller(said, plan.rest.error_details);
     let status = said.code.http_status();
     record.head(status.as_u16(), Some(said.code));
     if let Some(seconds) = retry_after(&said) {

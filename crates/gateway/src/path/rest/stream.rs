@@ -33,7 +33,7 @@ use super::request::Progress;
 use super::{Answering, Place, Reading, broken, failed, finish, media_type, success_status};
 use crate::body::{Body, BodyError, Piece, Source};
 use crate::observe::{Record, Told};
-use crate::path::grpc::{Activity, Media, final_status, too_silent, unusable};
+use crate::path::grpc::{Activity, Media, final_status, for_caller, too_silent, unusable};
 use crate::path::{Call, Unrecorded, deadline_exceeded, gave_up_for_time, note};
 use crate::upstream::{Upstream, UpstreamAnswer};
 
@@ -379,7 +379,7 @@ impl AnswerGate {
     /// Ends the answer with the record of a failure and cancels the rest at the upstream.
     fn fail(&mut self, said: Status) -> Option<Result<Piece, BodyError>> {
         self.messages = None;
-        let said = said.without_debug_info();
+        let said = for_caller(said, self.writer.place.plan().rest.error_details);
         self.told.ended(said.code);
         let aborted = BodyError::Aborted("the stream failed");
         let Some(framer) = &self.writer.framer else { return Some(Err(aborted)) };
