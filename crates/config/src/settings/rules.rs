@@ -394,23 +394,10 @@ fn fits_one(contract: &Contract, kind: Kind, rules: &FieldRules) -> Result<(), N
     let wrapped = wrapped.filter(|message| message.well_known == WellKnown::Wrapper);
     let kind =
         wrapped.and_then(|message| message.field_numbered(1)).map_or(kind, |(_, field)| field.kind);
+    // Rules are named as the kinds are; bytes have rules too, which are not held here.
     let own = match kind {
-        Kind::Double => "double",
-        Kind::Float => "float",
-        Kind::Int32 => "int32",
-        Kind::Int64 => "int64",
-        Kind::Uint32 => "uint32",
-        Kind::Uint64 => "uint64",
-        Kind::Sint32 => "sint32",
-        Kind::Sint64 => "sint64",
-        Kind::Fixed32 => "fixed32",
-        Kind::Fixed64 => "fixed64",
-        Kind::Sfixed32 => "sfixed32",
-        Kind::Sfixed64 => "sfixed64",
-        Kind::Bool => "bool",
-        Kind::String => "string",
-        Kind::Enum(_) => "enum",
         Kind::Bytes | Kind::Message(_) | Kind::Group(_) => "",
+        kind => kind.name(),
     };
     match &rules.of {
         None => Ok(()),

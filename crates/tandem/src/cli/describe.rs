@@ -266,26 +266,11 @@ fn type_of(contract: &Contract, field: &Field) -> String {
     {
         return format!("map<{}, {}>", type_of(contract, key), type_of(contract, value));
     }
-    let name = match field.kind {
-        Kind::Message(id) | Kind::Group(id) => return contract.message(id).full_name.to_string(),
-        Kind::Enum(id) => return contract.enumeration(id).full_name.to_string(),
-        Kind::Double => "double",
-        Kind::Float => "float",
-        Kind::Int32 => "int32",
-        Kind::Int64 => "int64",
-        Kind::Uint32 => "uint32",
-        Kind::Uint64 => "uint64",
-        Kind::Sint32 => "sint32",
-        Kind::Sint64 => "sint64",
-        Kind::Fixed32 => "fixed32",
-        Kind::Fixed64 => "fixed64",
-        Kind::Sfixed32 => "sfixed32",
-        Kind::Sfixed64 => "sfixed64",
-        Kind::Bool => "bool",
-        Kind::String => "string",
-        Kind::Bytes => "bytes",
-    };
-    name.to_owned()
+    match field.kind {
+        Kind::Message(id) | Kind::Group(id) => contract.message(id).full_name.to_string(),
+        Kind::Enum(id) => contract.enumeration(id).full_name.to_string(),
+        scalar => scalar.name().to_owned(),
+    }
 }
 
 fn object(namespace: &str, contract: &Contract, symbol: Symbol<'_>, served: &Value) -> Value {
