@@ -5,7 +5,7 @@
 //!
 //! Sources: RFC 9110, sections 4.2 and 7.2; RFC 9113, section 8.3; security F-10, LI-8, LI-9.
 //!
-//! Not here: the grammar of HTTP/1 on the wire, which the engine keeps.
+//! Not here: the grammar of HTTP/1 on the wire (`http1`).
 
 use http::{HeaderMap, Method, Uri, header};
 

@@ -5,7 +5,8 @@
 //! and cancels the upstream (S-9). What came is handed on before more is taken, a coded body as
 //! far as its sender has flushed it, so memory is one message and one chunk however long it lives.
 //!
-//! Not here: requests that are one message (`whole`), where an element of a body ends (`protocol::values`), how it is bound (`transcode`).
+//! Not here: requests that are one message (`whole`), where an element of a body ends
+//! (`protocol::values`), how it is bound (`transcode`).
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
