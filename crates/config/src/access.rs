@@ -10,6 +10,7 @@
 
 mod action;
 pub mod claims;
+pub mod issued;
 pub mod members;
 mod principal;
 

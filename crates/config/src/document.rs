@@ -21,7 +21,7 @@ pub use self::namespace::{
 pub use self::platform::{
     AccessLog, AccessLogTarget, Grants, HostPattern, Listen, Members, NamespaceGrant, Network,
     Observe, Offer, PathPattern, PatternSegment, Platform, PlatformLimits, Quota, ServicePattern,
-    Traces, UpstreamPattern, VerbPattern,
+    StorePlace, Traces, UpstreamPattern, VerbPattern,
 };
 pub use self::reach::forbidden;
 pub use self::rest::{

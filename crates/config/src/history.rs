@@ -210,6 +210,36 @@ impl<'a> History<'a> {
         Ok(Draft { revision: view.revision_of(&key).unwrap_or_default(), ..draft })
     }
 
+    /// Takes the draft away that the author read.
+    ///
+    /// # Errors
+    /// A principal without the right, no draft or another one meanwhile, a store that cannot be
+    /// written.
+    pub fn discard_draft(
+        &self,
+        act: Act<'_>,
+        scope: &Scope,
+        read: Revision,
+    ) -> Result<(), ActFault<HistoryFault>> {
+        let object = ObjectId::only(ObjectKind::Draft, scope);
+        let key = Key::draft(scope);
+        carry_out(self.store, act, Action::WriteDraft, &object, || {
+            let view = self.store.read(std::slice::from_ref(&key), &[])?;
+            match view.revision_of(&key) {
+                None => return Err(Objection::Plain(HistoryFault::NoDraft)),
+                Some(found) if found != read => {
+                    return Err(Objection::Plain(HistoryFault::DraftMoved));
+                }
+                Some(_) => {}
+            }
+            let before = draft_in(&view, scope)?.map(|draft| Digest::of(draft.text.as_bytes()));
+            let mut change = Change::new();
+            change.expect(key.clone(), Some(read));
+            change.delete(key.clone());
+            Ok(Worked { change, before, after: None, value: () })
+        })
+    }
+
     /// Makes what was checked the live version, if `read` still is (0: there was none). A draft of
     /// the same text is done with.
     ///

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use tandem_contract::ProtoText;
 
-use crate::document::{ContractSource, Namespace, Platform};
+use crate::document::{ContractSource, Namespace, NamespaceGrant, Platform};
 use crate::files::{self, FileFault};
 use crate::problem::{Problem, Tnd, sort};
 use crate::read::{self, Reading};
@@ -33,6 +33,17 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// `tandem.yaml` as it was read.
+    pub fn platform_text(&self) -> &str {
+        &self.platform_source.text
+    }
+
+    /// The teams' documents, each with its text as it was read.
+    pub fn texts(&self) -> impl Iterator<Item = (&Namespace, &str)> {
+        let texts = self.sources.iter().map(|source| source.text.as_str());
+        self.namespaces.iter().map(|(document, _)| document).zip(texts)
+    }
+
     /// A key of the platform's document that is read, and that this program cannot serve: TND0004.
     pub fn not_built_in(&self, keys: &[&str], fix: &str) -> Problem {
         let trail: Vec<Step<'_>> = keys.iter().copied().map(Step::Key).collect();
@@ -74,7 +85,7 @@ pub fn load(platform_file: &Path) -> Result<Loaded, Vec<Problem>> {
         path: platform_file.to_owned(),
         text,
     });
-    from_files(platform, texts, problems)
+    from_files(platform, None, texts, problems)
 }
 
 /// As [`load`], from texts: the platform's, and those of the teams with their files' names
@@ -86,7 +97,28 @@ pub fn from_texts(platform: &str, teams: &[(&str, &str)]) -> Result<Loaded, Vec<
         text: text.to_owned(),
     };
     let teams = teams.iter().map(|(name, content)| text(name, content)).collect();
-    from_files(Some(text("tandem.yaml", platform)), teams, Vec::new())
+    from_files(Some(text("tandem.yaml", platform)), None, teams, Vec::new())
+}
+
+/// As [`from_texts`], with the `namespaces` of `grants`, another text of a `tandem.yaml`, in the
+/// place of the platform's own (experience UX-22).
+///
+/// # Errors
+/// As [`from_texts`].
+pub fn with_grants(
+    platform: &str,
+    grants: Option<&str>,
+    teams: &[(&str, &str)],
+) -> Result<Loaded, Vec<Problem>> {
+    let Some(grants) = grants else { return from_texts(platform, teams) };
+    let grants = from_texts(grants, &[])?.platform.namespaces;
+    let text = |name: &str, text: &str| Text {
+        name: name.to_owned(),
+        path: PathBuf::from(name),
+        text: text.to_owned(),
+    };
+    let teams = teams.iter().map(|(name, content)| text(name, content)).collect();
+    from_files(Some(text("tandem.yaml", platform)), Some(grants), teams, Vec::new())
 }
 
 /// The bytes of a namespace's descriptor set; `None` where the contract comes by reflection.
@@ -175,6 +207,7 @@ struct Text {
 
 fn from_files(
     platform: Option<Text>,
+    grants: Option<BTreeMap<String, NamespaceGrant>>,
     teams: Vec<Text>,
     mut problems: Vec<Problem>,
 ) -> Result<Loaded, Vec<Problem>> {
@@ -201,7 +234,10 @@ fn from_files(
     }
     two_files_of_one_namespace(&namespaces, &sources, &mut problems);
     match platform {
-        Some((platform, platform_source)) if problems.is_empty() => {
+        Some((mut platform, platform_source)) if problems.is_empty() => {
+            if let Some(grants) = grants {
+                platform.namespaces = grants;
+            }
             for (document, _) in &mut namespaces {
                 let grant = platform.namespaces.get(&document.namespace);
                 let loopback = grant.is_some_and(|grant| grant.may.loopback);

@@ -119,7 +119,7 @@ fn on_one_line(source: &Source, node: &Node) -> String {
 
 fn platform(rows: &mut Rows<'_>, platform: &Platform) {
     use Step::Key as At;
-    let Platform { listen, threads: _, limits: _, observe: _, namespaces } = platform;
+    let Platform { listen, threads: _, limits: _, observe: _, store: _, namespaces } = platform;
     for name in listen.keys() {
         rows.one(&[At("listen"), At(name), At("address")], "");
         if [Platform::ADMIN, Platform::METRICS].contains(&name.as_str()) {
@@ -139,6 +139,8 @@ fn platform(rows: &mut Rows<'_>, platform: &Platform) {
     }
     rows.one(&[At("observe"), At("access_log"), At("to")], "stdout");
     rows.one(&[At("observe"), At("access_log"), At("share")], "100%");
+    rows.one(&[At("store"), At("embedded")], "none");
+    rows.one(&[At("store"), At("key")], "store.key in the folder");
     let Quota { calls_at_once: _, routes, document_bytes } = Quota::default();
     for name in namespaces.keys() {
         let at = |group, key| [At("namespaces"), At(name), At(group), At(key)];

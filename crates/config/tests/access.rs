@@ -36,6 +36,8 @@ const OF_NAMESPACES: &[(&str, &str)] = &[
     ("write members", "o"),
     ("list keys", "o"),
     ("write key", "o"),
+    ("list tokens", ""),
+    ("write token", ""),
     ("list secrets", "o"),
     ("write secret", "o"),
     ("use secret", "g"),
@@ -57,6 +59,8 @@ const OF_THE_PLATFORM: &[(&str, &str)] = &[
     ("write grants", "A"),
     ("roll back grants", "A"),
     ("write listener", "A"),
+    ("list tokens", "A"),
+    ("write token", "A"),
     ("dump store", "A"),
     ("restore store", "A"),
 ];

@@ -269,6 +269,44 @@ impl View {
         Ok(())
     }
 
+    /// As [`View::reload`], for documents whose contracts nothing changed: contracts that come by
+    /// reflection are asked for where there is none, and not read again.
+    ///
+    /// # Errors
+    /// The namespaces do not fit together; everything stays as it was.
+    pub fn serve(
+        &self,
+        limits: PlatformLimits,
+        namespaces: Vec<Namespace>,
+        contracts: &BTreeMap<String, Arc<Contract>>,
+    ) -> Result<(), String> {
+        self.reconciler.replace(limits, namespaces, contracts)?;
+        self.reconciler.fetch_missing(&self.side, &self.drain);
+        Ok(())
+    }
+
+    /// The contract of a namespace as it came, without the rules that its document adds; `None`
+    /// where there is none yet.
+    pub fn contract(&self, namespace: &str) -> Option<Arc<Contract>> {
+        self.reconciler.contract(namespace)
+    }
+
+    /// Runs `task` on the side until it ends or the gateway begins to stop.
+    pub fn on_the_side(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut drain = self.drain.clone();
+        self.side.start(async move {
+            tokio::select! {
+                () = task => {}
+                () = drain.begun() => {}
+            }
+        });
+    }
+
+    /// Resolves once the gateway has begun to stop.
+    pub async fn draining(&self) {
+        self.drain.clone().begun().await;
+    }
+
     /// Ready: every namespace has a contract, and no drain has begun (experience UX-34).
     pub fn ready(&self) -> bool {
         let known = |state: &ContractState| matches!(state, ContractState::Known(_));

@@ -121,6 +121,14 @@ impl Reconciler {
         served
     }
 
+    /// The contract of a namespace as it came.
+    pub(crate) fn contract(&self, namespace: &str) -> Option<Arc<Contract>> {
+        match self.wanted().states.get(namespace) {
+            Some(ContractState::Known(known)) => Some(Arc::clone(&known.raw)),
+            Some(ContractState::Waiting { .. }) | None => None,
+        }
+    }
+
     pub(crate) fn limits(&self) -> PlatformLimits {
         self.wanted().limits.clone()
     }

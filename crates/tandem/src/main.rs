@@ -16,7 +16,9 @@ mod failure;
 mod files;
 mod kept;
 mod output;
+mod people;
 mod reload;
+mod stored;
 mod token;
 
 use std::process::ExitCode;

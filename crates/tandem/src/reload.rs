@@ -8,17 +8,22 @@
 //!
 //! Not here: what is swapped (`tandem_gateway::View::reload`).
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use tandem_config::{Paint, Platform, Severity};
 use tandem_gateway::View;
 use tokio::sync::Mutex;
 
 use crate::documents::{Documents, problems_of};
+use crate::stored::{Process, Stored};
 
 /// Reads the files of a running gateway again.
 pub(crate) struct Reloader {
     documents: Documents,
     view: View,
+    /// `None`: files alone are served.
+    stored: Option<Arc<Stored>>,
     /// As the process was started.
     started: Platform,
     one_at_a_time: Mutex<()>,
@@ -36,8 +41,13 @@ pub(crate) struct Reloaded {
 }
 
 impl Reloader {
-    pub(crate) fn new(documents: Documents, view: View, started: Platform) -> Reloader {
-        Reloader { documents, view, started, one_at_a_time: Mutex::new(()) }
+    pub(crate) fn new(
+        documents: Documents,
+        view: View,
+        stored: Option<Arc<Stored>>,
+        started: Platform,
+    ) -> Reloader {
+        Reloader { documents, view, stored, started, one_at_a_time: Mutex::new(()) }
     }
 
     /// Reads, checks and takes the files, or says why not.
@@ -59,17 +69,28 @@ impl Reloader {
         let Some((loaded, contracts)) = loaded.filter(|_| !failed) else {
             return self.refused(text);
         };
-        let Platform { listen, threads, limits, observe, namespaces: _ } = &loaded.platform;
+        let Platform { listen, threads, limits, observe, store, namespaces: _ } = &loaded.platform;
         let needs_restart = [
             ("listen", *listen != self.started.listen),
             ("threads", *threads != self.started.threads),
             ("limits", *limits != self.started.limits),
             ("observe", *observe != self.started.observe),
+            ("store", *store != self.started.store),
         ];
-        let namespaces: Vec<_> =
-            loaded.namespaces.into_iter().map(|(namespace, _)| namespace).collect();
-        let count = namespaces.len();
-        match self.view.reload(limits.clone(), namespaces, &contracts) {
+        let count = loaded.namespaces.len();
+        let taken = match &self.stored {
+            Some(stored) => {
+                let (stored, process) = (Arc::clone(stored), Process::new(&loaded, &contracts));
+                let taken = tokio::task::spawn_blocking(move || stored.take(process)).await;
+                taken.unwrap_or_else(|error| Err(error.to_string()))
+            }
+            None => {
+                let namespaces =
+                    loaded.namespaces.iter().map(|(namespace, _)| namespace.clone()).collect();
+                self.view.reload(limits.clone(), namespaces, &contracts)
+            }
+        };
+        match taken {
             Ok(()) => Reloaded {
                 taken: true,
                 problems: text,

@@ -69,6 +69,7 @@ object_kinds! {
     Sample "sample",
     Members "members",
     Key "key",
+    Token "token",
     Secret "secret",
     Reference "reference",
     Audit "audit log",
@@ -150,6 +151,8 @@ actions! {
     WriteMembers "write members" on Members: From(Owner);
     ListKeys "list keys" on Key: From(Owner);
     WriteKey "write key" on Key: From(Owner);
+    ListTokens "list tokens" on Token: Platform;
+    WriteToken "write token" on Token: Platform;
     ListSecrets "list secrets" on Secret: From(Owner);
     WriteSecret "write secret" on Secret: From(Owner);
     UseSecret "use secret" on Secret: Gateway;

@@ -25,6 +25,8 @@ pub struct Platform {
     pub threads: Option<NonZeroU16>,
     pub limits: PlatformLimits,
     pub observe: Observe,
+    /// `None`: files alone are served, and nothing makes versions.
+    pub store: Option<StorePlace>,
     /// What each namespace may claim. A team's file without a line here claims nothing.
     pub namespaces: BTreeMap<String, NamespaceGrant>,
 }
@@ -44,6 +46,16 @@ impl Platform {
             .map(|(name, listen)| (name.as_str(), listen))
             .filter(|(name, _)| ![Self::INTERNAL, Self::ADMIN, Self::METRICS].contains(name))
     }
+}
+
+/// Where versions are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorePlace {
+    /// `embedded`: the folder of the one file.
+    pub folder: PathBuf,
+    /// The file of the keys that seal secrets; made at the first start. Where nobody wrote one,
+    /// `store.key` in the folder.
+    pub key: PathBuf,
 }
 
 /// One listener, in clear text.

@@ -14,7 +14,7 @@ use tandem_contract::Contract;
 
 use crate::access::Claims;
 use crate::check::check;
-use crate::load::from_texts;
+use crate::load::{Loaded, from_texts, with_grants};
 use crate::problem::{Problem, Severity, Tnd};
 use crate::store::{Digest, Key, NamespaceName, Revision, Scope, View};
 
@@ -22,6 +22,9 @@ use crate::store::{Digest, Key, NamespaceName, Revision, Scope, View};
 #[derive(Debug, Clone)]
 pub struct PlatformBasis {
     text: Arc<str>,
+    /// In whose place the `namespaces` of `text` are: those of the platform's live version
+    /// (experience UX-22).
+    grants: Option<Arc<str>>,
     /// `None`: it comes from a file. Otherwise when its live version changed last.
     revision: Option<Option<Revision>>,
 }
@@ -29,14 +32,32 @@ pub struct PlatformBasis {
 impl PlatformBasis {
     /// A text that stands in no store; it does not move while the process runs.
     pub fn of_file(text: impl Into<Arc<str>>) -> PlatformBasis {
-        PlatformBasis { text: text.into(), revision: None }
+        PlatformBasis { text: text.into(), grants: None, revision: None }
     }
 
     /// A text made from the live version that `view` holds (`Key::live` of the platform must have
     /// been asked for): what is checked against it is not published once that has moved.
     pub fn of_store(text: impl Into<Arc<str>>, view: &View) -> PlatformBasis {
         let revision = view.revision_of(&Key::live(&Scope::Platform));
-        PlatformBasis { text: text.into(), revision: Some(revision) }
+        PlatformBasis { text: text.into(), grants: None, revision: Some(revision) }
+    }
+
+    /// The process's own text, with the grants of the platform's live version in `view`
+    /// (`Key::live` of the platform must have been asked for).
+    pub fn with_grants(
+        text: impl Into<Arc<str>>,
+        grants: impl Into<Arc<str>>,
+        view: &View,
+    ) -> PlatformBasis {
+        PlatformBasis { grants: Some(grants.into()), ..PlatformBasis::of_store(text, view) }
+    }
+
+    /// The documents of the process with these of the teams.
+    ///
+    /// # Errors
+    /// Everything that is wrong with one of them by itself.
+    pub fn load(&self, teams: &[(&str, &str)]) -> Result<Loaded, Vec<Problem>> {
+        with_grants(&self.text, self.grants.as_deref(), teams)
     }
 }
 
@@ -66,7 +87,7 @@ impl Checked {
         descriptor_set: Option<Arc<[u8]>>,
     ) -> Result<Checked, Vec<Problem>> {
         let file = format!("teams/{name}.yaml");
-        let loaded = from_texts(&platform.text, &[(&file, text)])?;
+        let loaded = platform.load(&[(&file, text)])?;
         let contracts = BTreeMap::from([(name.to_string(), Arc::clone(contract))]);
         let problems = check(&loaded, &contracts);
         if problems.iter().any(|problem| problem.severity == Severity::Error) {

@@ -78,6 +78,7 @@ codes! {
     AuditBroken "0504" "audit chain broken"
     StoreUnwritable "0505" "store cannot be read or written"
     NoVersion "0506" "no such version"
+    NoStore "0507" "no store"
 }
 
 impl Tnd {

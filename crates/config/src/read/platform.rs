@@ -14,7 +14,7 @@ use crate::document::units::{self, Host, UnitFault};
 use crate::document::{
     AccessLog, AccessLogTarget, Grants, HostPattern, Listen, Members, NamespaceGrant, Network,
     Observe, Offer, PathPattern, PatternSegment, Platform, PlatformLimits, Quota, ServicePattern,
-    Share, Traces, UpstreamPattern, VerbPattern,
+    Share, StorePlace, Traces, UpstreamPattern, VerbPattern,
 };
 use crate::problem::{Problem, Tnd};
 use crate::source::{Node, Value};
@@ -27,7 +27,7 @@ pub(crate) fn platform(reading: &mut Reading, root: &Node) -> Platform {
             Now("format"),
             Now("listen"),
             Now("threads"),
-            Later("store"),
+            Now("store"),
             Later("identity"),
             Now("limits"),
             Later("docs"),
@@ -49,6 +49,7 @@ pub(crate) fn platform(reading: &mut Reading, root: &Node) -> Platform {
             .and_then(NonZeroU16::new),
         limits: fields.get("limits").map(|at| limits(reading, at)).unwrap_or_default(),
         observe: fields.get("observe").map(|at| observe(reading, at)).unwrap_or_default(),
+        store: fields.get("store").and_then(|at| store(reading, at)),
         namespaces: fields.get("namespaces").map(|at| namespaces(reading, at)).unwrap_or_default(),
     }
 }
@@ -245,6 +246,33 @@ fn limits(reading: &mut Reading, at: &At<'_>) -> PlatformLimits {
         stream_idle,
         buffer_bytes: default.buffer_bytes,
     }
+}
+
+fn store(reading: &mut Reading, at: &At<'_>) -> Option<StorePlace> {
+    let fields = reading
+        .fields(at, &[Now("embedded"), Now("key"), Later("etcd"), Later("prefix"), Later("tls")]);
+    let Some(folder_at) = fields.get("embedded") else {
+        if fields.get("etcd").is_none() {
+            reading.missing(at, "embedded", "write a folder, for example `embedded: data/store`");
+        }
+        return None;
+    };
+    // A relative path begins where tandem.yaml lies, wherever the program was started.
+    let folder = reading.text(folder_at)?;
+    let folder = reading.folder.join(folder);
+    let key = match fields.get("key") {
+        None => folder.join("store.key"),
+        Some(at) => {
+            let text = reading.text(at)?;
+            let Some(file) = text.strip_prefix("file:").filter(|file| !file.is_empty()) else {
+                let example = "write `file:PATH`, for example `file:/etc/tandem/store.key`";
+                reading.wrong(at, "names a file", example);
+                return None;
+            };
+            reading.folder.join(file)
+        }
+    };
+    Some(StorePlace { folder, key })
 }
 
 fn observe(reading: &mut Reading, at: &At<'_>) -> Observe {

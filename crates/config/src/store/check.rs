@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Digest, Key, Kind, Scope, Store, StoreFault, View};
-use crate::access::{Claims, members};
+use crate::access::{Claims, issued, members};
 use crate::audit::{ChainFault, verify};
 use crate::history::{claims_in, draft_in, live_in, version_in};
 
@@ -74,6 +74,9 @@ pub fn check(store: &dyn Store) -> Result<Vec<Finding>, StoreFault> {
                 if first && view.value(&Key::audit_head(key.scope())).is_none() {
                     findings.add(key, "there is no head of the log");
                 }
+            }
+            Kind::CallerKey | Kind::Token => {
+                findings.read(key, issued::read(&view, key).map(Some));
             }
             Kind::ClaimsGuard | Kind::Secret => {}
         }

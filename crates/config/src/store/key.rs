@@ -123,12 +123,16 @@ kinds! {
     Content "content",
     /// What somebody prepares.
     Draft "draft",
+    /// A caller's API key, by its id; never the key itself.
+    CallerKey "key",
     /// Which version is live.
     Live "live",
     /// Who holds which role.
     Members "members",
     /// A sealed value.
     Secret "secret",
+    /// A token of the admin API, by its id; never the token itself.
+    Token "token",
     /// Who published what, when and why; named by its number.
     Version "version",
 }
@@ -183,6 +187,11 @@ impl Key {
         Key::of(Kind::Draft, scope, Key::ONLY)
     }
 
+    /// A caller's API key of a namespace.
+    pub fn caller_key(scope: &Scope, id: &ThingName) -> Key {
+        Key::of(Kind::CallerKey, scope, id.as_str())
+    }
+
     /// Which version of a scope is live.
     pub fn live(scope: &Scope) -> Key {
         Key::of(Kind::Live, scope, Key::ONLY)
@@ -196,6 +205,11 @@ impl Key {
     /// A secret of a scope.
     pub fn secret(scope: &Scope, name: &ThingName) -> Key {
         Key::of(Kind::Secret, scope, name.as_str())
+    }
+
+    /// A token of the admin API.
+    pub fn token(id: &ThingName) -> Key {
+        Key::of(Kind::Token, &Scope::Platform, id.as_str())
     }
 
     /// The version of this number, from 1.

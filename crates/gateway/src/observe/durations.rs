@@ -50,6 +50,28 @@ impl DurationFigures {
         self.buckets.iter().sum()
     }
 
+    /// The duration below which `share` of them lie, as well as the buckets tell: within the one
+    /// that holds it they are taken as even, and those behind the last bound as at it. `None`
+    /// where nothing was counted.
+    pub fn quantile(&self, share: f64) -> Option<Duration> {
+        let count = self.count();
+        if count == 0 {
+            return None;
+        }
+        let wanted = share.clamp(0.0, 1.0) * count as f64;
+        let (mut below, mut low) = (0.0, 0.0);
+        for (bound, held) in BOUNDS_MICROS.iter().zip(&self.buckets) {
+            let (high, held) = (*bound as f64, *held as f64);
+            if below + held >= wanted && held > 0.0 {
+                let within = (wanted - below) / held;
+                return Some(Duration::from_secs_f64((low + (high - low) * within) / 1e6));
+            }
+            below += held;
+            low = high;
+        }
+        BOUNDS_MICROS.last().map(|bound| Duration::from_micros(*bound))
+    }
+
     /// Upper bounds in seconds, each with what its bucket alone holds.
     pub(super) fn by_bound(&self) -> Vec<(f64, u64)> {
         let bounds = BOUNDS_MICROS.iter().map(|micros| *micros as f64 / 1e6);
@@ -72,5 +94,23 @@ mod tests {
         let filled: Vec<_> = figures.by_bound().into_iter().filter(|(_, held)| *held > 0).collect();
         assert_eq!(filled, [(1e-4, 2), (2.5e-4, 1), (30.0, 1), (f64::INFINITY, 1)]);
         assert_eq!(figures.count(), 5);
+    }
+
+    #[test]
+    fn a_quantile_lies_in_the_bucket_that_holds_it() {
+        let durations = Durations::default();
+        let figures = || {
+            let mut figures = DurationFigures::default();
+            figures.add(&durations);
+            figures
+        };
+        assert_eq!(figures().quantile(0.5), None);
+        for _ in 0..4 {
+            durations.count(Duration::from_micros(200));
+        }
+        assert_eq!(figures().quantile(0.5), Some(Duration::from_micros(175)));
+        assert_eq!(figures().quantile(1.0), Some(Duration::from_micros(250)));
+        durations.count(Duration::from_secs(60));
+        assert_eq!(figures().quantile(1.0), Some(Duration::from_secs(30)));
     }
 }

@@ -1,38 +1,53 @@
 //! Who may ask the admin listener (security AD-1 to AD-3, LI-31).
+//!
+//! Not here: whom a token belongs to (`crate::people`), what he may (`table`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tandem_config::access::{Identity, Who};
 
-use crate::token::Expected;
+use super::Admin;
+use super::refusal::Refusal;
+use super::session;
+use crate::people::Visitor;
+use crate::stored::now;
 
 /// Failed log-ins of one source in one minute (LI-31).
 const FAILURES_MOST: u32 = 10;
 const FAILURES_WINDOW: Duration = Duration::from_secs(60);
 /// Sources that are remembered; the count is of loopback addresses, so few are ever needed.
 const SOURCES_MOST: usize = 1024;
+/// What a page sends beside its cookie with everything that changes something: a form of another
+/// site cannot.
+const CSRF: &str = "x-tandem-csrf";
 
 /// What is asked of every request.
 pub(crate) struct Guard {
-    token: Expected,
     /// `127.0.0.1:9080`, `localhost:9080`: the names that this listener is called by.
     hosts: Vec<String>,
     failures: Mutex<HashMap<IpAddr, (Instant, u32)>>,
 }
 
+/// Somebody without a credential, who has no right at all.
+pub(super) fn nobody() -> Identity {
+    let who = Who::parse("user:nobody").expect("a user with a name");
+    Identity { who, groups: BTreeSet::new(), platform_admin: false }
+}
+
 impl Guard {
     /// A guard for the listener at `address`.
-    pub(crate) fn new(token: Expected, address: SocketAddr) -> Guard {
+    pub(crate) fn new(address: SocketAddr) -> Guard {
         let port = address.port();
         let hosts =
             vec![address.to_string(), format!("localhost:{port}"), format!("127.0.0.1:{port}")];
-        Guard { token, hosts, failures: Mutex::default() }
+        Guard { hosts, failures: Mutex::default() }
     }
 
     fn host_is_ours(&self, headers: &HeaderMap) -> bool {
@@ -65,7 +80,9 @@ impl Guard {
         })
     }
 
-    fn count_failure(&self, source: IpAddr, now: Instant) {
+    /// Somebody at `source` came with what opens nothing.
+    pub(super) fn count_failure(&self, source: IpAddr) {
+        let now = Instant::now();
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         if failures.len() >= SOURCES_MOST {
             failures.retain(|_, (since, _)| now.duration_since(*since) < FAILURES_WINDOW);
@@ -77,12 +94,55 @@ impl Guard {
         entry.1 += 1;
     }
 
-    fn token_is_right(&self, headers: &HeaderMap) -> bool {
-        headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "))
-            .is_some_and(|token| self.token.is(token.trim()))
+    /// Who asks, by a token or by the cookie of a session.
+    ///
+    /// # Errors
+    /// 401 for nobody, 429 after too many attempts, 403 for a cookie without its header.
+    pub(super) fn visitor(
+        &self,
+        admin: &Admin,
+        source: SocketAddr,
+        headers: &HeaderMap,
+        method: &Method,
+    ) -> Result<Visitor, Refusal> {
+        if self.too_many_failures(source.ip(), Instant::now()) {
+            return Err(Refusal::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too many failed attempts",
+                "wait a minute",
+            ));
+        }
+        let visitor = match headers.get(header::AUTHORIZATION) {
+            Some(value) => value
+                .to_str()
+                .ok()
+                .and_then(|value| value.strip_prefix("Bearer "))
+                .and_then(|token| admin.people.who(token.trim(), now())),
+            None => {
+                let visitor = admin.sessions.visitor(&admin.people, headers);
+                let safe = method.is_safe();
+                if visitor.is_some() && !safe && !headers.contains_key(CSRF) {
+                    return Err(Refusal::new(
+                        StatusCode::FORBIDDEN,
+                        format!("a session changes things only with the header `{CSRF}`"),
+                        format!("send `{CSRF}: 1`"),
+                    ));
+                }
+                visitor
+            }
+        };
+        visitor.ok_or_else(|| {
+            // Somebody who brings nothing at all tries nothing.
+            if headers.contains_key(header::AUTHORIZATION) || session::has_cookie(headers) {
+                self.count_failure(source.ip());
+            }
+            session::nobody()
+        })
+    }
+
+    /// Whether `source` may try to sign in.
+    pub(super) fn may_try(&self, source: SocketAddr) -> bool {
+        !self.too_many_failures(source.ip(), Instant::now())
     }
 }
 
@@ -90,25 +150,10 @@ fn refuse(status: StatusCode, text: &'static str) -> Response {
     (status, [(header::X_CONTENT_TYPE_OPTIONS, "nosniff")], text).into_response()
 }
 
-/// Host and origin only: for a listener without a token.
-pub(crate) async fn judge_host(
-    State(guard): State<Arc<Guard>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if !guard.host_is_ours(request.headers()) {
-        return refuse(StatusCode::MISDIRECTED_REQUEST, "this host is not served here\n");
-    }
-    if !guard.origin_is_ours(request.headers()) {
-        return refuse(StatusCode::FORBIDDEN, "pages of other origins may not ask here\n");
-    }
-    next.run(request).await
-}
-
-/// Host, origin, then the token.
+/// Host and origin of every request, before anything else; what browsers must know of every
+/// answer.
 pub(crate) async fn judge(
     State(guard): State<Arc<Guard>>,
-    ConnectInfo(source): ConnectInfo<SocketAddr>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -117,25 +162,16 @@ pub(crate) async fn judge(
     }
     if !guard.origin_is_ours(request.headers()) {
         return refuse(StatusCode::FORBIDDEN, "pages of other origins may not ask here\n");
-    }
-    let open = matches!(request.uri().path(), "/healthz" | "/readyz");
-    if !open {
-        let now = Instant::now();
-        if guard.too_many_failures(source.ip(), now) {
-            return refuse(StatusCode::TOO_MANY_REQUESTS, "too many failed attempts\n");
-        }
-        if !guard.token_is_right(request.headers()) {
-            guard.count_failure(source.ip(), now);
-            let mut response = refuse(StatusCode::UNAUTHORIZED, "a token is needed\n");
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, axum::http::HeaderValue::from_static("Bearer"));
-            return response;
-        }
     }
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, axum::http::HeaderValue::from_static("nosniff"));
-    headers.insert(header::CACHE_CONTROL, axum::http::HeaderValue::from_static("no-store"));
+    let put = |headers: &mut HeaderMap, name, value| {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    };
+    put(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    put(headers, header::CACHE_CONTROL, "no-store");
+    put(headers, header::REFERRER_POLICY, "no-referrer");
     response
 }

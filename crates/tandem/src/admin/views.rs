@@ -13,6 +13,9 @@ use tandem_protocol::CallerProtocol;
 use tandem_protocol::identity::hex;
 use tandem_protocol::status::Code;
 
+use super::Admin;
+use crate::stored::Stored;
+
 /// What does not change while the process lives.
 pub(crate) struct About {
     pub(crate) version: &'static str,
@@ -20,11 +23,14 @@ pub(crate) struct About {
     pub(crate) threads: usize,
 }
 
-pub(crate) fn status(view: &View, about: &About) -> Value {
+/// What the gateway does, of the namespaces that are seen.
+pub(crate) fn status(admin: &Admin, sees: &dyn Fn(&str) -> bool) -> Value {
+    let (view, about) = (&admin.view, &admin.about);
     let methods: Vec<Value> = view
         .metrics()
         .methods()
         .iter()
+        .filter(|method| sees(&method.namespace))
         .map(|method| {
             let figures = method.figures();
             let codes: serde_json::Map<String, Value> = figures
@@ -37,6 +43,7 @@ pub(crate) fn status(view: &View, about: &About) -> Value {
                     (code.name().to_owned(), json!(count))
                 })
                 .collect();
+            let ms = |share| figures.durations.quantile(share).map(|time| time.as_secs_f64() * 1e3);
             json!({
                 "namespace": &*method.namespace,
                 "method": &*method.method,
@@ -49,18 +56,30 @@ pub(crate) fn status(view: &View, about: &About) -> Value {
                     0 => Value::Null,
                     calls => json!(figures.durations.sum.as_secs_f64() * 1e3 / calls as f64),
                 },
+                "p50_ms": ms(0.5),
+                "p99_ms": ms(0.99),
             })
         })
         .collect();
+    let stored = admin.stored.as_ref();
+    let lines = stored.map(|stored| stored.lines()).unwrap_or_default();
     let namespaces: Vec<Value> = view
         .namespaces()
         .into_iter()
+        .filter(|namespace| sees(&namespace.name))
         .map(|namespace| {
+            let line = lines.iter().find(|line| line.name.as_str() == namespace.name);
+            let problems: Vec<&String> = namespace
+                .problems
+                .iter()
+                .chain(line.iter().flat_map(|line| &line.problems))
+                .collect();
             json!({
                 "name": namespace.name,
                 "contract": namespace.contract,
                 "digest": namespace.digest,
-                "problems": namespace.problems,
+                "version": line.and_then(|one| one.live.as_ref()).map_or(0, |one| one.version.number),
+                "problems": problems,
             })
         })
         .collect();
@@ -74,17 +93,39 @@ pub(crate) fn status(view: &View, about: &About) -> Value {
         "ready": view.ready(),
         "threads": about.threads,
         "listeners": listeners,
+        "store": stored.map(|stored| store(stored, sees)),
         "namespaces": namespaces,
         "methods": methods,
     })
 }
 
+/// The state of the store, and the files that differ from it.
+fn store(stored: &Stored, sees: &dyn Fn(&str) -> bool) -> Value {
+    let differences: Vec<Value> = stored
+        .differences()
+        .iter()
+        .filter(|one| sees(one.namespace.as_str()))
+        .map(|one| {
+            json!({
+                "namespace": one.namespace.as_str(),
+                "version": one.version,
+                "who": one.who,
+                "lines": one.lines.len(),
+            })
+        })
+        .collect();
+    json!({ "revision": stored.revision().0, "files_that_differ": differences })
+}
+
 /// Every method that is served, and by which rules; `tandem ls` and `describe` show it.
-pub(crate) fn methods(view: &View) -> Value {
+pub(crate) fn methods(view: &View, sees: &dyn Fn(&str) -> bool) -> Value {
     let limits = view.limits();
     let mut namespaces = Vec::new();
     let mut methods = Vec::new();
     for (namespace, contract) in view.served() {
+        if !sees(&namespace.namespace) {
+            continue;
+        }
         let upstreams: Vec<Value> = namespace
             .upstreams
             .iter()

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
+use tandem_config::access::Membership;
 use tandem_config::document::AccessLogTarget;
+use tandem_config::store::NamespaceName;
 use tandem_config::{Platform, Severity, Tnd};
 use tandem_gateway::observe::AccessLog;
 use tandem_gateway::tasks::Side;
@@ -27,7 +29,9 @@ use crate::draft::{self, Draft, Drafted, Profile, Wishes};
 use crate::failure::{Exit, Failure};
 use crate::kept::Kept;
 use crate::output::{self, Form};
+use crate::people::People;
 use crate::reload::{Reloaded, Reloader};
+use crate::stored::{Process, Stored};
 use crate::token;
 
 #[derive(Debug, Args)]
@@ -176,7 +180,6 @@ async fn serve(
     };
     let side = Side::new(tokio::runtime::Handle::current());
     let platform = loaded.platform.clone();
-    let namespaces = loaded.namespaces.into_iter().map(|(namespace, _)| namespace).collect();
     let threads =
         platform.threads.map_or_else(|| net::allowed_cores().len(), |threads| threads.get().into());
     let (token, token_file) = token::load_or_make(&arguments.data)?;
@@ -200,8 +203,44 @@ async fn serve(
     let metrics_socket =
         metrics_address.map(|address| open(Platform::METRICS, address)).transpose()?;
 
+    let people = Arc::new(People::new(token));
+    let stored = match &platform.store {
+        None => {
+            let everybody = loaded.platform.namespaces.keys();
+            let everybody = everybody.filter_map(|name| NamespaceName::new(name)).collect();
+            people.replace(BTreeMap::new(), Membership::new(), &everybody);
+            None
+        }
+        Some(place) => {
+            let process = Process::new(&loaded, &contracts);
+            let (place, data) = (place.clone(), arguments.data.clone());
+            let (documents, people) = (documents.clone(), Arc::clone(&people));
+            let opened = tokio::task::spawn_blocking(move || {
+                Stored::open(&place, &data, documents, process, people)
+            });
+            Some(opened.await.map_err(|error| {
+                Failure::new(Exit::Failed, "the store was not opened").because(error.to_string())
+            })??)
+        }
+    };
+    // With a store nothing is served until it was asked: what a file says may be long past.
+    let namespaces = match &stored {
+        Some(_) => Vec::new(),
+        None => loaded.namespaces.iter().map(|(namespace, _)| namespace.clone()).collect(),
+    };
     let plan = plan(&platform, namespaces, contracts, threads, &arguments.data)?;
     let gateway = Gateway::start(plan, side.clone()).await.map_err(not_started)?;
+    if let Some(stored) = &stored {
+        let (this, view) = (Arc::clone(stored), gateway.view());
+        let served = tokio::task::spawn_blocking(move || this.serve_by(view)).await;
+        served.unwrap_or_else(|error| Err(error.to_string())).map_err(|why| {
+            Failure::new(Exit::Failed, "what the store holds cannot be served")
+                .coded(Tnd::StoreDamaged)
+                .because(why)
+                .fix("`tandem store check DIR` tells what is wrong with it")
+        })?;
+        side.start(Arc::clone(stored).watch(gateway.view()));
+    }
 
     let mut listeners: BTreeMap<String, SocketAddr> = gateway.addresses().clone();
     for (name, socket) in [(Platform::ADMIN, &admin_socket), (Platform::METRICS, &metrics_socket)] {
@@ -214,13 +253,19 @@ async fn serve(
         listeners: listeners.clone(),
         threads,
     });
-    let reloader = Arc::new(Reloader::new(documents.clone(), gateway.view(), platform.clone()));
+    let reloader = Arc::new(Reloader::new(
+        documents.clone(),
+        gateway.view(),
+        stored.clone(),
+        platform.clone(),
+    ));
     let mut admin_tasks = Vec::new();
     for (name, socket) in [(Platform::ADMIN, admin_socket), (Platform::METRICS, metrics_socket)] {
         let (Some(socket), Some(address)) = (socket, listeners.get(name)) else { continue };
-        let guard = Arc::new(Guard::new(token.clone(), *address));
+        let guard = Arc::new(Guard::new(*address));
         let (about, reloader) = (Arc::clone(&about), Arc::clone(&reloader));
-        let admin = Admin { view: gateway.view(), guard, about, reloader };
+        let (people, stored) = (Arc::clone(&people), stored.clone());
+        let admin = Admin::new(gateway.view(), guard, about, reloader, people, stored);
         let routes = if name == Platform::ADMIN {
             admin::routes(admin)
         } else {

@@ -1,0 +1,306 @@
+//! From files and live versions to the documents that are served.
+//!
+//! Each live version is read and checked by itself beside the platform's document, so one that
+//! cannot be served any more takes none with it.
+//!
+//! Not here: what serves them (`tandem_gateway::View`).
+
+use tandem_config::history::{DiffLine, Snapshot, SnapshotDocument, diff};
+use tandem_config::load::from_texts;
+use tandem_config::{Loaded, Namespace, Severity, check};
+
+use tandem_config::document::NamespaceGrant;
+
+use super::*;
+use crate::documents::Contracts;
+
+/// What a process was given beside its store: its files, read and checked.
+#[derive(Clone)]
+pub(crate) struct Process {
+    /// The text of `tandem.yaml`.
+    pub(crate) platform: Arc<str>,
+    pub(crate) document: Platform,
+    /// Each team's document as its file has it.
+    pub(crate) files: BTreeMap<NamespaceName, File>,
+}
+
+/// A team's file.
+#[derive(Clone)]
+pub(crate) struct File {
+    pub(crate) text: Arc<str>,
+    pub(crate) document: Namespace,
+    /// Where it names files: the contract that they give, and the descriptor set of it.
+    pub(crate) contract: Option<(Arc<Contract>, Arc<[u8]>)>,
+}
+
+/// A file that says something else than what is live.
+#[derive(Debug, Clone)]
+pub(crate) struct Difference {
+    pub(crate) namespace: NamespaceName,
+    pub(crate) version: u32,
+    pub(crate) who: String,
+    pub(crate) lines: Vec<DiffLine>,
+}
+
+impl Process {
+    /// Of documents that were checked.
+    pub(crate) fn new(loaded: &Loaded, contracts: &Contracts) -> Process {
+        let file = |(document, text): (&Namespace, &str)| {
+            let name = NamespaceName::new(&document.namespace)?;
+            let contract = contracts
+                .get(&document.namespace)
+                .map(|contract| (Arc::clone(contract), descriptor_set(contract)));
+            Some((name, File { text: text.into(), document: document.clone(), contract }))
+        };
+        Process {
+            platform: loaded.platform_text().into(),
+            document: loaded.platform.clone(),
+            files: loaded.texts().filter_map(file).collect(),
+        }
+    }
+
+    /// What each namespace may claim: by the platform's live version, or by the file.
+    pub(super) fn grants(&self, live: Option<&Content>) -> BTreeMap<String, NamespaceGrant> {
+        let stored = live.and_then(|content| from_texts(&content.text, &[]).ok());
+        stored.map_or_else(|| self.document.namespaces.clone(), |one| one.platform.namespaces)
+    }
+}
+
+/// The bytes of a descriptor set.
+pub(super) fn descriptor_set(contract: &Contract) -> Arc<[u8]> {
+    let mut set = Vec::new();
+    for (_, file) in contract.files() {
+        tandem_contract::fields::put_bytes(1, file, &mut set);
+    }
+    set.into()
+}
+
+/// A live version, made ready.
+struct Ready {
+    document: Namespace,
+    contract: Option<Arc<Contract>>,
+}
+
+/// Everybody who may come, with their roles, and where the operator is an owner.
+type Everybody = (BTreeMap<String, issued::Issued>, Membership, BTreeSet<NamespaceName>);
+
+impl Stored {
+    /// Serves what the store holds now.
+    ///
+    /// # Errors
+    /// A store that cannot be read, or documents that do not fit together: what was served goes
+    /// on, and the sentence says why.
+    pub(crate) fn refresh(&self) -> Result<(), String> {
+        let mut state = self.state();
+        self.refresh_locked(&mut state)
+    }
+
+    /// Begins to serve through `view`.
+    ///
+    /// # Errors
+    /// As [`Stored::refresh`].
+    pub(crate) fn serve_by(&self, view: View) -> Result<(), String> {
+        let mut state = self.state();
+        state.view = Some(view);
+        self.refresh_locked(&mut state)
+    }
+
+    /// Takes the files as they are now.
+    ///
+    /// # Errors
+    /// As [`Stored::refresh`]; the files from before stay.
+    pub(crate) fn take(&self, process: Process) -> Result<(), String> {
+        let mut state = self.state();
+        let before = std::mem::replace(&mut state.process, process);
+        self.refresh_locked(&mut state).inspect_err(|_| state.process = before)
+    }
+
+    fn refresh_locked(&self, state: &mut State) -> Result<(), String> {
+        let unreadable = |fault: StoreFault| format!("the store cannot be read: {fault}");
+        // The revision first: what is read after it is of it or newer, so nothing is missed.
+        let seen = self.store.read(&[], &[Range::of(Kind::Live)]).map_err(unreadable)?;
+        let history = History::new(&*self.store);
+        let gateway = Principal::gateway();
+        let mut live = BTreeMap::new();
+        let mut grants = None;
+        for key in seen.entries.keys() {
+            let content = history.live(&gateway, key.scope()).map_err(|fault| fault.to_string())?;
+            let Some(content) = content else { continue };
+            match key.scope() {
+                Scope::Platform => grants = Some(Arc::new(content)),
+                Scope::Namespace(name) => {
+                    live.insert(name.clone(), Arc::new(content));
+                }
+            }
+        }
+        let text = Arc::clone(&state.process.platform);
+        let basis = match &grants {
+            None => PlatformBasis::of_file(text),
+            Some(grants) => PlatformBasis::with_grants(text, Arc::clone(&grants.text), &seen),
+        };
+        let mut left_out = BTreeMap::new();
+        let mut ready = BTreeMap::new();
+        for (name, content) in &live {
+            match ready_of(state, &basis, name, content) {
+                Ok(one) => drop(ready.insert(name.clone(), one)),
+                Err(problems) => drop(left_out.insert(name.clone(), problems)),
+            }
+        }
+        for (name, file) in &state.process.files {
+            if !live.contains_key(name) {
+                let contract = file.contract.as_ref().map(|(contract, _)| Arc::clone(contract));
+                ready.insert(name.clone(), Ready { document: file.document.clone(), contract });
+            }
+        }
+        let everybody =
+            self.everybody(state, grants.as_deref(), &live, &ready).map_err(unreadable)?;
+        if let Some(view) = &state.view {
+            let namespaces = ready.values().map(|ready| ready.document.clone()).collect();
+            let contracts = ready.iter().filter_map(|(name, ready)| {
+                Some((name.to_string(), Arc::clone(ready.contract.as_ref()?)))
+            });
+            let contracts = contracts.collect();
+            view.serve(state.process.document.limits.clone(), namespaces, &contracts)?;
+        }
+        let (tokens, membership, namespaces) = everybody;
+        self.people.replace(tokens, membership, &namespaces);
+        if left_out.is_empty() {
+            self.keep(state, seen.revision, grants.as_deref(), &live);
+        }
+        self.tell(state, &live);
+        for (name, problems) in
+            left_out.iter().filter(|(name, _)| !state.left_out.contains_key(name))
+        {
+            let all: Vec<&str> = problems.iter().map(|problem| problem.what.as_str()).collect();
+            tracing::error!(namespace = %name, "its live version is not served: {}", all.join("; "));
+        }
+        state.differences = differences(&state.process, &live);
+        state.waiting.retain(|name, _| !live.contains_key(name));
+        state.revision = seen.revision;
+        state.live = live;
+        state.grants = grants;
+        state.left_out = left_out;
+        Ok(())
+    }
+
+    fn everybody(
+        &self,
+        state: &State,
+        grants: Option<&Content>,
+        live: &BTreeMap<NamespaceName, Arc<Content>>,
+        ready: &BTreeMap<NamespaceName, Ready>,
+    ) -> Result<Everybody, StoreFault> {
+        let mut membership = Membership::new();
+        let mut namespaces: BTreeSet<NamespaceName> = live.keys().cloned().collect();
+        for (name, grant) in &state.process.grants(grants) {
+            let Some(name) = NamespaceName::new(name) else { continue };
+            membership.add_document(&name, &grant.members);
+            namespaces.insert(name);
+        }
+        members::collect(&*self.store, &mut membership)?;
+        for ready in ready.values() {
+            open_fields(&mut membership, &ready.document);
+        }
+        let tokens = issued::collect(&*self.store, issued::Sort::Token)?;
+        let tokens = tokens.into_iter().map(|(_, id, issued)| (id, issued)).collect();
+        Ok((tokens, membership, namespaces))
+    }
+
+    /// Keeps what is served for a start without the store.
+    fn keep(
+        &self,
+        state: &State,
+        revision: Revision,
+        grants: Option<&Content>,
+        live: &BTreeMap<NamespaceName, Arc<Content>>,
+    ) {
+        if live.is_empty() || (state.live == *live && state.grants.as_deref() == grants) {
+            return;
+        }
+        let document = |content: &Content| SnapshotDocument {
+            version: content.version.number,
+            text: content.text.to_string(),
+            contract: content.contract.as_ref().map(|set| BASE64_STANDARD.encode(set)),
+        };
+        let snapshot = Snapshot {
+            revision,
+            platform: grants.map(document),
+            namespaces: live.iter().map(|(name, one)| (name.clone(), document(one))).collect(),
+        };
+        if let Err(fault) = self.last_good.keep(&snapshot) {
+            tracing::warn!(%fault, "what is served is not kept beside the store");
+        }
+    }
+
+    fn tell(&self, state: &State, live: &BTreeMap<NamespaceName, Arc<Content>>) {
+        for (name, content) in live {
+            let version = &content.version;
+            let known = state.live.get(name).map(|content| content.version.number);
+            if known == Some(version.number) {
+                continue;
+            }
+            tracing::info!(namespace = %name, version = version.number, who = %version.who, "live");
+            // Nobody may be listening.
+            let _ = self.news.send(Live {
+                namespace: name.to_string(),
+                number: version.number,
+                who: version.who.clone(),
+                why: version.why.clone(),
+                when: version.when,
+            });
+        }
+    }
+}
+
+fn ready_of(
+    state: &State,
+    basis: &PlatformBasis,
+    name: &NamespaceName,
+    content: &Content,
+) -> Result<Ready, Vec<Problem>> {
+    let file = format!("teams/{name}.yaml");
+    let loaded = basis.load(&[(&file, &content.text)])?;
+    let contract = match &content.contract {
+        None => None,
+        Some(set) => {
+            let contract = Contract::from_descriptor_set(set);
+            let unusable = |why: String| vec![Problem::error(Tnd::ContractUnusable, why)];
+            Some(Arc::new(contract.map_err(|faults| unusable(faults.to_string()))?))
+        }
+    };
+    // One that comes by reflection was checked when it was published; the newest is held against
+    // the document where it is known.
+    let known = match (&contract, &state.view) {
+        (Some(contract), _) => Some(Arc::clone(contract)),
+        (None, Some(view)) => view.contract(name.as_str()),
+        (None, None) => None,
+    };
+    let known = known.map(|contract| (name.to_string(), contract)).into_iter().collect();
+    let problems = check(&loaded, &known);
+    if problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(problems);
+    }
+    let document = loaded.namespaces.into_iter().next().map(|(document, _)| document);
+    Ok(Ready { document: document.ok_or_else(Vec::new)?, contract })
+}
+
+/// Files that say something else than what is live.
+fn differences(process: &Process, live: &BTreeMap<NamespaceName, Arc<Content>>) -> Vec<Difference> {
+    let mut all = Vec::new();
+    for (name, file) in &process.files {
+        let Some(content) = live.get(name) else { continue };
+        let lines = diff(&content.text, &file.text).unwrap_or_default();
+        if !lines.is_empty() {
+            all.push(Difference {
+                namespace: name.clone(),
+                version: content.version.number,
+                who: content.version.who.clone(),
+                lines,
+            });
+        }
+    }
+    all
+}
+
+/// Fields that a team's document opens to somebody (security RB-10).
+fn open_fields(_membership: &mut Membership, _document: &Namespace) {}
