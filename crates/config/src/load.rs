@@ -88,6 +88,24 @@ pub fn load(platform_file: &Path) -> Result<Loaded, Vec<Problem>> {
     from_files(platform, None, texts, problems)
 }
 
+/// One team's file by itself: read, beside a platform that claims nothing. For the files that its
+/// `contract` names, not for what it means.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load_team(file: &Path) -> Result<Loaded, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let name = file.to_string_lossy().into_owned();
+    let text = text_of(file, &name, &mut problems);
+    let texts = text.map(|text| Text { name, path: file.to_owned(), text });
+    let platform = Text {
+        name: "tandem.yaml".to_owned(),
+        path: PathBuf::from("tandem.yaml"),
+        text: "format: 1\nlisten: { public: { address: 127.0.0.1:0 } }\n".to_owned(),
+    };
+    from_files(Some(platform), None, texts.into_iter().collect(), problems)
+}
+
 /// As [`load`], from texts: the platform's, and those of the teams with their files' names
 /// (`teams/shop.yaml`).
 pub fn from_texts(platform: &str, teams: &[(&str, &str)]) -> Result<Loaded, Vec<Problem>> {

@@ -3,19 +3,27 @@
 //! Data goes to stdout, talk to stderr; with `--json` both are objects. Exit codes are those of
 //! `failure::Exit`; a wrong command line is 2.
 
+mod ask;
+mod audit;
 mod call;
+mod change;
 mod check;
 mod completions;
 mod config;
+mod context;
 mod contract;
 mod describe;
 mod help;
 mod init;
 mod ls;
+mod manage;
+mod open;
 mod reload;
 mod run;
+mod settings;
 mod sides;
 mod status;
+mod store;
 mod target;
 mod trace;
 mod version;
@@ -91,6 +99,47 @@ enum Command {
     Init(init::Arguments),
     /// Checks the files of the platform and of the teams; changes nothing.
     Check(check::Arguments),
+    /// Reads and changes the settings of a service.
+    #[command(subcommand)]
+    Settings(settings::Settings),
+    /// Shows what files say otherwise than what is live.
+    Diff(change::Diff),
+    /// Checks files on the gateway and makes them live.
+    Apply(change::Apply),
+    /// Makes a draft live.
+    Publish(change::Publish),
+    /// Lists versions, the newest first.
+    History(change::History),
+    /// Prints a version as its author wrote it.
+    Show(change::Show),
+    /// Makes an older version live again.
+    Rollback(change::Rollback),
+    /// Lists and shows namespaces.
+    #[command(subcommand, name = "ns")]
+    Namespaces(manage::Namespaces),
+    /// Who holds which role in a namespace.
+    #[command(subcommand)]
+    Member(manage::Members),
+    /// The API keys of callers.
+    #[command(subcommand)]
+    Key(manage::Keys),
+    /// The tokens of the admin API.
+    #[command(subcommand)]
+    Token(manage::Tokens),
+    /// The secrets of a namespace.
+    #[command(subcommand)]
+    Secret(manage::Secrets),
+    /// Who did what; whether the log is whole.
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Dumps, fills and checks the store of a gateway that has stopped.
+    #[command(subcommand)]
+    Store(store::Stores),
+    /// Which gateway commands ask.
+    #[command(subcommand)]
+    Context(context::Contexts),
+    /// Prints a link to the page that signs in once.
+    Open(open::Arguments),
     /// Lists what a running gateway serves, a line a method.
     Ls(ls::Arguments),
     /// Shows a service, a method or a message as the contract has it.
@@ -123,21 +172,38 @@ enum Command {
     Help(help::Arguments),
 }
 
-/// Where a running gateway's admin API is.
+/// Where a running gateway's admin API is: a flag or the environment, else the context, else this
+/// machine.
 #[derive(Debug, Args)]
 struct AdminArguments {
-    /// The admin listener.
-    #[arg(long, default_value = "127.0.0.1:9080", env = "TANDEM_ADMIN")]
-    admin: SocketAddr,
-    /// The file of its token.
-    #[arg(long, default_value = "data/admin.token", env = "TANDEM_TOKEN_FILE")]
-    token_file: PathBuf,
+    /// The admin listener; 127.0.0.1:9080 unless the context names another.
+    #[arg(long, env = "TANDEM_ADMIN", value_name = "ADDR")]
+    admin: Option<SocketAddr>,
+    /// The file of its token; data/admin.token unless the context names another.
+    #[arg(long, env = "TANDEM_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// The context, in the place of the one in use.
+    #[arg(long, env = "TANDEM_CONTEXT", value_name = "NAME")]
+    context: Option<String>,
 }
 
 impl AdminArguments {
-    fn client(&self, timeout: Duration) -> Admin {
-        let token = std::fs::read_to_string(&self.token_file).ok();
-        Admin { address: self.admin, token: token.map(|token| token.trim().to_owned()), timeout }
+    /// # Errors
+    /// A context that is not there, or a file of contexts that cannot be read.
+    fn client(&self, timeout: Duration) -> Result<Admin, Failure> {
+        let context = match (&self.admin, &self.token_file) {
+            (Some(_), Some(_)) => None,
+            _ => context::in_use(self.context.as_deref())?,
+        };
+        let address = self.admin.or(context.as_ref().and_then(|context| context.admin));
+        let of_context = context.and_then(|context| context.token_file);
+        let file = self.token_file.clone().or(of_context);
+        let file = file.unwrap_or_else(|| PathBuf::from("data/admin.token"));
+        Ok(Admin {
+            address: address.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 9080))),
+            token: std::fs::read_to_string(file).ok().map(|token| token.trim().to_owned()),
+            timeout,
+        })
     }
 }
 
@@ -160,6 +226,32 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments, form, common.timeout()),
         Command::Init(arguments) => init::init(&arguments, form, common.timeout()),
         Command::Check(arguments) => check::check(&arguments, form),
+        Command::Settings(command) => {
+            on_a_loop(settings::settings(command, form, common.timeout()))
+        }
+        Command::Diff(arguments) => on_a_loop(change::diff(arguments, form, common.timeout())),
+        Command::Apply(arguments) => on_a_loop(change::apply(arguments, form, common.timeout())),
+        Command::Publish(arguments) => {
+            on_a_loop(change::publish(arguments, form, common.timeout()))
+        }
+        Command::History(arguments) => {
+            on_a_loop(change::history(arguments, form, common.timeout()))
+        }
+        Command::Show(arguments) => on_a_loop(change::show(arguments, form, common.timeout())),
+        Command::Rollback(arguments) => {
+            on_a_loop(change::rollback(arguments, form, common.timeout()))
+        }
+        Command::Namespaces(command) => {
+            on_a_loop(manage::namespaces(command, form, common.timeout()))
+        }
+        Command::Member(command) => on_a_loop(manage::members(command, form, common.timeout())),
+        Command::Key(command) => on_a_loop(manage::keys(command, form, common.timeout())),
+        Command::Token(command) => on_a_loop(manage::tokens(command, form, common.timeout())),
+        Command::Secret(command) => on_a_loop(manage::secrets(command, form, common.timeout())),
+        Command::Audit(command) => on_a_loop(audit::audit(command, form, common.timeout())),
+        Command::Store(command) => store::store(command, form),
+        Command::Context(command) => context::context(command, form),
+        Command::Open(arguments) => on_a_loop(open::open(arguments, form, common.timeout())),
         Command::Ls(arguments) => on_a_loop(ls::ls(arguments, form, common.timeout())),
         Command::Describe(arguments) => {
             on_a_loop(describe::describe(arguments, form, common.timeout()))

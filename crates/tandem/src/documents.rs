@@ -3,7 +3,7 @@
 //! Not here: showing the faults (`cli::check`), serving (`cli::run`, `reload`).
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tandem_config::load::from_texts;
@@ -11,6 +11,7 @@ use tandem_config::{Loaded, Problem};
 use tandem_contract::Contract;
 
 use crate::compile::compile;
+use crate::failure::{Exit, Failure};
 
 /// The contracts that came by file, by namespace.
 pub(crate) type Contracts = BTreeMap<String, Arc<Contract>>;
@@ -64,6 +65,30 @@ pub(crate) fn problems_of(documents: &Documents) -> (Vec<Problem>, Option<(Loade
         problems.push(loaded.not_built_in(&["observe", "traces"], fix));
     }
     (problems, Some((loaded, contracts)))
+}
+
+/// The descriptor set that a team's file names, compiled where it names .proto files; `None` where
+/// its contract comes by reflection.
+///
+/// # Errors
+/// A file that cannot be read, or a contract that cannot be used.
+pub(crate) fn contract_of_file(file: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    let wrong = |problems: Vec<Problem>| {
+        let text =
+            tandem_config::render(&problems, tandem_config::Paint::Plain, "nothing was sent");
+        Failure::new(Exit::Failed, format!("{} cannot be used", file.display())).because(text)
+    };
+    let loaded = tandem_config::load::load_team(file).map_err(wrong)?;
+    let name = loaded.namespaces.first().map(|(document, _)| document.namespace.clone());
+    let contract = name.and_then(|name| tandem_config::contract_of(&loaded, &name, &compile));
+    let contract = contract.transpose().map_err(wrong)?;
+    Ok(contract.map(|contract| {
+        let mut set = Vec::new();
+        for (_, file) in contract.files() {
+            tandem_contract::fields::put_bytes(1, file, &mut set);
+        }
+        set
+    }))
 }
 
 /// As [`problems_of`], with all contracts at hand.

@@ -14,6 +14,7 @@ pub(crate) enum Exit {
     Failed = 1,
     Usage = 2,
     Different = 3,
+    Gate = 4,
     Unreachable = 6,
     Refused = 7,
     Interrupted = 130,

@@ -43,7 +43,7 @@ pub(super) async fn describe(
         let contract = contract_of(&upstream, &arguments.server.server).await?;
         (vec![(String::new(), contract)], Value::Null)
     } else {
-        let admin = arguments.admin.client(timeout);
+        let admin = arguments.admin.client(timeout)?;
         let served = admin.get("/api/v1/methods").await?;
         let mut contracts = Vec::new();
         for namespace in served["namespaces"].as_array().into_iter().flatten() {

@@ -24,7 +24,7 @@ pub(super) async fn ls(
     form: Form,
     timeout: Duration,
 ) -> Result<Exit, Failure> {
-    let served = arguments.admin.client(timeout).get("/api/v1/methods").await?;
+    let served = arguments.admin.client(timeout)?.get("/api/v1/methods").await?;
     let all = list(&served, "methods");
     let methods: Vec<&Value> = match &arguments.which {
         None => all.iter().collect(),

@@ -19,7 +19,7 @@ pub(super) async fn reload(
     form: Form,
     timeout: Duration,
 ) -> Result<Exit, Failure> {
-    let told = arguments.admin.client(timeout).post("/api/v1/reload").await?;
+    let told = arguments.admin.client(timeout)?.post("/api/v1/reload").await?;
     let taken = told["taken"].as_bool() == Some(true);
     let exit = if taken { Exit::Fine } else { Exit::Failed };
     if form == Form::Json {

@@ -21,7 +21,7 @@ pub(super) async fn status(
     form: Form,
     timeout: Duration,
 ) -> Result<Exit, Failure> {
-    let status = arguments.admin.client(timeout).get("/api/v1/status").await?;
+    let status = arguments.admin.client(timeout)?.get("/api/v1/status").await?;
     match form {
         Form::Json => output::data(&status.to_string()),
         Form::Text => output::data(&table(&status)),

@@ -27,7 +27,7 @@ pub(super) async fn trace(
     if !tandem_protocol::identity::request_id_is_usable(id) {
         return Err(Failure::new(Exit::Usage, format!("`{id}` is no id of a trace or a request")));
     }
-    let admin = arguments.admin.client(timeout);
+    let admin = arguments.admin.client(timeout)?;
     let trace = id.len() == 32 && id.bytes().all(|byte| b"0123456789abcdef".contains(&byte));
     let mut found = Value::Null;
     if trace {

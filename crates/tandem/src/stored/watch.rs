@@ -84,7 +84,8 @@ impl Stored {
         };
         let starter = starter(files.iter().map(|(name, _)| name));
         let history = History::new(&*self.store);
-        let act = |why: &'static str| Act { principal: &starter, source: Source::File, when: now(), why };
+        let act =
+            |why: &'static str| Act { principal: &starter, source: Source::File, when: now(), why };
         if let Some(text) = platform
             && let Ok(checked) = Checked::platform(&text)
         {
@@ -122,7 +123,9 @@ impl Stored {
                     all.join("; ")
                 })
                 .and_then(|checked| {
-                    history.publish(act("its file, at the first start"), &checked, 0).map_err(|fault| fault.to_string())
+                    history
+                        .publish(act("its file, at the first start"), &checked, 0)
+                        .map_err(|fault| fault.to_string())
                 });
             match published {
                 Ok(_) => self.refresh_or_say(),

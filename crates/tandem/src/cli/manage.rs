@@ -1,0 +1,406 @@
+//! `tandem ns`, `member`, `key`, `token`, `secret`: who may what, on a running gateway.
+//!
+//! Not here: rights (the admin API asks them), versions (`change`).
+
+use std::io::Read as _;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+use tandem_config::access::Who;
+
+use super::AdminArguments;
+use super::ask::{Confirm, confirmed};
+use super::change::checked;
+use crate::client::Made;
+use crate::failure::{Exit, Failure};
+use crate::output::{self, Form};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Namespaces {
+    /// Lists the namespaces that you may see.
+    List {
+        #[command(flatten)]
+        admin: AdminArguments,
+    },
+    /// Shows a namespace: its version, your role, what is wrong.
+    Show {
+        /// The namespace.
+        namespace: String,
+        #[command(flatten)]
+        admin: AdminArguments,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Role {
+    Viewer,
+    Editor,
+    Publisher,
+    Owner,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Of {
+    /// The namespace.
+    namespace: String,
+    #[command(flatten)]
+    admin: AdminArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Members {
+    /// Lists who holds which role.
+    List(Of),
+    /// Gives somebody a role, in the place of another that he had.
+    Add {
+        /// The namespace.
+        namespace: String,
+        /// `user:NAME`, `group:NAME` or `token:NAME`.
+        who: String,
+        #[arg(long, value_enum)]
+        role: Role,
+        #[command(flatten)]
+        admin: AdminArguments,
+    },
+    /// Takes somebody's role away.
+    Remove {
+        /// The namespace.
+        namespace: String,
+        /// `user:NAME`, `group:NAME` or `token:NAME`.
+        who: String,
+        #[command(flatten)]
+        admin: AdminArguments,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Keys {
+    /// Lists the API keys of callers.
+    List(Of),
+    /// Makes a key and prints it: the only time that it is to be had.
+    Create {
+        /// The namespace.
+        namespace: String,
+        /// What it is called.
+        name: String,
+        /// What methods may ask for; once for each.
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<String>,
+        /// Days until it opens nothing any more.
+        #[arg(long, value_name = "DAYS")]
+        expires: Option<u32>,
+        #[command(flatten)]
+        admin: AdminArguments,
+    },
+    /// Revokes a key.
+    Revoke {
+        /// The namespace.
+        namespace: String,
+        /// Its id, from the list.
+        id: String,
+        #[command(flatten)]
+        confirm: Confirm,
+        #[command(flatten)]
+        admin: AdminArguments,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Tokens {
+    /// Lists the tokens of the admin API, and when each was used last.
+    List {
+        #[command(flatten)]
+        admin: AdminArguments,
+    },
+    /// Makes a token and prints it: the only time that it is to be had. `member add` gives it
+    /// roles.
+    Create {
+        /// What it is called; `token:NAME` is who comes with it.
+        name: String,
+        /// Sets grants and reads all audit.
+        #[arg(long)]
+        platform_admin: bool,
+        /// `metrics` reads the metrics of every namespace.
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<String>,
+        /// Days until it opens nothing any more; 90 without it.
+        #[arg(long, value_name = "DAYS")]
+        expires: Option<u32>,
+        #[command(flatten)]
+        admin: AdminArguments,
+    },
+    /// Revokes a token.
+    Revoke {
+        /// Its id, from the list.
+        id: String,
+        #[command(flatten)]
+        confirm: Confirm,
+        #[command(flatten)]
+        admin: AdminArguments,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Secrets {
+    /// Lists names and fingerprints.
+    List(Of),
+    /// Sets a secret to what stands on stdin.
+    Set {
+        /// The namespace.
+        namespace: String,
+        /// What `store:NAME` in a document means.
+        name: String,
+        #[command(flatten)]
+        admin: AdminArguments,
+    },
+    /// Takes a secret away.
+    Remove {
+        /// The namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        admin: AdminArguments,
+    },
+}
+
+/// Prints a list: a line each, by these keys, or an object each.
+pub(super) fn list(form: Form, list: &Value, keys: &[(&str, usize)]) {
+    for one in list.as_array().into_iter().flatten() {
+        if form == Form::Json {
+            output::data(&one.to_string());
+            continue;
+        }
+        let cell = |(key, width): &(&str, usize)| {
+            let text = match &one[*key] {
+                Value::Null => "-".to_owned(),
+                Value::String(text) => text.escape_debug().to_string(),
+                Value::Array(items) => {
+                    let items = items.iter().filter_map(Value::as_str);
+                    items.collect::<Vec<_>>().join(", ")
+                }
+                other => other.to_string(),
+            };
+            format!("{text:<width$}")
+        };
+        let line: Vec<String> = keys.iter().map(cell).collect();
+        output::data(line.join("  ").trim_end());
+    }
+}
+
+/// Prints what was done to a thing of which nothing is told.
+fn done(form: Form, what: &str) {
+    match form {
+        Form::Json => output::data(&json!({ "done": what }).to_string()),
+        Form::Text => output::data(what),
+    }
+}
+
+pub(super) async fn namespaces(
+    command: Namespaces,
+    form: Form,
+    timeout: Duration,
+) -> Result<Exit, Failure> {
+    let keys = [("name", 20), ("version", 8), ("role", 10), ("methods", 8), ("hosts", 0)];
+    match command {
+        Namespaces::List { admin } => {
+            list(form, &admin.client(timeout)?.get("/api/v1/namespaces").await?, &keys);
+        }
+        Namespaces::Show { namespace, admin } => {
+            let name = checked(&namespace)?;
+            let all = admin.client(timeout)?.get("/api/v1/namespaces").await?;
+            let found = all.as_array().into_iter().flatten().find(|one| one["name"] == name);
+            let Some(one) = found else {
+                return Err(Failure::new(Exit::Usage, format!("there is no namespace `{name}`"))
+                    .because("or you may not see it")
+                    .fix("tandem ns list"));
+            };
+            match form {
+                Form::Json => output::data(&one.to_string()),
+                Form::Text => {
+                    for key in ["name", "version", "role", "contract", "methods", "hosts", "draft"]
+                    {
+                        let text = match &one[key] {
+                            Value::String(text) => text.clone(),
+                            other => other.to_string(),
+                        };
+                        output::data(&format!("{key:<10} {text}"));
+                    }
+                    for problem in one["problems"].as_array().into_iter().flatten() {
+                        output::data(&format!("problem    {}", problem.as_str().unwrap_or("")));
+                    }
+                }
+            }
+        }
+    }
+    Ok(Exit::Fine)
+}
+
+fn member(who: &str) -> Result<&str, Failure> {
+    match Who::parse(who).filter(|_| !who.contains(['/', '?', '#', '%'])) {
+        Some(_) => Ok(who),
+        None => Err(Failure::new(Exit::Usage, "this names nobody who can be a member")
+            .at(who.escape_debug().to_string())
+            .fix("write `user:NAME`, `group:NAME` or `token:NAME`")),
+    }
+}
+
+pub(super) async fn members(
+    command: Members,
+    form: Form,
+    timeout: Duration,
+) -> Result<Exit, Failure> {
+    match command {
+        Members::List(Of { namespace, admin }) => {
+            let path = format!("/api/v1/namespaces/{}/members", checked(&namespace)?);
+            let keys = [("who", 30), ("role", 10), ("from", 0)];
+            list(form, &admin.client(timeout)?.get(&path).await?, &keys);
+        }
+        Members::Add { namespace, who, role, admin } => {
+            let (name, who) = (checked(&namespace)?, member(&who)?);
+            let role = match role {
+                Role::Viewer => "viewer",
+                Role::Editor => "editor",
+                Role::Publisher => "publisher",
+                Role::Owner => "owner",
+            };
+            let path = format!("/api/v1/namespaces/{name}/members/{who}");
+            let body = json!({ "role": role });
+            admin.client(timeout)?.send("PUT", &path, Some(&body), &Made::Anyhow).await?;
+            done(form, &format!("{who} is {role} of {name}"));
+        }
+        Members::Remove { namespace, who, admin } => {
+            let (name, who) = (checked(&namespace)?, member(&who)?);
+            let path = format!("/api/v1/namespaces/{name}/members/{who}");
+            admin.client(timeout)?.send("DELETE", &path, None, &Made::Anyhow).await?;
+            done(form, &format!("{who} has no role of {name}'s own any more"));
+        }
+    }
+    Ok(Exit::Fine)
+}
+
+/// Prints the credential that was made, and how long it is good.
+fn show_made(form: Form, told: &Value, key: &str) {
+    match form {
+        Form::Json => output::data(&told.to_string()),
+        Form::Text => {
+            let text = |key: &str| told[key].as_str().unwrap_or_default();
+            output::data(text(key));
+            output::talk(&format!(
+                "id {}, until {}; it is shown this once",
+                text("id"),
+                text("expires").get(..10).unwrap_or_default()
+            ));
+        }
+    }
+}
+
+const CREDENTIAL: [(&str, usize); 5] =
+    [("id", 10), ("name", 20), ("who", 20), ("expires", 26), ("scopes", 0)];
+
+/// An id that can stand in a path.
+fn id_of(id: &str) -> Result<&str, Failure> {
+    match tandem_config::store::ThingName::new(id) {
+        Some(_) => Ok(id),
+        None => Err(Failure::new(Exit::Usage, "this is no id")
+            .at(id.escape_debug().to_string())
+            .fix("take it from the list")),
+    }
+}
+
+pub(super) async fn keys(command: Keys, form: Form, timeout: Duration) -> Result<Exit, Failure> {
+    match command {
+        Keys::List(Of { namespace, admin }) => {
+            let path = format!("/api/v1/namespaces/{}/keys", checked(&namespace)?);
+            list(form, &admin.client(timeout)?.get(&path).await?, &CREDENTIAL);
+        }
+        Keys::Create { namespace, name, scopes, expires, admin } => {
+            let path = format!("/api/v1/namespaces/{}/keys", checked(&namespace)?);
+            let body = json!({ "name": name, "scopes": scopes, "expires_days": expires });
+            let client = admin.client(timeout)?;
+            let told = client.send("POST", &path, Some(&body), &Made::Anyhow).await?;
+            show_made(form, &told, "key");
+        }
+        Keys::Revoke { namespace, id, confirm, admin } => {
+            let (name, id) = (checked(&namespace)?, id_of(&id)?);
+            confirmed(&confirm, &format!("revoke the key {id} of `{name}`"))?;
+            let path = format!("/api/v1/namespaces/{name}/keys/{id}");
+            admin.client(timeout)?.send("DELETE", &path, None, &Made::Anyhow).await?;
+            done(form, &format!("the key {id} opens nothing any more"));
+        }
+    }
+    Ok(Exit::Fine)
+}
+
+pub(super) async fn tokens(
+    command: Tokens,
+    form: Form,
+    timeout: Duration,
+) -> Result<Exit, Failure> {
+    match command {
+        Tokens::List { admin } => {
+            let keys = [
+                ("id", 10),
+                ("name", 20),
+                ("who", 20),
+                ("expires", 26),
+                ("used", 26),
+                ("platform_admin", 0),
+            ];
+            list(form, &admin.client(timeout)?.get("/api/v1/tokens").await?, &keys);
+        }
+        Tokens::Create { name, platform_admin, scopes, expires, admin } => {
+            let body = json!({
+                "name": name, "platform_admin": platform_admin, "scopes": scopes,
+                "expires_days": expires,
+            });
+            let client = admin.client(timeout)?;
+            let told = client.send("POST", "/api/v1/tokens", Some(&body), &Made::Anyhow).await?;
+            show_made(form, &told, "token");
+        }
+        Tokens::Revoke { id, confirm, admin } => {
+            let id = id_of(&id)?;
+            confirmed(&confirm, &format!("revoke the token {id}"))?;
+            let path = format!("/api/v1/tokens/{id}");
+            admin.client(timeout)?.send("DELETE", &path, None, &Made::Anyhow).await?;
+            done(form, &format!("the token {id} opens nothing any more"));
+        }
+    }
+    Ok(Exit::Fine)
+}
+
+pub(super) async fn secrets(
+    command: Secrets,
+    form: Form,
+    timeout: Duration,
+) -> Result<Exit, Failure> {
+    match command {
+        Secrets::List(Of { namespace, admin }) => {
+            let path = format!("/api/v1/namespaces/{}/secrets", checked(&namespace)?);
+            let keys = [("name", 30), ("fingerprint", 0)];
+            list(form, &admin.client(timeout)?.get(&path).await?, &keys);
+        }
+        Secrets::Set { namespace, name, admin } => {
+            let (namespace, name) = (checked(&namespace)?, id_of(&name)?);
+            let mut value = String::new();
+            let most = 64 * 1024 + 2;
+            std::io::stdin().take(most).read_to_string(&mut value).map_err(|error| {
+                Failure::new(Exit::Usage, "stdin holds no text").because(error.to_string())
+            })?;
+            // The line break that `echo` and editors end with is not of the secret.
+            let value = value.strip_suffix('\n').unwrap_or(&value);
+            let path = format!("/api/v1/namespaces/{namespace}/secrets/{name}");
+            let body = json!({ "value": value });
+            admin.client(timeout)?.send("PUT", &path, Some(&body), &Made::Anyhow).await?;
+            done(form, &format!("store:{name} of {namespace} is set"));
+        }
+        Secrets::Remove { namespace, name, admin } => {
+            let (namespace, name) = (checked(&namespace)?, id_of(&name)?);
+            let path = format!("/api/v1/namespaces/{namespace}/secrets/{name}");
+            admin.client(timeout)?.send("DELETE", &path, None, &Made::Anyhow).await?;
+            done(form, &format!("store:{name} of {namespace} is gone"));
+        }
+    }
+    Ok(Exit::Fine)
+}
