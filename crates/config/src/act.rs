@@ -137,6 +137,16 @@ pub(crate) fn carry_out_if<T, F>(
     Err(StoreFault::Moved(moved.unwrap_or_else(|| Key::audit_head(&object.scope))).into())
 }
 
+/// Writes down that somebody wanted what is not his, where that was found before the act itself
+/// was asked (security AU-1).
+///
+/// # Errors
+/// A store that cannot be written.
+pub fn note_refusal(store: &dyn Store, act: Act<'_>, refused: &Refused) -> Result<(), StoreFault> {
+    let entry = entry(act, refused.action, &refused.object);
+    write_down(store, AuditEntry { outcome: Outcome::Refused(refused.why()), ..entry })
+}
+
 /// An entry that tells of no change.
 fn write_down(store: &dyn Store, entry: AuditEntry) -> Result<(), StoreFault> {
     let mut moved = Key::audit_head(&entry.scope);

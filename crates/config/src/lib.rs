@@ -34,7 +34,7 @@ pub mod store;
 mod suggest;
 mod yaml;
 
-pub use self::act::{Act, ActFault, WHY_BYTES_MOST};
+pub use self::act::{Act, ActFault, WHY_BYTES_MOST, note_refusal};
 pub use self::check::{check, contract_of};
 pub use self::compile::{Compile, CompileFault};
 pub use self::document::{Namespace, Platform};

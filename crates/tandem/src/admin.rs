@@ -64,11 +64,19 @@ pub(crate) struct Admin {
     pub(crate) about: Arc<About>,
     pub(crate) reloader: Arc<Reloader>,
     pub(crate) people: Arc<People>,
-    /// `None`: files alone are served.
+    /// `None`: files alone are served, or what was served last.
     pub(crate) stored: Option<Arc<Stored>>,
+    /// Why the store that is wanted is not there.
+    pub(crate) store_fault: Option<Arc<str>>,
     sessions: Arc<Sessions>,
     calls: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+}
+
+/// The store, where there is one, and why not, where one is wanted.
+pub(crate) struct Opened {
+    pub(crate) stored: Option<Arc<Stored>>,
+    pub(crate) fault: Option<Arc<str>>,
 }
 
 impl Admin {
@@ -78,8 +86,9 @@ impl Admin {
         about: Arc<About>,
         reloader: Arc<Reloader>,
         people: Arc<People>,
-        stored: Option<Arc<Stored>>,
+        store: Opened,
     ) -> Admin {
+        let Opened { stored, fault: store_fault } = store;
         Admin {
             view,
             guard,
@@ -87,6 +96,7 @@ impl Admin {
             reloader,
             people,
             stored,
+            store_fault,
             sessions: Arc::default(),
             calls: Arc::new(Semaphore::new(CALLS_MOST)),
             streams: events::permits(),
@@ -173,12 +183,12 @@ async fn answer(
             headers: head.headers,
             body,
         };
-        may(route, &call)?;
         let open = matches!(route.right, Right::Open);
         let permit = Arc::clone(&admin.calls).acquire_owned().await;
         let runtime = tokio::runtime::Handle::current();
         let done = tokio::task::spawn_blocking(move || {
             let _permit = permit;
+            may(route, &call)?;
             runtime.block_on((route.run)(call))
         });
         let done = done
@@ -204,20 +214,31 @@ fn may(route: &Route, call: &Call) -> Result<(), Refusal> {
     match route.right {
         Right::Open | Right::Visitor => Ok(()),
         Right::OfPlatform(action) => {
-            asked(action, &Scope::Platform).map_err(|refused| Refusal::no_right(&refused))
+            asked(action, &Scope::Platform).map_err(|refused| denied(route, call, &refused))
         }
-        Right::In(action) => {
+        Right::In(action) | Right::InByAct(action) => {
             let scope = Scope::Namespace(call.namespace()?);
+            let by_act = matches!(route.right, Right::InByAct(_));
+            if by_act && call.principal.has_a_field_in(&scope) {
+                return Ok(());
+            }
             asked(action, &scope).map_err(|refused| match call.sees(scope.as_str()) {
-                true => Refusal::no_right(&refused),
+                true => denied(route, call, &refused),
                 false => Refusal::missing("there is no such namespace"),
             })
         }
-        Right::InByAct(_) => match call.sees(call.namespace()?.as_str()) {
-            true => Ok(()),
-            false => Err(Refusal::missing("there is no such namespace")),
-        },
     }
+}
+
+/// A refusal for want of a right; who wanted to change something is written down.
+fn denied(route: &Route, call: &Call, refused: &tandem_config::access::Refused) -> Refusal {
+    if !route.method.is_safe()
+        && let Some(stored) = &call.admin.stored
+        && let Err(fault) = tandem_config::note_refusal(stored.store(), call.act(""), refused)
+    {
+        tracing::error!(%fault, "a refusal is not in the audit log");
+    }
+    Refusal::no_right(refused)
 }
 
 /// The body, bounded, and of the media type that is taken.
@@ -263,7 +284,9 @@ fn source_of(headers: &HeaderMap) -> Source {
 }
 
 async fn ready(State(admin): State<Admin>) -> (StatusCode, &'static str) {
-    if admin.view.ready() {
+    if admin.store_fault.is_some() {
+        (StatusCode::SERVICE_UNAVAILABLE, "store")
+    } else if admin.view.ready() {
         (StatusCode::OK, "ready")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "starting")

@@ -7,7 +7,7 @@
 //! any more (the platform took a grant away) leaves its namespace out; the others go on.
 //!
 //! What was served last lies on the disk as well ([`LastGood`]); a gateway whose store is damaged
-//! starts from it, and refuses every change.
+//! starts from it, is not ready, and refuses every change.
 //!
 //! Calls here block. They come from the side runtime's blocking threads.
 //!
@@ -15,6 +15,8 @@
 
 mod acts;
 mod compose;
+mod probation;
+mod values;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,11 +40,13 @@ use tandem_gateway::View;
 use tokio::sync::broadcast;
 
 pub(crate) use self::acts::{Change, Fault, Published};
-pub(crate) use self::compose::{Difference, Process};
-use crate::documents::Documents;
+pub(crate) use self::compose::{Difference, Process, last_good};
+pub(crate) use self::values::{ValuesFault, ValuesVersion};
 use crate::failure::{Exit, Failure};
 use crate::people::People;
 
+/// The folder of what was served last, in the data folder.
+const LAST_GOOD: &str = "last-good";
 /// How long the store is waited for at once; a stop waits no longer than this.
 const WAIT: Duration = Duration::from_millis(500);
 /// How often it is looked whether a file's contract is known, so that it can become version 1.
@@ -65,7 +69,6 @@ pub(crate) struct Stored {
     store: Arc<dyn Store>,
     keys: SealingKeys,
     last_good: LastGood,
-    documents: Documents,
     people: Arc<People>,
     state: Mutex<State>,
     news: broadcast::Sender<Live>,
@@ -117,7 +120,6 @@ impl Stored {
     pub(crate) fn open(
         place: &StorePlace,
         data: &Path,
-        documents: Documents,
         process: Process,
         people: Arc<People>,
     ) -> Result<Arc<Stored>, Failure> {
@@ -161,8 +163,7 @@ impl Stored {
         let stored = Stored {
             store: Arc::new(store),
             keys,
-            last_good: LastGood::below(&data.join("last-good")),
-            documents,
+            last_good: LastGood::below(&data.join(LAST_GOOD)),
             people,
             state: Mutex::new(state),
             news,

@@ -218,6 +218,12 @@ impl Principal {
         }
     }
 
+    /// Whether some settings field of `scope` was opened to him (security RB-10): an act may be
+    /// his, and the act itself tells.
+    pub fn has_a_field_in(&self, scope: &Scope) -> bool {
+        self.fields.iter().any(|field| field.scope == *scope)
+    }
+
     pub(super) fn is_gateway(&self) -> bool {
         self.kind == PrincipalKind::Gateway
     }

@@ -351,6 +351,15 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, StoreFault>) -> Result<T, StoreFa
 fn of(error: impl Into<redb::Error>) -> StoreFault {
     match error.into() {
         redb::Error::DatabaseAlreadyOpen => StoreFault::InUse,
+        // What no store begins with, or ends too early.
+        redb::Error::Io(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+            ) =>
+        {
+            Damage::File(error.to_string()).into()
+        }
         redb::Error::Io(error) => StoreFault::Io(error),
         redb::Error::Corrupted(what) => Damage::File(what).into(),
         error @ (redb::Error::UpgradeRequired(_)

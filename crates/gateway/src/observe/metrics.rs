@@ -36,6 +36,7 @@ pub struct MethodCounters {
 struct MethodShard {
     in_flight: AtomicI64,
     abandoned: AtomicU64,
+    ours: AtomicU64,
     codes: [AtomicU64; CODES],
     durations: Durations,
 }
@@ -47,6 +48,9 @@ pub struct MethodFigures {
     pub in_flight: i64,
     /// Calls that their callers left before the end; counted under CANCELLED as well.
     pub abandoned: u64,
+    /// Calls that failed between the gateway and its upstreams: no endpoint, a lost connection, an
+    /// answer that is none. What an upstream itself answered is not among them.
+    pub ours: u64,
     /// Ended calls by gRPC code.
     pub codes: [u64; CODES],
     /// How long ended calls took.
@@ -75,8 +79,18 @@ impl MethodCounters {
         self.shards[thread].in_flight.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn ended(&self, thread: usize, code: Code, took: Duration, abandoned: bool) {
+    pub(super) fn ended(
+        &self,
+        thread: usize,
+        code: Code,
+        took: Duration,
+        abandoned: bool,
+        ours: bool,
+    ) {
         let shard = &self.shards[thread];
+        if ours {
+            shard.ours.fetch_add(1, Ordering::Relaxed);
+        }
         shard.in_flight.fetch_sub(1, Ordering::Relaxed);
         shard.codes[code as usize].fetch_add(1, Ordering::Relaxed);
         shard.durations.count(took);
@@ -90,6 +104,7 @@ impl MethodCounters {
         let mut figures = MethodFigures::default();
         for shard in &self.shards {
             figures.in_flight += shard.in_flight.load(Ordering::Relaxed);
+            figures.ours += shard.ours.load(Ordering::Relaxed);
             figures.abandoned += shard.abandoned.load(Ordering::Relaxed);
             for (sum, code) in figures.codes.iter_mut().zip(&shard.codes) {
                 *sum += code.load(Ordering::Relaxed);

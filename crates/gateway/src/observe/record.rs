@@ -253,9 +253,13 @@ impl Record {
         let took = self.journey.took();
         let code = if abandoned { Code::Cancelled } else { self.code.unwrap_or(Code::Unknown) };
         let Begin { shard, thread, listener, context, request_id, .. } = &self.begin;
+        let ours = self.refusal.is_some_and(|(reason, _)| {
+            let failed = [Reason::Unavailable, Reason::UpstreamUnusable, Reason::Bug];
+            failed.contains(&reason) && !abandoned
+        });
         let method = match (&self.counters, self.own) {
             (Some(counters), _) => {
-                counters.ended(*thread, code, took, abandoned);
+                counters.ended(*thread, code, took, abandoned, ours);
                 Arc::clone(&counters.method)
             }
             (None, Some(service)) => {

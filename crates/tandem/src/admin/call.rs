@@ -72,7 +72,10 @@ impl Call {
 
     /// The store.
     pub(super) fn stored(&self) -> Result<&Arc<Stored>, Refusal> {
-        self.admin.stored.as_ref().ok_or_else(Refusal::no_store)
+        self.admin.stored.as_ref().ok_or_else(|| match &self.admin.store_fault {
+            None => Refusal::no_store(),
+            Some(why) => Refusal::store_away(why),
+        })
     }
 
     /// The body; a key that is not known there is refused (security T-8).

@@ -72,6 +72,16 @@ impl Refusal {
         )
     }
 
+    /// A gateway whose store is damaged.
+    pub(crate) fn store_away(why: &str) -> Refusal {
+        Refusal::coded(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Tnd::StoreDamaged,
+            format!("the store cannot be used, and what was served last is served on: {why}"),
+            "stop the gateway, move the store aside, fill a new one by `tandem store restore`",
+        )
+    }
+
     /// A write that does not say what it was made from.
     pub(crate) fn no_condition(example: &str) -> Refusal {
         Refusal::malformed("`If-Match` is missing", format!("say what was read: `{example}`"))
@@ -80,6 +90,11 @@ impl Refusal {
 
     fn with(self, status: StatusCode) -> Refusal {
         Refusal { status, ..self }
+    }
+
+    /// Somebody was faster.
+    pub(crate) fn newer(read: u32, live: u32) -> Refusal {
+        ActFault::Act(HistoryFault::Newer { read, live }).into()
     }
 
     /// Who may not, and what he would need.
@@ -99,11 +114,6 @@ impl Refusal {
             problems: problems.iter().map(problem).collect(),
             live: None,
         }
-    }
-
-    /// The first sentence, for tests and logs.
-    pub(crate) fn what(&self) -> &str {
-        self.problems.first().and_then(|one| one["what"].as_str()).unwrap_or_default()
     }
 
     fn store(fault: &StoreFault) -> Refusal {

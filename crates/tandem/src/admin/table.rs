@@ -10,7 +10,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use axum::http::Method;
-use tandem_config::access::{Action, ObjectKind};
+use tandem_config::access::Action;
 
 use super::call::{Answer, Call};
 use super::refusal::Refusal;
@@ -26,8 +26,8 @@ pub(crate) enum Right {
     /// Whoever may do this in the namespace of the path. Who may not even read it there is told
     /// that there is none.
     In(Action),
-    /// As [`Right::In`] for one who may read; the act itself knows more and decides (a settings
-    /// field that was opened to somebody, security RB-10).
+    /// As [`Right::In`], and those to whom some settings field there was opened: the act itself
+    /// knows which and decides (security RB-10).
     InByAct(Action),
     /// Whoever may do this to what belongs to the platform.
     OfPlatform(Action),
@@ -168,19 +168,4 @@ routes! {
         "Makes a token; the only time that it is shown", credentials::new_token;
     DELETE "/tokens/{id}", OfPlatform(WriteToken), None => None, false,
         "Revokes a token", credentials::revoke_token;
-}
-
-impl Right {
-    /// What the right is about; `None` where it is about nothing in particular.
-    pub(crate) fn action(self) -> Option<Action> {
-        match self {
-            Open | Visitor => None,
-            In(action) | InByAct(action) | OfPlatform(action) => Some(action),
-        }
-    }
-
-    /// The sort of what it protects.
-    pub(crate) fn object(self) -> Option<ObjectKind> {
-        self.action().map(Action::object_kind)
-    }
 }

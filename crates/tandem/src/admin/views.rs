@@ -93,7 +93,11 @@ pub(crate) fn status(admin: &Admin, sees: &dyn Fn(&str) -> bool) -> Value {
         "ready": view.ready(),
         "threads": about.threads,
         "listeners": listeners,
-        "store": stored.map(|stored| store(stored, sees)),
+        "store": match (stored, &admin.store_fault) {
+            (Some(stored), _) => store(stored, sees),
+            (None, Some(why)) => json!({ "unusable": &**why }),
+            (None, None) => Value::Null,
+        },
         "namespaces": namespaces,
         "methods": methods,
     })

@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 use tandem_config::access::Membership;
-use tandem_config::document::AccessLogTarget;
+use tandem_config::document::{AccessLogTarget, StorePlace};
 use tandem_config::store::NamespaceName;
 use tandem_config::{Platform, Severity, Tnd};
 use tandem_gateway::observe::AccessLog;
@@ -22,7 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::check::show;
 use super::init::{call_lines, reach, table};
 use super::{address_of_listener, say_all};
-use crate::admin::{self, About, Admin, Guard};
+use crate::admin::{self, About, Admin, Guard, Opened};
 use crate::discover::{self, Reflection, TrustArguments};
 use crate::documents::{Contracts, Documents, problems_of};
 use crate::draft::{self, Draft, Drafted, Profile, Wishes};
@@ -31,7 +31,7 @@ use crate::kept::Kept;
 use crate::output::{self, Form};
 use crate::people::People;
 use crate::reload::{Reloaded, Reloader};
-use crate::stored::{Process, Stored};
+use crate::stored::{Process, Stored, last_good};
 use crate::token;
 
 #[derive(Debug, Args)]
@@ -206,30 +206,23 @@ async fn serve(
         metrics_address.map(|address| open(Platform::METRICS, address)).transpose()?;
 
     let people = Arc::new(People::new(token));
-    let stored = match &platform.store {
-        None => {
-            let everybody = loaded.platform.namespaces.keys();
-            let everybody = everybody.filter_map(|name| NamespaceName::new(name)).collect();
-            people.replace(BTreeMap::new(), Membership::new(), &everybody);
-            None
-        }
+    let operators = loaded.platform.namespaces.keys();
+    let operators = operators.filter_map(|name| NamespaceName::new(name)).collect();
+    people.replace(BTreeMap::new(), Membership::new(), &operators);
+    let files = || loaded.namespaces.iter().map(|(namespace, _)| namespace.clone()).collect();
+    let begun = match &platform.store {
+        None => Begun { stored: None, fault: None, namespaces: files(), contracts },
         Some(place) => {
             let process = Process::new(&loaded, &contracts);
             let (place, data) = (place.clone(), arguments.data.clone());
-            let (documents, people) = (documents.clone(), Arc::clone(&people));
-            let opened = tokio::task::spawn_blocking(move || {
-                Stored::open(&place, &data, documents, process, people)
-            });
-            Some(opened.await.map_err(|error| {
+            let people = Arc::clone(&people);
+            let begun = tokio::task::spawn_blocking(move || begin(&place, &data, process, people));
+            begun.await.map_err(|error| {
                 Failure::new(Exit::Failed, "the store was not opened").because(error.to_string())
-            })??)
+            })??
         }
     };
-    // With a store nothing is served until it was asked: what a file says may be long past.
-    let namespaces = match &stored {
-        Some(_) => Vec::new(),
-        None => loaded.namespaces.iter().map(|(namespace, _)| namespace.clone()).collect(),
-    };
+    let Begun { stored, fault, namespaces, contracts } = begun;
     let plan = plan(&platform, namespaces, contracts, threads, &arguments.data)?;
     let gateway = Gateway::start(plan, side.clone()).await.map_err(not_started)?;
     if let Some(stored) = &stored {
@@ -266,8 +259,9 @@ async fn serve(
         let (Some(socket), Some(address)) = (socket, listeners.get(name)) else { continue };
         let guard = Arc::new(Guard::new(*address));
         let (about, reloader) = (Arc::clone(&about), Arc::clone(&reloader));
-        let (people, stored) = (Arc::clone(&people), stored.clone());
-        let admin = Admin::new(gateway.view(), guard, about, reloader, people, stored);
+        let store = Opened { stored: stored.clone(), fault: fault.clone() };
+        let people = Arc::clone(&people);
+        let admin = Admin::new(gateway.view(), guard, about, reloader, people, store);
         let routes = if name == Platform::ADMIN {
             admin::routes(admin)
         } else {
@@ -308,6 +302,45 @@ async fn serve(
         _ = interrupt.recv() => tracing::warn!("stopped at once"),
     }
     Ok(exit)
+}
+
+/// What a gateway begins to serve with.
+struct Begun {
+    stored: Option<Arc<Stored>>,
+    /// Why there is no store where one is wanted.
+    fault: Option<Arc<str>>,
+    namespaces: Vec<tandem_config::Namespace>,
+    contracts: Contracts,
+}
+
+/// Opens the store. Where it is damaged, what was served last is served on (security S-5).
+fn begin(
+    place: &StorePlace,
+    data: &Path,
+    process: Process,
+    people: Arc<People>,
+) -> Result<Begun, Failure> {
+    let failure = match Stored::open(place, data, process.clone(), people) {
+        Ok(stored) => {
+            // Nothing is served until the store was asked: what a file says may be long past.
+            let (namespaces, contracts) = (Vec::new(), Contracts::new());
+            return Ok(Begun { stored: Some(stored), fault: None, namespaces, contracts });
+        }
+        Err(failure) if failure.code == Some(Tnd::StoreDamaged) => failure,
+        Err(failure) => return Err(failure),
+    };
+    match last_good(data, &process) {
+        Ok(Some((namespaces, contracts))) => {
+            output::talk(&failure.text());
+            let fault = failure.why.unwrap_or(failure.what);
+            Ok(Begun { stored: None, fault: Some(fault.into()), namespaces, contracts })
+        }
+        Ok(None) => Err(failure),
+        Err(why) => {
+            let before = failure.why.clone().unwrap_or_default();
+            Err(failure.because(format!("{before}; nor can what was served last: {why}")))
+        }
+    }
 }
 
 fn plan(

@@ -8,7 +8,6 @@
 
 use tandem_config::document::ContractSource;
 use tandem_config::history::{DiffLine, Draft, HistoryFault, Version, diff};
-use tandem_config::store::Digest;
 use tandem_config::{ActFault, Namespace, Severity};
 use tandem_gateway::upstream::{Upstream, reflection};
 
@@ -188,11 +187,14 @@ impl Stored {
     ) -> Result<Vec<DiffLine>, String> {
         let live = self.live(namespace);
         let before = live.as_ref().map_or("", |content| &content.text);
-        match before {
+        let lines = match before {
             "" => diff("{}", text),
             before => diff(before, text),
-        }
-        .map_err(|fault| fault.to_string())
+        };
+        // Where nothing was live the whole document is new, and nothing went.
+        lines
+            .map(|lines| lines.into_iter().filter(|line| !line.path.is_empty()).collect())
+            .map_err(|fault| fault.to_string())
     }
 
     /// The draft of a namespace.
@@ -293,9 +295,4 @@ pub(crate) async fn blocking<T: Send + 'static>(
         Ok(done) => done,
         Err(error) => Err(Fault::Broken(error.to_string())),
     }
-}
-
-/// Of a text, as it stands in the history.
-pub(crate) fn digest(text: &str) -> String {
-    Digest::of(text.as_bytes()).to_string()
 }

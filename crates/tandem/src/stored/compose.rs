@@ -284,6 +284,41 @@ fn ready_of(
     Ok(Ready { document: document.ok_or_else(Vec::new)?, contract })
 }
 
+/// What was served last, for a start without the store (security S-5): the documents and their
+/// contracts. `None` where nothing was ever kept.
+///
+/// # Errors
+/// Nothing that was kept is whole, or what it says cannot be served by this process's file.
+pub(crate) fn last_good(
+    data: &Path,
+    process: &Process,
+) -> Result<Option<(Vec<Namespace>, Contracts)>, String> {
+    let kept = LastGood::below(&data.join(LAST_GOOD)).newest();
+    let Some(snapshot) = kept.map_err(|fault| fault.to_string())? else { return Ok(None) };
+    let Snapshot { revision, platform, namespaces } = snapshot;
+    let text = Arc::clone(&process.platform);
+    let basis = match platform {
+        None => PlatformBasis::of_file(text),
+        Some(grants) => PlatformBasis::with_grants(text, grants.text, &Default::default()),
+    };
+    let (mut documents, mut contracts) = (Vec::new(), Contracts::new());
+    for (name, kept) in namespaces {
+        let SnapshotDocument { version, text, contract } = kept;
+        let file = format!("teams/{name}.yaml");
+        let loaded = basis.load(&[(&file, &text)]).map_err(|problems| {
+            let all: Vec<&str> = problems.iter().map(|problem| problem.what.as_str()).collect();
+            format!("{name}@{version}: {}", all.join("; "))
+        })?;
+        let set = contract.and_then(|contract| BASE64_STANDARD.decode(contract).ok());
+        if let Some(Ok(contract)) = set.map(|set| Contract::from_descriptor_set(&set)) {
+            contracts.insert(name.to_string(), Arc::new(contract));
+        }
+        documents.extend(loaded.namespaces.into_iter().map(|(document, _)| document));
+    }
+    tracing::warn!(%revision, "what was served last is served on");
+    Ok(Some((documents, contracts)))
+}
+
 /// Files that say something else than what is live.
 fn differences(process: &Process, live: &BTreeMap<NamespaceName, Arc<Content>>) -> Vec<Difference> {
     let mut all = Vec::new();

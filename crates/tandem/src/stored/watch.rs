@@ -33,7 +33,7 @@ impl Stored {
             }
         };
         tokio::select! {
-            ((), ()) = async { tokio::join!(watching, seeding) } => {}
+            ((), (), ()) = async { tokio::join!(watching, seeding, self.watch_versions(&view)) } => {}
             () = view.draining() => {}
         }
     }

@@ -11,5 +11,8 @@ mod exits;
 mod golden;
 mod init;
 mod place;
+mod rights;
 mod run;
 mod strangers;
+mod teams;
+mod versions;

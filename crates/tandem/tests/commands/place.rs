@@ -62,9 +62,11 @@ impl Place {
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
         command.args(words).current_dir(&self.0).stdin(Stdio::null());
-        for name in ["CONFIG", "DATA", "ADMIN", "TOKEN_FILE", "SERVER"] {
+        for name in ["CONFIG", "DATA", "ADMIN", "TOKEN_FILE", "CONTEXT"] {
             command.env_remove(format!("TANDEM_{name}"));
         }
+        // No context of whoever runs the tests.
+        command.env("XDG_CONFIG_HOME", self.0.join("no-config"));
         for name in ["COLUMNS", "NO_COLOR", "CLICOLOR_FORCE"] {
             command.env_remove(name);
         }
@@ -183,6 +185,16 @@ pub(crate) struct Running {
 impl Running {
     /// Starts `tandem run` with these words in `place`, and waits until it is ready.
     pub(crate) fn start(place: &Place, words: &[&str]) -> Running {
+        let running = Running::start_unready(place, words);
+        let is_ready = until(Duration::from_secs(30), || {
+            (ask(running.admin, "GET /readyz HTTP/1.1", "")?.0 == 200).then_some(())
+        });
+        assert!(is_ready.is_some(), "not ready:\n{}", running.log());
+        running
+    }
+
+    /// As [`Running::start`], until its listeners are open.
+    pub(crate) fn start_unready(place: &Place, words: &[&str]) -> Running {
         let ready = place.0.join("ready.json");
         let _ = std::fs::remove_file(&ready);
         let (out, said) = (place.0.join("run.out"), place.0.join("run.err"));
@@ -201,12 +213,7 @@ impl Running {
         });
         let addresses = addresses.unwrap_or_else(|| panic!("no gateway:\n{}", log()));
         let address = |name: &str| addresses[name].as_str().unwrap().parse().unwrap();
-        let running = Running { public: address("public"), admin: address("admin"), child, said };
-        let is_ready = until(Duration::from_secs(30), || {
-            (ask(running.admin, "GET /readyz HTTP/1.1", "")?.0 == 200).then_some(())
-        });
-        assert!(is_ready.is_some(), "not ready:\n{}", running.log());
-        running
+        Running { public: address("public"), admin: address("admin"), child, said }
     }
 
     /// What it told people.
