@@ -16,7 +16,7 @@
 //! (`crate::history`), pushing them (`tandem-gateway`). Rules of whole messages and of oneofs are
 //! not read.
 
-//EDIT
+pub mod edit;
 mod form;
 mod hold;
 mod path;

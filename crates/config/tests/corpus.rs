@@ -4,6 +4,8 @@
 
 #[path = "checks/config_load.rs"]
 mod config_load;
+#[path = "checks/settings_edit.rs"]
+mod settings_edit;
 
 fn replay(target: &str, check: fn(&[u8])) {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
@@ -18,4 +20,9 @@ fn replay(target: &str, check: fn(&[u8])) {
 #[test]
 fn the_corpus_of_config_load_passes() {
     replay("config_load", config_load::check);
+}
+
+#[test]
+fn the_corpus_of_settings_edit_passes() {
+    replay("settings_edit", settings_edit::check);
 }
