@@ -8,6 +8,8 @@
 //!
 //! Not here: what is swapped (`tandem_gateway::View::reload`).
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use tandem_config::{Paint, Platform, Severity};
 use tandem_gateway::View;
@@ -69,7 +71,7 @@ impl Reloader {
         let namespaces: Vec<_> =
             loaded.namespaces.into_iter().map(|(namespace, _)| namespace).collect();
         let count = namespaces.len();
-        match self.view.reload(limits.clone(), namespaces, &contracts) {
+        match self.view.reload(limits.clone(), namespaces, BTreeMap::new(), &contracts) {
             Ok(()) => Reloaded {
                 taken: true,
                 problems: text,

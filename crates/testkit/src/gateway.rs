@@ -16,7 +16,7 @@ use tandem_gateway::net::Names;
 use tandem_gateway::observe::{AccessLog, UpstreamFigures};
 use tandem_gateway::tasks::Side;
 use tandem_gateway::upstream::{Setting, Timing};
-use tandem_gateway::{Gateway, KeepContracts, Listener, Plan, View};
+use tandem_gateway::{Declare, Declared, Gateway, KeepContracts, Listener, Plan, View};
 
 /// The contract of tests: one method of each kind.
 pub const CONTRACT: &str = r#"
@@ -53,6 +53,7 @@ pub struct Setup {
     identity: Option<Identity>,
     access_log: Option<AccessLog>,
     traces: Option<Traces>,
+    settings: Declare,
 }
 
 /// A gateway before `upstream`, with public methods; `Secret` is internal.
@@ -75,6 +76,7 @@ pub fn gateway(upstream: SocketAddr) -> Setup {
         identity: None,
         access_log: None,
         traces: None,
+        settings: Arc::new(|_, _| Declared::new()),
     }
 }
 
@@ -178,6 +180,13 @@ impl Setup {
         self
     }
 
+    /// What the namespaces give the services for their settings.
+    #[must_use]
+    pub fn settings(mut self, settings: Declare) -> Setup {
+        self.settings = settings;
+        self
+    }
+
     /// Lets callers ask for reflection and health.
     #[must_use]
     pub fn offering(mut self) -> Setup {
@@ -246,6 +255,8 @@ impl Setup {
             threads: self.threads,
             limits,
             namespaces,
+            versions: BTreeMap::new(),
+            settings: self.settings,
             contracts,
             keeper: self.keeper,
             access_log: self.access_log,
