@@ -9,6 +9,7 @@
 
 mod event_ids;
 mod rules;
+mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -95,7 +96,7 @@ pub fn check(loaded: &Loaded, contracts: &BTreeMap<String, Arc<Contract>>) -> Ve
             platform: &loaded.platform,
             problems: &mut problems,
         };
-        claims.check(contract.as_deref(), &faults);
+        claims.check(contract.as_ref(), &faults);
         served.extend(contract.map(|contract| (name.clone(), contract)));
     }
     together(loaded, &served, &mut problems);
@@ -112,7 +113,7 @@ struct Claims<'a> {
 }
 
 impl Claims<'_> {
-    fn check(mut self, contract: Option<&Contract>, configured: &[ConfiguredFault]) {
+    fn check(mut self, contract: Option<&Arc<Contract>>, configured: &[ConfiguredFault]) {
         if !self.platform.namespaces.contains_key(&self.namespace.namespace) {
             let name = &self.namespace.namespace;
             let what = format!("the platform knows no namespace `{name}`");
@@ -122,11 +123,12 @@ impl Claims<'_> {
             return self.report(problem, &[Step::Key("namespace")]);
         }
         self.hosts();
-        self.services(contract);
+        self.services(contract.map(|contract| &**contract));
         self.upstreams();
         self.references();
-        self.auth(contract);
+        self.auth(contract.map(|contract| &**contract));
         self.lower_only();
+        self.settings_granted();
         if let Some(contract) = contract {
             self.methods(contract);
             self.unmentioned(contract);
@@ -135,6 +137,7 @@ impl Claims<'_> {
             self.faults(contract);
             self.configured(contract, configured);
             self.event_ids(contract);
+            self.settings(contract);
         }
     }
 

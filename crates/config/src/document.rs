@@ -11,6 +11,7 @@ mod namespace;
 mod platform;
 mod reach;
 mod rest;
+mod settings;
 mod tls;
 pub mod units;
 
@@ -29,5 +30,6 @@ pub use self::rest::{
     JsonSwitches, PatchMask, PathSwitches, RestSwitches, StreamEnvelope, StreamFraming,
     TrailingSlash, UnaskedBody, Unknown,
 };
+pub use self::settings::{Require, SettingsRules};
 pub use self::tls::{Identity, Tls};
 pub use self::units::{Address, Share};

@@ -9,6 +9,7 @@ mod contract;
 mod namespace;
 mod platform;
 mod rest;
+mod settings;
 mod tls;
 
 use std::fmt::Display;
@@ -253,7 +254,7 @@ impl Reading {
     pub(crate) fn text<'a>(&mut self, at: &At<'a>) -> Option<&'a str> {
         match &at.node.value {
             Value::Text(text) => Some(text),
-            Value::Bool(_) | Value::Integer(_) | Value::Float => {
+            Value::Bool(_) | Value::Integer(_) | Value::Float(_) => {
                 self.wrong(at, "is text", "put the value in quotes");
                 None
             }
@@ -320,7 +321,9 @@ impl Reading {
         let parsed = match &at.node.value {
             Value::Text(text) => parse(text),
             Value::Integer(number) => parse(&number.to_string()),
-            Value::Float => parse(self.source.text.get(at.node.span.clone()).unwrap_or_default()),
+            Value::Float(_) => {
+                parse(self.source.text.get(at.node.span.clone()).unwrap_or_default())
+            }
             Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => {
                 self.text(at);
                 return None;

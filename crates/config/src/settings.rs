@@ -6,22 +6,36 @@
 //! allows. All violations are found at once.
 //!
 //! A rule of the contract that this build does not know is a fault of the contract and not passed
-//! over in silence (security PO-2); so are expressions (CEL) and regular expressions.
+//! over in silence (security PO-2); so are expressions (CEL) and regular expressions. One rule is
+//! built in: a `tandem.settings.v1.Rollout` is at most 1,000 per mille.
 //!
-//! Not here: which message belongs to a service, versions of values (`crate::history`), pushing
-//! them (`tandem-gateway`). Rules of whole messages and of oneofs are not read.
+//! [`published`] says what is to be pushed, [`form`] how people are asked for values, [`edit`]
+//! changes them in the text of a document.
+//!
+//! Not here: which message belongs to a service (`tandem-contract`), versions of values
+//! (`crate::history`), pushing them (`tandem-gateway`). Rules of whole messages and of oneofs are
+//! not read.
 
+//EDIT
+mod form;
 mod hold;
+mod path;
+mod published;
 mod rules;
+mod typed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tandem_contract::{Contract, Field, MessageId, WellKnown};
 use tandem_transcode::{JsonOptions, Limits, Plans, json_from_wire, wire_from_json};
 
+pub use self::form::{FormField, FormRule, form};
+pub(crate) use self::path::parts;
+pub use self::published::{ServiceSettings, published};
+pub(crate) use self::published::{declared, defaults};
 use self::rules::FieldRules;
 use crate::problem::{Problem, Tnd};
 use crate::source::cut;
@@ -31,7 +45,7 @@ pub const VALUES_BYTES_MOST: usize = 256 * 1024;
 
 /// The settings message of a service, with its rules read.
 pub struct SettingsMessage {
-    plans: Plans,
+    plans: Arc<Plans>,
     message: MessageId,
     /// By message and number of the field.
     rules: BTreeMap<(u32, u32), FieldRules>,
@@ -51,7 +65,8 @@ pub struct Values {
 pub struct Violation {
     /// `limits.max_discount_percent`, `hidden_categories[2]`, `labels["a"]`.
     pub field: String,
-    /// `int32.lte`; `type` where it is no value of the field at all.
+    /// `int32.lte`; [`Violation::TYPE`] where it is no value of the field at all,
+    /// [`Violation::NAME`] where there is no such field.
     pub rule: String,
     /// "is at most 60".
     pub must: String,
@@ -60,15 +75,38 @@ pub struct Violation {
 }
 
 impl Violation {
+    /// The rule that a value must be of its field's type.
+    pub const TYPE: &str = "type";
+    /// The rule that a name must be that of a field, as the contract's file writes it.
+    pub const NAME: &str = "name";
+
     /// As people see faults.
     pub fn problem(&self) -> Problem {
+        let name = self.rule == Violation::NAME;
         let fix = match &self.nearest {
+            Some(nearest) if name => format!("write `{nearest}`"),
             Some(nearest) => format!("write {nearest}, the nearest value that is allowed"),
+            None if name => "take it out, or add the field to the contract".to_owned(),
             None => "write another value".to_owned(),
         };
-        Problem::error(Tnd::SettingRefused, self.to_string())
+        Problem::error(if name { Tnd::UnknownKey } else { Tnd::SettingRefused }, self.to_string())
             .why("the service's contract says so")
             .fix(fix)
+    }
+}
+
+impl Violation {
+    /// The field of the settings message that it lies in.
+    fn top(&self) -> String {
+        match parts(&self.field).into_iter().next() {
+            Some(path::Part::Key(name)) => name,
+            Some(path::Part::Index(_)) | None => String::new(),
+        }
+    }
+
+    /// The way to it in a document, from the values of its service on.
+    pub(crate) fn parts(&self) -> Vec<path::Part> {
+        parts(&self.field)
     }
 }
 
@@ -101,13 +139,25 @@ impl SettingsMessage {
         contract: Arc<Contract>,
         message: MessageId,
     ) -> Result<SettingsMessage, Vec<RuleNotHeld>> {
+        SettingsMessage::of_plans(Arc::new(Plans::new(contract)), message)
+    }
+
+    /// As [`SettingsMessage::new`], for plans that are there already.
+    ///
+    /// # Errors
+    /// As [`SettingsMessage::new`].
+    pub fn of_plans(
+        plans: Arc<Plans>,
+        message: MessageId,
+    ) -> Result<SettingsMessage, Vec<RuleNotHeld>> {
+        let contract = plans.contract();
         let mut rules = BTreeMap::new();
         let mut faults = Vec::new();
         let (mut todo, mut seen) = (vec![message], BTreeSet::from([message.0]));
         while let Some(id) = todo.pop() {
             let of = contract.message(id);
             for field in &of.fields {
-                match rules::read(&contract, field) {
+                match rules::read(contract, of, field) {
                     Ok(read) => rules.extend(read.map(|read| ((id.0, field.number), read))),
                     Err((rule, why)) => {
                         let field = format!("{}.{}", of.full_name, field.name);
@@ -123,16 +173,42 @@ impl SettingsMessage {
         if !faults.is_empty() {
             return Err(faults);
         }
-        Ok(SettingsMessage { plans: Plans::new(contract), message, rules })
+        Ok(SettingsMessage { plans, message, rules })
     }
 
-    /// Holds `json` against the message and its rules.
+    /// Holds the values of a document against the message and its rules. Fields are written by
+    /// their names in the contract's file, so that each has one name in documents, rights and
+    /// differences.
+    ///
+    /// # Errors
+    /// Every value that is refused.
+    pub fn hold(&self, values: &Map<String, Value>) -> Result<Values, Vec<Violation>> {
+        let mut found = Vec::new();
+        typed::object(&self.plans, self.message, values, "", &mut found);
+        if found.is_empty() {
+            return self.check(&Value::Object(values.clone()).to_string());
+        }
+        let of = self.plans.contract().message(self.message);
+        let faulty: BTreeSet<String> = found.iter().map(|violation| violation.top()).collect();
+        let names: BTreeSet<&str> = faulty
+            .iter()
+            .map(|name| of.field_named(name).map_or(&**name, |(_, field)| &field.name))
+            .collect();
+        let sound = values.iter().filter(|(name, _)| !faulty.contains(*name));
+        let sound: Map<String, Value> =
+            sound.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let more = self.check(&Value::Object(sound).to_string()).err().unwrap_or_default();
+        found.extend(more.into_iter().filter(|violation| !names.contains(&*violation.top())));
+        Err(found)
+    }
+
+    /// Holds `json` against the message and its rules. Names of fields may be those of JSON.
     ///
     /// # Errors
     /// Every value that is refused; the first alone where one is no value of its field.
     pub fn check(&self, json: &str) -> Result<Values, Vec<Violation>> {
         let of_type = |field: String, must: String| {
-            vec![Violation { field, rule: "type".to_owned(), must, nearest: None }]
+            vec![Violation { field, rule: Violation::TYPE.to_owned(), must, nearest: None }]
         };
         if json.len() > VALUES_BYTES_MOST {
             let must = format!("have at most {VALUES_BYTES_MOST} bytes");
@@ -164,10 +240,7 @@ impl SettingsMessage {
     fn message(&self, id: MessageId, value: &Value, path: &str, found: &mut Vec<Violation>) {
         let contract = self.plans.contract();
         for field in &contract.message(id).fields {
-            let path = match path {
-                "" => field.name.to_string(),
-                above => format!("{above}.{}", field.name),
-            };
+            let path = path::below(path, &field.name);
             let stands = value.get(&*field.name).filter(|value| !value.is_null());
             let rules = self.rules.get(&(id.0, field.number));
             if let Some(rules) = rules {

@@ -99,7 +99,7 @@ fn on_one_line(source: &Source, node: &Node) -> String {
         Value::Null => "{}".to_owned(),
         Value::Bool(value) => value.to_string(),
         Value::Integer(number) => number.to_string(),
-        Value::Float => source.text.get(node.span.clone()).unwrap_or_default().to_owned(),
+        Value::Float(_) => source.text.get(node.span.clone()).unwrap_or_default().to_owned(),
         // Certificates may stand in a document: their first line says what they are.
         Value::Text(text) => match text.trim().split_once('\n') {
             Some((first, _)) => format!("{first} …"),
@@ -262,6 +262,15 @@ fn team(rows: &mut Rows<'_>) {
                 places.push(vec![At("defaults"), At(key)]);
             }
             rows.first_of(&own, &places, default);
+        }
+    }
+    for service in rows.names(&[At("settings")]) {
+        for (key, default) in [
+            ("values", "{} (the contract's defaults)"),
+            ("require", "none"),
+            ("access", "{} (publishers only)"),
+        ] {
+            rows.one(&[At("settings"), At(&service), At(key)], default);
         }
     }
 }

@@ -114,7 +114,8 @@ pub(crate) enum Value {
     Null,
     Bool(bool),
     Integer(i128),
-    Float,
+    /// Finite.
+    Float(f64),
     Text(String),
     List(Vec<Node>),
     /// In the order of the file, doubles included.
@@ -127,7 +128,7 @@ impl Value {
         match self {
             Value::Null => "empty",
             Value::Bool(_) => "true or false",
-            Value::Integer(_) | Value::Float => "a number",
+            Value::Integer(_) | Value::Float(_) => "a number",
             Value::Text(_) => "text",
             Value::List(_) => "a list",
             Value::Map(_) => "a group of keys",

@@ -93,8 +93,8 @@ pub(crate) fn parse(text: &str) -> Result<Node, YamlFault> {
                 fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
                     Ok(Raw(Value::Integer(value.into())))
                 }
-                fn visit_f64<E>(self, _: f64) -> Result<Raw, E> {
-                    Ok(Raw(Value::Float))
+                fn visit_f64<E>(self, value: f64) -> Result<Raw, E> {
+                    Ok(Raw(Value::Float(value)))
                 }
                 fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
                     Ok(Raw(Value::Text(value.to_owned())))

@@ -11,35 +11,7 @@ use tandem_config::settings::{RuleNotHeld, SettingsMessage, VALUES_BYTES_MOST};
 use tandem_contract::Contract;
 
 /// The rules of the standard that these tests write, with its numbers.
-const VALIDATE: &str = r#"
-syntax = "proto2"; package buf.validate; import "google/protobuf/descriptor.proto";
-extend google.protobuf.FieldOptions { optional FieldRules field = 1159; }
-enum Ignore { IGNORE_UNSPECIFIED = 0; IGNORE_IF_ZERO_VALUE = 1; IGNORE_ALWAYS = 3; }
-message Rule { optional string id = 1; }
-message FieldRules {
-  repeated Rule cel = 23; optional bool required = 25; optional Ignore ignore = 27;
-  oneof type {
-    FloatRules float = 1; DoubleRules double = 2; Int32Rules int32 = 3; Int64Rules int64 = 4;
-    UInt64Rules uint64 = 6; SInt32Rules sint32 = 7; Fixed32Rules fixed32 = 9;
-    SFixed64Rules sfixed64 = 12; BoolRules bool = 13; StringRules string = 14;
-    EnumRules enum = 16; RepeatedRules repeated = 18; MapRules map = 19; DurationRules duration = 21;
-  }
-}
-message FloatRules { optional float const = 1; optional float lt = 2; optional float gte = 5; optional bool finite = 8; }
-message DoubleRules { optional double lte = 3; optional double gt = 4; repeated double in = 6; }
-message Int32Rules { optional int32 const = 1; optional int32 lt = 2; optional int32 lte = 3; optional int32 gt = 4; optional int32 gte = 5; repeated int32 in = 6; repeated int32 not_in = 7; repeated int32 example = 8; }
-message Int64Rules { optional int64 lte = 3; optional int64 gte = 5; }
-message UInt64Rules { optional uint64 lte = 3; }
-message SInt32Rules { optional sint32 gte = 5; }
-message Fixed32Rules { optional fixed32 lte = 3; }
-message SFixed64Rules { optional sfixed64 gt = 4; }
-message BoolRules { optional bool const = 1; }
-message StringRules { optional string const = 1; optional uint64 len = 19; optional uint64 min_len = 2; optional uint64 max_len = 3; optional uint64 min_bytes = 4; optional uint64 max_bytes = 5; optional string pattern = 6; optional string prefix = 7; optional string suffix = 8; optional string contains = 9; optional string not_contains = 23; repeated string in = 10; repeated string not_in = 11; optional bool email = 12; }
-message EnumRules { optional int32 const = 1; optional bool defined_only = 2; repeated int32 in = 3; repeated int32 not_in = 4; }
-message RepeatedRules { optional uint64 min_items = 1; optional uint64 max_items = 2; optional bool unique = 3; optional FieldRules items = 4; }
-message MapRules { optional uint64 min_pairs = 1; optional uint64 max_pairs = 2; optional FieldRules keys = 4; optional FieldRules values = 5; }
-message DurationRules { optional bool required = 1; }
-"#;
+const VALIDATE: &str = include_str!("parts/validate.proto");
 
 struct Files(String);
 

@@ -35,6 +35,12 @@ pub fn each(message: &[u8]) -> impl Iterator<Item = Result<Field<'_>, &'static s
     })
 }
 
+/// The numbers of a packed list; ends before the first that is cut short.
+pub fn varints(packed: &[u8]) -> impl Iterator<Item = u64> {
+    let mut rest = packed;
+    std::iter::from_fn(move || varint(&mut rest))
+}
+
 /// `message` without its fields `number`, all others as they stand.
 ///
 /// # Errors

@@ -16,6 +16,7 @@ mod budget;
 mod build;
 mod field;
 mod service;
+mod settings;
 mod shape;
 pub mod text;
 
@@ -27,6 +28,7 @@ use buffa_descriptor::generated::descriptor::FileDescriptorProto;
 
 use self::budget::{Budget, Overrun};
 use self::build::Builder;
+pub use self::settings::COMMENT_BYTES_MOST;
 use crate::fields;
 use crate::types::Contract;
 
@@ -167,12 +169,16 @@ fn read(files: &[&[u8]]) -> Result<Contract, ContractFaults> {
     let mut budget = Budget::default();
     let mut faults = Faults::default();
     let mut by_name: BTreeMap<String, FileDescriptorProto> = BTreeMap::new();
+    let mut as_given: BTreeMap<String, &[u8]> = BTreeMap::new();
     for bytes in files {
         match file(bytes, &mut budget) {
             Ok(file) => {
                 let name = file.name.clone().unwrap_or_default();
                 match by_name.get(&name) {
-                    None => drop(by_name.insert(name, file)),
+                    None => {
+                        as_given.insert(name.clone(), bytes);
+                        by_name.insert(name, file);
+                    }
                     Some(first) if *first == file => {}
                     Some(_) => faults.add(fault(
                         &name,
@@ -198,7 +204,9 @@ fn read(files: &[&[u8]]) -> Result<Contract, ContractFaults> {
     if by_name.is_empty() {
         return Err(ContractFaults(faults.all()));
     }
-    Ok(Builder::new(faults).build(&by_name))
+    let mut contract = Builder::new(faults).build(&by_name);
+    contract.comments = settings::comments(&contract, &by_name, &as_given);
+    Ok(contract)
 }
 
 /// One file, its source positions left behind; on error with its name, as far as it has one.

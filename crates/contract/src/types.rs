@@ -37,6 +37,10 @@ pub struct Contract {
     pub(crate) files: BTreeMap<String, Vec<u8>>,
     pub(crate) faults: Vec<ContractFault>,
     pub(crate) digest: [u8; 32],
+    /// By full name of the service.
+    pub(crate) settings: BTreeMap<Box<str>, MessageId>,
+    /// By message and number of the field.
+    pub(crate) comments: BTreeMap<(MessageId, u32), Box<str>>,
 }
 
 impl Contract {
@@ -118,6 +122,25 @@ impl Contract {
     pub fn service_digest(&self, full_name: &str) -> Option<[u8; 32]> {
         let service = self.services.iter().find(|service| &*service.full_name == full_name)?;
         Some(crate::digest::of_service(self, service))
+    }
+
+    /// The message that holds the settings of a service (hybrid SE-1); `None` where it declares
+    /// none.
+    pub fn settings_of(&self, service: &str) -> Option<MessageId> {
+        self.settings.get(service).copied()
+    }
+
+    /// Full names of the services that declare settings, in order, each with its message.
+    pub fn settings(&self) -> impl Iterator<Item = (&str, MessageId)> {
+        self.settings.iter().map(|(service, message)| (&**service, *message))
+    }
+
+    /// What the file says above a field of a settings message, or behind it where nothing stands
+    /// above: lines without their margins, at most
+    /// [`COMMENT_BYTES_MOST`](crate::source::COMMENT_BYTES_MOST). `None` of other messages, and
+    /// where the descriptors came without comments.
+    pub fn comment(&self, message: MessageId, field: &Field) -> Option<&str> {
+        self.comments.get(&(message, field.number)).map(|comment| &**comment)
     }
 
     /// File names and serialized `google.protobuf.FileDescriptorProto`, in the order of names.

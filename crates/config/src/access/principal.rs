@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::action::ObjectId;
+use super::action::{ObjectId, ObjectKind};
 use crate::store::{NamespaceName, Scope};
 
 /// The role of a member, each including the one before (security RB-1 to RB-4).
@@ -115,6 +115,24 @@ impl Membership {
     /// Opens one settings field to somebody (security RB-10).
     pub fn open_field(&mut self, who: &Who, field: ObjectId) {
         self.fields.entry(who.clone()).or_default().insert(field);
+    }
+
+    /// Opens what stands under `settings.SERVICE.access` of a team's document, the live one: whoever
+    /// may publish it says whom he opens a field to (security RB-10).
+    pub fn open_fields(
+        &mut self,
+        namespace: &NamespaceName,
+        document: &crate::document::Namespace,
+    ) {
+        let scope = Scope::Namespace(namespace.clone());
+        for (service, rules) in &document.settings {
+            let crate::document::SettingsRules { values: _, require: _, access } = rules;
+            for (field, people) in access {
+                let name = format!("{service}/{field}");
+                let field = ObjectId::named(ObjectKind::SettingsField, &scope, name);
+                people.iter().for_each(|who| self.open_field(who, field.clone()));
+            }
+        }
     }
 
     /// Takes in what stands under `namespaces.NAME.members` of the platform's document. Words

@@ -15,6 +15,7 @@ use tandem_protocol::status::Code;
 
 use super::platform::PlatformLimits;
 use super::rest::{JsonSwitches, RestSwitches};
+use super::settings::SettingsRules;
 use super::tls::Tls;
 use super::units::{Address, Share};
 
@@ -32,6 +33,8 @@ pub struct Namespace {
     pub defaults: MethodRules,
     /// By `package.Service/Method` or `package.Service/*`.
     pub methods: BTreeMap<String, MethodRules>,
+    /// By full name of the service.
+    pub settings: BTreeMap<String, SettingsRules>,
 }
 
 /// Where the descriptors of the services come from.

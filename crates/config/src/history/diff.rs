@@ -62,7 +62,10 @@ pub fn diff(before: &str, after: &str) -> Result<Vec<DiffLine>, NoDocument> {
 /// a text is no document.
 pub(crate) fn settings_fields(scope: &Scope, before: &str, after: &str) -> Option<Vec<ObjectId>> {
     let mut fields = Vec::new();
-    for (path, _, _) in changes(before, after).ok()? {
+    for (path, before, after) in changes(before, after).ok()? {
+        if is_empty_group(&path, before.as_deref(), after.as_deref()) {
+            continue;
+        }
         let [Part::Key(settings), Part::Key(service), Part::Key(values), Part::Key(field), ..] =
             path.as_slice()
         else {
@@ -78,6 +81,24 @@ pub(crate) fn settings_fields(scope: &Scope, before: &str, after: &str) -> Optio
         }
     }
     Some(fields)
+}
+
+/// Whether only the empty group differs in which the first field was written, or that the last one
+/// left behind.
+fn is_empty_group(path: &[Part], before: Option<&str>, after: Option<&str>) -> bool {
+    let empty = |value: Option<&str>| matches!(value, Some("{}" | "null"));
+    let key = |part: &Part, name: &str| matches!(part, Part::Key(key) if key == name);
+    match path {
+        [settings] | [settings, _] => key(settings, "settings") && empty(before) && after.is_none(),
+        [settings, _, values] => {
+            let none_or_empty = |value: Option<&str>| value.is_none() || empty(value);
+            key(settings, "settings")
+                && key(values, "values")
+                && none_or_empty(before)
+                && none_or_empty(after)
+        }
+        _ => false,
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -147,7 +168,7 @@ fn collect(text: &str, node: &Node, path: &mut Vec<Part>, found: &mut BTreeMap<V
         Value::Null => "null".to_owned(),
         Value::Bool(value) => value.to_string(),
         Value::Integer(value) => value.to_string(),
-        Value::Float => text.get(node.span.clone()).unwrap_or_default().to_owned(),
+        Value::Float(_) => text.get(node.span.clone()).unwrap_or_default().to_owned(),
         Value::Text(value) => serde_json::Value::from(value.as_str()).to_string(),
     };
     found.insert(path.clone(), shown);
@@ -218,6 +239,17 @@ mod tests {
         check(&with("discount: 30, hidden: [x, y]", "hosts: [a.b]"), None);
         check("namespace: shop\n", Some(&["a.B/discount", "a.B/hidden"]));
         check("namespace: shop\nsettings: { a.B: { require: all } }", None);
+        // The group that the first field is written in, and that the last one leaves behind.
+        check(&with("", ""), Some(&["a.B/discount", "a.B/hidden"]));
+        let from = |before: &str| fields(before, &with("discount: 1", ""));
+        let discount = Some(vec!["a.B/discount".to_owned()]);
+        for empty in ["{}", "{ a.B: }", "{ a.B: {} }", "{ a.B: { values: } }"] {
+            assert_eq!(from(&format!("namespace: shop\nsettings: {empty}\n")), discount, "{empty}");
+        }
+        assert_eq!(from("namespace: shop\nsettings: { a.B: [] }\n"), None);
+        assert_eq!(from("namespace: shop\nsettings: { a.B: { values: 1 } }\n"), None);
+        // An entry of another service is more than a field, however empty.
+        assert_eq!(fields(&before, &before.replace("a.B:", "a.C: {}, a.B:")), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Known::{Later, Now};
 use super::platform::hosts;
 use super::tls::tls;
-use super::{At, Known, Layer, Reading, contract, rest};
+use super::{At, Known, Layer, Reading, contract, rest, settings};
 use crate::document::units;
 use crate::document::{
     Address, Auth, Deadline, HealthCheck, MethodRules, Namespace, Retries, RetryPolicy, Upstream,
@@ -30,7 +30,7 @@ pub(crate) fn namespace(reading: &mut Reading, root: &Node, file_stem: &str) -> 
             Now("upstreams"),
             Now("defaults"),
             Now("methods"),
-            Later("settings"),
+            Now("settings"),
             Later("rollouts"),
         ],
     );
@@ -64,6 +64,7 @@ pub(crate) fn namespace(reading: &mut Reading, root: &Node, file_stem: &str) -> 
     let upstreams = fields.get("upstreams").map(|at| upstreams(reading, at)).unwrap_or_default();
     let defaults = fields.get("defaults").map(|at| rules(reading, at, Layer::Defaults));
     let methods = fields.get("methods").map(|at| methods(reading, at)).unwrap_or_default();
+    let settings = fields.get("settings").map(|at| settings::settings(reading, at));
     let (contract, follow) = contract?;
     Some(Namespace {
         namespace: name?,
@@ -73,6 +74,7 @@ pub(crate) fn namespace(reading: &mut Reading, root: &Node, file_stem: &str) -> 
         upstreams,
         defaults: defaults.unwrap_or_default(),
         methods,
+        settings: settings.unwrap_or_default(),
     })
 }
 

@@ -234,7 +234,7 @@ impl Bound {
     }
 
     /// The first value inside of this end, on the side of `up`.
-    fn first(&self, up: bool, single: bool) -> Number {
+    pub(super) fn first(&self, up: bool, single: bool) -> Number {
         match (self.at, self.inclusive) {
             (at, true) => at,
             (Number::Integer(at), false) => Number::Integer(if up { at + 1 } else { at - 1 }),
@@ -274,7 +274,7 @@ fn distance(one: Number, other: Number) -> f64 {
     }
 }
 
-fn written(number: Number) -> String {
+pub(super) fn written(number: Number) -> String {
     match number {
         Number::Integer(value) => value.to_string(),
         // A single-precision number as the shortest text that means it.
@@ -428,7 +428,7 @@ fn broken_count(
     Some((more, format!("has at most {most} {of}")))
 }
 
-fn list(words: impl Iterator<Item = String>) -> String {
+pub(super) fn list(words: impl Iterator<Item = String>) -> String {
     let words: Vec<String> = words.collect();
     let mut text = words.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
     if words.len() > SHOWN {

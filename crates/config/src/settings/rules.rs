@@ -9,7 +9,10 @@
 use std::cmp::Ordering;
 
 use tandem_contract::fields::{self, Field as Wire};
-use tandem_contract::{Cardinality, Contract, Field, Kind, WellKnown};
+use tandem_contract::{Cardinality, Contract, Field, Kind, Message, WellKnown};
+
+/// The largest share of a rollout.
+pub(super) const PER_MILLE_MOST: i128 = 1_000;
 
 /// Rules of items inside rules of lists; the standard knows one level.
 const NESTED_MOST: u32 = 2;
@@ -119,8 +122,34 @@ const NOT_BUILT_IN: &str = "is not built in";
 const NOT_OF_THIS_FIELD: &str = "does not fit the field's type";
 const UNREADABLE: &str = "cannot be read";
 
-/// The rules of `field`; `None` where it has none.
-pub(super) fn read(contract: &Contract, field: &Field) -> Result<Option<FieldRules>, NotHeld> {
+/// Whether it is the share of principals of proto/tandem/settings/v1/settings.proto.
+pub(super) fn is_rollout(message: &Message) -> bool {
+    let shape = |field: &Field| {
+        field.number == 1
+            && field.kind == Kind::Uint32
+            && field.cardinality == Cardinality::Singular
+            && &*field.name == "per_mille"
+    };
+    &*message.full_name == "tandem.settings.v1.Rollout"
+        && matches!(&message.fields[..], [only] if shape(only))
+}
+
+/// The rule that is built in: a share is at most the whole.
+fn per_mille() -> FieldRules {
+    let below = Some(Bound { at: Number::Integer(PER_MILLE_MOST), inclusive: true });
+    let numbers = NumberRules { below, ..NumberRules::default() };
+    FieldRules { name: "uint32", of: Some(Typed::Number(numbers)), ..FieldRules::default() }
+}
+
+/// The rules of `field` of `message`; `None` where it has none.
+pub(super) fn read(
+    contract: &Contract,
+    message: &Message,
+    field: &Field,
+) -> Result<Option<FieldRules>, NotHeld> {
+    if is_rollout(message) && field.rules.is_none() {
+        return Ok(Some(per_mille()));
+    }
     let Some(bytes) = &field.rules else { return Ok(None) };
     let rules = field_rules(bytes, NESTED_MOST)?;
     fits(contract, field, &rules)?;

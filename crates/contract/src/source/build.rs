@@ -16,7 +16,7 @@ use buffa_descriptor::generated::descriptor::{
 };
 
 use super::field::cut;
-use super::{FIX_SET, Faults, fault, shape};
+use super::{FIX_SET, Faults, fault, settings, shape};
 use crate::digest;
 use crate::types::{
     Contract, EnumId, Enumeration, Field, Message, MessageId, Method, Reserved, Service, WellKnown,
@@ -59,6 +59,8 @@ pub(super) struct Builder {
     pub(super) message_names: HashMap<Box<str>, MessageId>,
     pub(super) enum_names: HashMap<Box<str>, EnumId>,
     pub(super) service_names: HashSet<Box<str>>,
+    /// Messages with an option of the number of `tandem.settings.v1.settings`, and its bytes.
+    pub(super) settings: Vec<(MessageId, Vec<u8>)>,
     pub(super) faults: Faults,
 }
 
@@ -72,6 +74,7 @@ impl Builder {
             message_names: HashMap::new(),
             enum_names: HashMap::new(),
             service_names: HashSet::new(),
+            settings: Vec::new(),
             faults,
         }
     }
@@ -112,6 +115,13 @@ impl Builder {
                 self.service(name, package, proto);
             }
         }
+        let declared =
+            |extension: &Extension<'_>| settings::is_option(&extension.scope, extension.proto);
+        let settings = match extensions.iter().any(declared) {
+            true => self.settings(),
+            // The number is free for everybody, so it is somebody else's.
+            false => BTreeMap::new(),
+        };
         let files: BTreeMap<String, Vec<u8>> =
             files.iter().map(|(name, file)| (name.clone(), file.encode_to_vec())).collect();
         let digest =
@@ -126,6 +136,8 @@ impl Builder {
             files,
             faults: self.faults.all(),
             digest,
+            settings,
+            comments: BTreeMap::new(),
         }
     }
 
@@ -190,6 +202,9 @@ impl Builder {
         let options = proto.options.as_option();
         let id = MessageId(self.messages.len() as u32);
         self.message_names.insert(full_name.as_str().into(), id);
+        if let Some(option) = options.and_then(settings::option_of) {
+            self.settings.push((id, option));
+        }
         self.messages.push(Message {
             full_name: full_name.as_str().into(),
             fields: Vec::new(),

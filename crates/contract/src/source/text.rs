@@ -13,6 +13,8 @@
 use protox::Compiler;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 
+pub use super::settings::with_comments_only;
+
 /// One .proto file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProtoText {
@@ -34,7 +36,8 @@ pub struct TextFault {
 /// Faults that are kept; each file has at most one.
 const FAULTS_MOST: usize = 50;
 
-/// Compiles all `texts` and what they import. The set holds no source positions.
+/// Compiles all `texts` and what they import. Of source positions the set holds those of fields
+/// with a comment.
 ///
 /// # Errors
 /// The first fault of each text that has one.
@@ -44,7 +47,7 @@ pub fn compile(texts: &[ProtoText]) -> Result<Vec<u8>, Vec<TextFault>> {
     resolver.add(Vendored);
     resolver.add(GoogleFileResolver::new());
     let mut compiler = Compiler::with_file_resolver(resolver);
-    compiler.include_imports(true);
+    compiler.include_imports(true).include_source_info(true);
     let mut faults: Vec<TextFault> = Vec::new();
     for ProtoText { name, .. } in texts {
         if let Err(error) = compiler.open_file(name) {
@@ -55,7 +58,10 @@ pub fn compile(texts: &[ProtoText]) -> Result<Vec<u8>, Vec<TextFault>> {
             }
         }
     }
-    if faults.is_empty() { Ok(compiler.encode_file_descriptor_set()) } else { Err(faults) }
+    match faults.is_empty() {
+        true => Ok(with_comments_only(&compiler.encode_file_descriptor_set())),
+        false => Err(faults),
+    }
 }
 
 /// The library says places in its debug form only: `shop.proto:3:7: what`.
@@ -97,7 +103,7 @@ pub fn is_edition(text: &str) -> bool {
 }
 
 /// Files that come with this build, which texts may import without having them.
-pub const VENDORED: [(&str, &str); 9] = [
+pub const VENDORED: [(&str, &str); 10] = [
     (
         "google/api/annotations.proto",
         include_str!("../../../../proto/google/api/annotations.proto"),
@@ -116,6 +122,10 @@ pub const VENDORED: [(&str, &str); 9] = [
     ),
     ("google/rpc/status.proto", include_str!("../../../../proto/google/rpc/status.proto")),
     ("google/type/money.proto", include_str!("../../../../proto/google/type/money.proto")),
+    (
+        "tandem/settings/v1/settings.proto",
+        include_str!("../../../../proto/tandem/settings/v1/settings.proto"),
+    ),
 ];
 
 struct Texts(Vec<ProtoText>);

@@ -50,12 +50,13 @@ fn by_program(folder: &Path, texts: &[ProtoText]) -> Result<Vec<u8>, CompileFaul
     let names = || texts.iter().map(|text| text.name.as_str());
     let mut command = if let Some(buf) = on_path("buf") {
         let mut command = Command::new(buf);
-        command.args(["build", "--as-file-descriptor-set", "--exclude-source-info", "-o", "-"]);
+        command.args(["build", "--as-file-descriptor-set", "-o", "-"]);
         command.args(names().flat_map(|name| ["--path", name]));
         command
     } else if let Some(protoc) = on_path("protoc") {
         let mut command = Command::new(protoc);
-        command.args(["--include_imports", "--descriptor_set_out=/dev/stdout", "-I."]);
+        command.args(["--include_imports", "--include_source_info"]);
+        command.args(["--descriptor_set_out=/dev/stdout", "-I."]);
         command.args(names());
         command
     } else {
@@ -70,7 +71,7 @@ fn by_program(folder: &Path, texts: &[ProtoText]) -> Result<Vec<u8>, CompileFaul
         .output()
         .map_err(|error| CompileFault::Ended(format!("{:?}: {error}", command.get_program())))?;
     if output.status.success() {
-        return Ok(output.stdout);
+        return Ok(text::with_comments_only(&output.stdout));
     }
     let said = String::from_utf8_lossy(&output.stderr);
     let faults: Vec<TextFault> = said.lines().filter_map(at_place).take(50).collect();
