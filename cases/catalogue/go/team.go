@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
+	"strings"
 
 	"google.golang.org/grpc/metadata"
 
@@ -41,15 +43,26 @@ func (t team) hidden() []string { return t.now().GetHiddenCategories() }
 
 // shown are products as the caller sees them: with the new price where that is switched on for it.
 func (t team) shown(ctx context.Context, products []*cataloguepb.Product) []*cataloguepb.Product {
-	principal := metadata.ValueFromIncomingContext(ctx, "x-tandem-principal")
 	perMille := t.now().GetNewPriceFormat().GetPerMille()
-	if len(principal) == 0 || principal[0] == "" || !settings.IsOn(perMille, newPriceFormat, principal[0]) {
+	principal := principalOf(ctx)
+	if principal == "" || !settings.IsOn(perMille, newPriceFormat, principal) {
 		return products
 	}
 	for _, product := range products {
 		product.PriceText = newPriceText(product.Price)
 	}
 	return products
+}
+
+// principalOf is who calls, as the gateway says; empty where it does not.
+func principalOf(ctx context.Context) string {
+	for _, said := range metadata.ValueFromIncomingContext(ctx, "x-tandem-principal") {
+		principal, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(said, "="))
+		if err == nil {
+			return string(principal)
+		}
+	}
+	return ""
 }
 
 // bearable refuses what the service cannot run by, whatever let it through.

@@ -11,7 +11,7 @@ use tandem_gateway::{
 };
 use tandem_protocol::envelope::{self, EnvelopeReader};
 use tandem_testkit::backend::{Backend, Script};
-use tandem_testkit::client::{End, GrpcAnswer, RestCall, Transfer, grpc, rest};
+use tandem_testkit::client::{End, GrpcAnswer, RestCall, Transfer, grpc, note, rest};
 use tandem_testkit::{Setup, TestGateway, gateway};
 
 const WATCH: &str = "/tandem.settings.v1.Settings/Watch";
@@ -55,14 +55,17 @@ impl Desk {
         values: impl IntoIterator<Item = (&'a str, &'a [u8])>,
         require_all: bool,
     ) {
-        let declared = |message: &[u8]| DeclaredSettings {
-            message: Bytes::copy_from_slice(message),
-            require_all,
+        let declared = |message: &[u8]| {
+            let message = Bytes::copy_from_slice(message);
+            Some(DeclaredSettings { message, require_all })
         };
-        *self.given.lock().expect("nobody panics with it") = values
-            .into_iter()
-            .map(|(service, message)| (service.to_owned(), declared(message)))
-            .collect();
+        let values = values.into_iter();
+        let declared = values.map(|(service, message)| (service.to_owned(), declared(message)));
+        self.reload_with(version, declared.collect());
+    }
+
+    fn reload_with(&self, version: u64, declared: Declared) {
+        *self.given.lock().expect("nobody panics with it") = declared;
         let documents = self.setup.documents();
         let versions = BTreeMap::from([("notes".to_owned(), version)]);
         let reloaded = self.gateway.view.reload(
@@ -331,6 +334,49 @@ async fn a_service_without_settings_is_not_found() {
     desk.publish_for(2, [("test.v1.Another", &b"x"[..])], false);
     assert_eq!(watcher.ended().await.1, "5");
     assert_eq!(desk.gateway.view.settings().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_that_the_contract_no_longer_allows_leave_those_before() {
+    let desk = Desk::with(b"first").await;
+    let mut watcher = desk.watch(Request::default()).await;
+    watcher.told(1).await;
+    desk.reload_with(
+        2,
+        Declared::from([(NOTES.to_owned(), None), ("test.v1.New".to_owned(), None)]),
+    );
+    assert_eq!(desk.known().values.version, 1);
+    assert_eq!(desk.gateway.view.settings().len(), 1);
+    desk.publish(3, b"third");
+    assert_eq!(versions(&watcher.told(2).await), [1, 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hybrid_se_1_values_are_those_of_the_document() {
+    const CONTRACT: &str = r#"
+        syntax = "proto3"; package test.v1;
+        import "tandem/settings/v1/settings.proto";
+        message Note { string text = 1; }
+        message NotesSettings {
+          option (tandem.settings.v1.settings) = { service: "test.v1.Notes" };
+          string text = 1;
+        }
+        service Notes { rpc Get(Note) returns (Note); rpc Secret(Note) returns (Note); }
+    "#;
+    let backend = Backend::start(vec![Script::Echo]);
+    let with = |text: &str| {
+        let settings = format!("{NOTES}: {{ values: {{ text: {text} }}, require: all }}");
+        gateway(backend.address).contract(CONTRACT).settings_of_team(&settings)
+    };
+    let started = with("first").start().await;
+    let desk =
+        Desk { gateway: started, given: Arc::default(), setup: with("second"), _backend: backend };
+    let mut watcher = desk.watch(Request::default()).await;
+    assert_eq!(watcher.told(1).await[0].message, note("first"));
+    assert!(desk.known().require_all);
+    desk.reload_with(2, Declared::new());
+    let told = watcher.told(2).await;
+    assert_eq!((told[1].version, &told[1].message), (2, &note("second")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

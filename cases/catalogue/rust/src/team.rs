@@ -2,7 +2,10 @@
 //!
 //! Without a gateway that is the defaults of the contract for good.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use case_service::settings::Reader;
+use tandem_settings::is_on;
 use tonic::metadata::MetadataMap;
 
 use crate::contract::{CatalogueSettings, Product};
@@ -34,13 +37,17 @@ impl Team {
     pub fn look(&self, caller: &MetadataMap) -> Look {
         let settings = self.0.current();
         let per_mille = settings.new_price_format.map_or(0, |rollout| rollout.per_mille);
-        let principal = caller.get("x-tandem-principal").and_then(|value| value.to_str().ok());
-        Look {
-            new_price: principal.filter(|principal| !principal.is_empty()).is_some_and(
-                |principal| tandem_settings::is_on(per_mille, NEW_PRICE_FORMAT, principal),
-            ),
-        }
+        let principal = principal(caller).filter(|principal| !principal.is_empty());
+        let on = |principal: String| is_on(per_mille, NEW_PRICE_FORMAT, &principal);
+        Look { new_price: principal.is_some_and(on) }
     }
+}
+
+/// Who calls, as the gateway says.
+fn principal(caller: &MetadataMap) -> Option<String> {
+    let said = caller.get("x-tandem-principal")?.to_str().ok()?;
+    let decoded = BASE64_URL_SAFE_NO_PAD.decode(said.trim_end_matches('=')).ok()?;
+    String::from_utf8(decoded).ok()
 }
 
 /// How products look to one caller.

@@ -18,6 +18,8 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use tandem_config::Namespace;
+use tandem_config::document::Require;
+use tandem_config::settings::ServiceSettings;
 use tandem_contract::{Contract, fields};
 use tandem_protocol::envelope;
 use tokio::sync::{broadcast, watch};
@@ -34,11 +36,33 @@ pub struct DeclaredSettings {
     pub require_all: bool,
 }
 
-/// By the full names of the services.
-pub type Declared = BTreeMap<String, DeclaredSettings>;
+/// By the full names of the services whose settings a contract declares; `None` where the values
+/// of the document are none that it allows, which changes nothing.
+pub type Declared = BTreeMap<String, Option<DeclaredSettings>>;
 
 /// What a namespace and its contract give, for each service whose settings the contract declares.
 pub type Declare = Arc<dyn Fn(&Namespace, &Arc<Contract>) -> Declared + Send + Sync>;
+
+/// What the document itself gives, held against the contract once more: one that came by reflection
+/// may have changed under values that were good.
+pub fn settings_of_documents(namespace: &Namespace, contract: &Arc<Contract>) -> Declared {
+    let found = tandem_config::settings::published(namespace, contract).into_iter();
+    found
+        .map(|(service, settings)| {
+            let settings = settings
+                .map(|ServiceSettings { message: _, wire, json: _, require }| DeclaredSettings {
+                    message: wire.into(),
+                    require_all: require == Require::All,
+                })
+                .inspect_err(|problems| {
+                    let what: Vec<&str> = problems.iter().map(|problem| &*problem.what).collect();
+                    let (namespace, what) = (&namespace.namespace, what.join("; "));
+                    tracing::warn!(namespace, service, "its settings stay as they were: {what}");
+                });
+            (service, settings.ok())
+        })
+        .collect()
+}
 
 /// An instance refused values of a service that wants all of them to agree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,13 +204,16 @@ impl Board {
             };
             for (service, declared) in declared {
                 let key = (Arc::clone(&namespace), Arc::from(service));
-                let next = Published::new(version, &declared);
-                let place = match before.remove(&key) {
-                    Some(place) => {
+                let place = before.remove(&key);
+                let next = declared.map(|declared| Published::new(version, &declared));
+                let place = match (place, next) {
+                    (Some(place), Some(next)) => {
                         place.tell(next);
                         place
                     }
-                    None => Place::new(&key, next),
+                    (Some(place), None) => place,
+                    (None, Some(next)) => Place::new(&key, next),
+                    (None, None) => continue,
                 };
                 places.insert(key, place);
             }

@@ -52,7 +52,7 @@ async fn the_text_is_openmetrics_with_and_without_calls() {
 async fn the_manual_lists_every_metric_with_its_kind_and_its_labels() {
     let backend = Backend::start(vec![Script::Echo]);
     let settings = DeclaredSettings { message: Default::default(), require_all: false };
-    let settings = Declared::from([("test.v1.Notes".to_owned(), settings)]);
+    let settings = Declared::from([("test.v1.Notes".to_owned(), Some(settings))]);
     let gateway =
         gateway(backend.address).settings(Arc::new(move |_, _| settings.clone())).start().await;
     rest(gateway.public, "GET", "/v1/notes/a", "").await;

@@ -14,7 +14,7 @@ use tandem_config::document::AccessLogTarget;
 use tandem_config::{Platform, Severity, Tnd};
 use tandem_gateway::observe::AccessLog;
 use tandem_gateway::tasks::Side;
-use tandem_gateway::{Declare, Declared, Gateway, Listener, Plan, StartError, net};
+use tandem_gateway::{Gateway, Listener, Plan, StartError, net, settings_of_documents};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::check::show;
@@ -293,7 +293,7 @@ fn plan(
         limits: platform.limits.clone(),
         namespaces,
         versions: BTreeMap::new(),
-        settings: settings_of_services(),
+        settings: Arc::new(settings_of_documents),
         contracts,
         keeper: Some(Arc::new(Kept::below(data))),
         access_log,
@@ -301,11 +301,6 @@ fn plan(
         grace: GRACE,
         upstreams: Default::default(),
     })
-}
-
-/// What documents give the services for their settings.
-fn settings_of_services() -> Declare {
-    Arc::new(|_namespace, _contract| Declared::new())
 }
 
 fn listener(name: &str, listen: &tandem_config::document::Listen, internal: bool) -> Listener {
