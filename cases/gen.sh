@@ -17,36 +17,45 @@ if [ ! -x "$tools/gen/protoc-gen-go" ]; then
 fi
 # The contracts under the names by which they are imported.
 mkdir -p "$work/in/tandem/cases/catalogue/v1" "$work/in/tandem/cases/admin/v1"
-cp -r "$cases/../proto/google" "$work/in/google"
+cp -r "$cases/../proto/google" "$cases/../proto/buf" "$work/in"
+cp -r "$cases/../proto/tandem/settings" "$work/in/tandem/settings"
 cp "$cases/catalogue/contract.proto" "$work/in/tandem/cases/catalogue/v1/contract.proto"
 cp "$cases/catalogue/record.proto" "$work/in/tandem/cases/catalogue/v1/record.proto"
 cp "$cases/proto/admin.proto" "$work/in/tandem/cases/admin/v1/admin.proto"
 cat >"$work/in/buf.yaml" <<'YAML'
 version: v2
 YAML
+rules=Mbuf/validate/validate.proto=tandem.local/cases/service/go/gen/validatepb
 cat >"$work/buf.gen.yaml" <<YAML
 version: v2
 plugins:
   - local: ["$tools/gen/protoc-gen-go"]
     out: $work/out
-    opt: [module=tandem.local/cases]
+    opt: [$rules]
   - local: ["$tools/gen/protoc-gen-go-grpc"]
     out: $work/out
-    opt: [module=tandem.local/cases]
+    opt: [$rules]
 YAML
-(cd "$work/in" && "$tools/gen/node_modules/.bin/buf" generate --template "$work/buf.gen.yaml" --path tandem)
-if [ "${1:-}" = --check ]; then
-  for folder in service/go/gen catalogue/go/gen; do
-    diff -r "$work/out/$folder" "$cases/$folder" || {
-      echo "the stubs under cases/$folder are stale: run cases/gen.sh" >&2
+(cd "$work/in" && "$tools/gen/node_modules/.bin/buf" generate --template "$work/buf.gen.yaml" --path tandem --path buf)
+# Each module takes what is its own.
+mkdir -p "$work/out/client"
+mv "$work/out/tandem.dev/clients/go/settingspb" "$work/out/client/settingspb"
+mv "$work/out/tandem.local/cases/service" "$work/out/tandem.local/cases/catalogue" "$work/out"
+# Generated, and where it is committed.
+pairs="service/go/gen:$cases/service/go/gen catalogue/go/gen:$cases/catalogue/go/gen client/settingspb:$cases/../clients/go/settingspb"
+for pair in $pairs; do
+  made="$work/out/${pair%%:*}" place="${pair#*:}"
+  if [ "${1:-}" = --check ]; then
+    diff -r "$made" "$place" || {
+      echo "the stubs under $place are stale: run cases/gen.sh" >&2
       exit 1
     }
-  done
+  else
+    rm -rf "${place:?}"
+    mkdir -p "$place"
+    cp -r "$made/." "$place/"
+  fi
+done
+if [ "${1:-}" = --check ]; then
   echo "stubs are fresh"
-else
-  for folder in service/go/gen catalogue/go/gen; do
-    rm -rf "${cases:?}/$folder"
-    mkdir -p "$cases/$folder"
-    cp -r "$work/out/$folder/." "$cases/$folder/"
-  done
 fi

@@ -2,6 +2,9 @@ module tandem.local/cases
 
 go 1.26.0
 
+// The client of the settings is part of this repository.
+replace tandem.dev/clients/go => ../clients/go
+
 require (
 	github.com/mattn/go-sqlite3 v1.14.53
 	google.golang.org/genproto v0.0.0-20261026165753-2ffab32bce7e
@@ -10,6 +13,7 @@ require (
 	google.golang.org/grpc v1.85.0
 	google.golang.org/protobuf v1.36.12
 	modernc.org/sqlite v1.62.0
+	tandem.dev/clients/go v0.0.0
 )
 
 require (

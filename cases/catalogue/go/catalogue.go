@@ -31,6 +31,7 @@ type catalogue struct {
 	store     *Store
 	stopping  context.Context // cancelled when the service is to end
 	testClock bool
+	team      team
 }
 
 // refusal notes the sequence and turns an error of the store into one of the contract.
@@ -91,7 +92,7 @@ func (c *catalogue) CreateProduct(ctx context.Context, request *cataloguepb.Crea
 	if !productIDs.MatchString(request.ProductId) {
 		violations = append(violations, service.Violation{Field: "product_id", Reason: "PRODUCT_ID", Description: "must be [a-z0-9][a-z0-9-]{0,62}"})
 	}
-	violations = append(violations, checkProduct(request.Product)...)
+	violations = append(violations, checkProduct(request.Product, c.team.discountMost())...)
 	if request.RequestId != "" && !requestIDs.MatchString(request.RequestId) {
 		violations = append(violations, service.Violation{Field: "request_id", Reason: "REQUEST_ID", Description: "must be a UUID of version 4"})
 	}
@@ -134,7 +135,7 @@ func (c *catalogue) GetProduct(ctx context.Context, request *cataloguepb.GetProd
 		return nil, refusal(ctx, last, err)
 	}
 	service.SetSequence(ctx, last)
-	return mask.cut(products[0]), nil
+	return mask.cut(c.team.shown(ctx, products)[0]), nil
 }
 
 func (c *catalogue) BatchGetProducts(ctx context.Context, request *cataloguepb.BatchGetProductsRequest) (*cataloguepb.BatchGetProductsResponse, error) {
@@ -153,7 +154,7 @@ func (c *catalogue) BatchGetProducts(ctx context.Context, request *cataloguepb.B
 		return nil, refusal(ctx, last, err)
 	}
 	service.SetSequence(ctx, last)
-	return &cataloguepb.BatchGetProductsResponse{Products: products}, nil
+	return &cataloguepb.BatchGetProductsResponse{Products: c.team.shown(ctx, products)}, nil
 }
 
 func (c *catalogue) ListProducts(ctx context.Context, request *cataloguepb.ListProductsRequest) (*cataloguepb.ListProductsResponse, error) {
@@ -168,7 +169,7 @@ func (c *catalogue) ListProducts(ctx context.Context, request *cataloguepb.ListP
 	if size == 0 {
 		size = pageSizeDefault
 	}
-	what := selection{count: size + 1} // one more says whether there is a next page
+	what := selection{count: size + 1, hidden: c.team.hidden()} // one more says whether there is a next page
 	arguments := argumentsOf(request)
 	if request.PageToken != "" {
 		after, fine := readToken(request.PageToken, arguments)
@@ -202,7 +203,7 @@ func (c *catalogue) ListProducts(ctx context.Context, request *cataloguepb.ListP
 			return nil, err
 		}
 	}
-	for _, product := range products {
+	for _, product := range c.team.shown(ctx, products) {
 		answer.Products = append(answer.Products, mask.cut(product))
 	}
 	return answer, nil
@@ -219,8 +220,10 @@ func (c *catalogue) UpdateProduct(ctx context.Context, request *cataloguepb.Upda
 	}
 	now := c.now(ctx)
 	edit := func(product *cataloguepb.Product) error {
+		// A discount that stands may stay, whatever the team has lowered since.
+		discountMost := max(c.team.discountMost(), product.DiscountPercent)
 		mask.merge(product, given)
-		if faults := checkProduct(product); faults != nil {
+		if faults := checkProduct(product, discountMost); faults != nil {
 			return violationsError(faults)
 		}
 		product.PriceText = priceText(product.Price)
@@ -230,7 +233,7 @@ func (c *catalogue) UpdateProduct(ctx context.Context, request *cataloguepb.Upda
 	var missing func() (*cataloguepb.Product, error)
 	if request.AllowMissing {
 		missing = func() (*cataloguepb.Product, error) {
-			if faults := checkProduct(given); faults != nil {
+			if faults := checkProduct(given, c.team.discountMost()); faults != nil {
 				return nil, violationsError(faults)
 			}
 			return made(given.Name, given, now), nil

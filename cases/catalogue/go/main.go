@@ -36,14 +36,20 @@ func run() error {
 	if err := options.Check(); err != nil {
 		return err
 	}
+	name := cataloguepb.Catalogue_ServiceDesc.ServiceName
 	store, err := OpenStore(context.Background(), options.Data, options.Sync)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	name := cataloguepb.Catalogue_ServiceDesc.ServiceName
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	values, err := service.Settings(ctx, options, name, "catalogue-go", bearable)
+	if err != nil {
+		return err
+	}
 	return service.Serve(options, name, &administration{store: store}, func(ctx context.Context, server *grpc.Server) map[string]service.Face {
-		methods := &catalogue{store: store, stopping: ctx, testClock: *testClock}
+		methods := &catalogue{store: store, stopping: ctx, testClock: *testClock, team: values}
 		cataloguepb.RegisterCatalogueServer(server, methods)
 		if *restAddress == "" {
 			return nil

@@ -11,7 +11,7 @@ import (
 
 var (
 	// Paths that an update takes over.
-	writtenPaths = []string{"display_name", "description", "category", "price", "stock", "labels", "state"}
+	writtenPaths = []string{"display_name", "description", "category", "price", "stock", "labels", "state", "discount_percent"}
 	// Paths that an update may name without effect.
 	keptPaths  = []string{"name", "price_text", "create_time", "update_time", "etag"}
 	pricePaths = []string{"price.currency_code", "price.units", "price.nanos"}
@@ -52,13 +52,14 @@ func updateMask(request *cataloguepb.UpdateProductRequest) mask {
 	}
 	product := request.GetProduct()
 	filled := map[string]bool{
-		"display_name": product.GetDisplayName() != "",
-		"description":  product.GetDescription() != "",
-		"category":     product.GetCategory() != "",
-		"price":        product.GetPrice() != nil,
-		"stock":        product.GetStock() != 0,
-		"labels":       len(product.GetLabels()) > 0,
-		"state":        product.GetState() != 0,
+		"display_name":     product.GetDisplayName() != "",
+		"description":      product.GetDescription() != "",
+		"category":         product.GetCategory() != "",
+		"price":            product.GetPrice() != nil,
+		"stock":            product.GetStock() != 0,
+		"labels":           len(product.GetLabels()) > 0,
+		"state":            product.GetState() != 0,
+		"discount_percent": product.GetDiscountPercent() != 0,
 	}
 	var m mask
 	for _, path := range writtenPaths {
@@ -96,6 +97,9 @@ func (m mask) merge(product, given *cataloguepb.Product) {
 		if product.State == cataloguepb.Product_STATE_UNSPECIFIED {
 			product.State = cataloguepb.Product_ACTIVE
 		}
+	}
+	if m.has("discount_percent") {
+		product.DiscountPercent = given.DiscountPercent
 	}
 }
 

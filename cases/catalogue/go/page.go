@@ -54,6 +54,7 @@ func parseOrder(text string) (order, bool) {
 // selection is a part of the products: which, in which order, from where on.
 type selection struct {
 	filter filter
+	hidden []string // categories that are left out
 	order  order
 	after  *recordpb.PageToken // nil for the beginning
 	count  int
@@ -65,6 +66,12 @@ func (s selection) query() (string, []any) {
 	values := s.filter.values
 	if s.filter.sql != "" {
 		conditions = append(conditions, s.filter.sql)
+	}
+	if len(s.hidden) > 0 {
+		conditions = append(conditions, "p.category NOT IN (?"+strings.Repeat(", ?", len(s.hidden)-1)+")")
+		for _, category := range s.hidden {
+			values = append(values, category)
+		}
 	}
 	direction, behind := "", ">"
 	if s.order.descending {

@@ -39,6 +39,8 @@ func recordOf(product *cataloguepb.Product) (*recordpb.Product, *recordpb.Times)
 		Nanos:        product.GetPrice().GetNanos(),
 		Stock:        product.GetStock(),
 		State:        int32(product.GetState()),
+
+		DiscountPercent: product.GetDiscountPercent(),
 	}
 	for _, key := range slices.Sorted(maps.Keys(product.GetLabels())) {
 		record.Labels = append(record.Labels, &recordpb.Label{Key: key, Value: product.Labels[key]})
@@ -65,6 +67,8 @@ func productOf(record *recordpb.Product, times *recordpb.Times) *cataloguepb.Pro
 		CreateTime: times.GetCreateTime(),
 		UpdateTime: times.GetUpdateTime(),
 		Etag:       etagOf(record.GetRevision()),
+
+		DiscountPercent: record.GetDiscountPercent(),
 	}
 	product.PriceText = priceText(product.Price)
 	if len(record.GetLabels()) > 0 {

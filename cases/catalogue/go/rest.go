@@ -69,7 +69,9 @@ func handler(handle func(context.Context, *http.Request) (proto.Message, error))
 
 // incoming carries the headers that the methods read as metadata.
 func incoming(r *http.Request) context.Context {
-	return metadata.NewIncomingContext(r.Context(), metadata.Pairs("x-tandem-now", r.Header.Get("x-tandem-now")))
+	return metadata.NewIncomingContext(r.Context(), metadata.Pairs(
+		"x-tandem-now", r.Header.Get("x-tandem-now"),
+		"x-tandem-principal", r.Header.Get("x-tandem-principal")))
 }
 
 // httpStatuses are those of google/rpc/code.proto.

@@ -35,8 +35,9 @@ func checkEtag(field, etag string) []service.Violation {
 	return []service.Violation{{Field: field, Reason: "ETAG", Description: "must be as it was given"}}
 }
 
-// checkProduct finds the faults of a product's own fields, its name left out.
-func checkProduct(p *cataloguepb.Product) []service.Violation {
+// checkProduct finds the faults of a product's own fields, its name left out. No discount is larger
+// than discountMost.
+func checkProduct(p *cataloguepb.Product, discountMost int32) []service.Violation {
 	var violations []service.Violation
 	check := func(fine bool, field, reason, description string) {
 		if !fine {
@@ -51,7 +52,10 @@ func checkProduct(p *cataloguepb.Product) []service.Violation {
 	check(labelsAreFine(p.GetLabels()), "labels", "LABELS", "must be at most 16, keys of 1 to 63 bytes, values of at most 63 bytes")
 	_, known := cataloguepb.Product_State_name[int32(p.GetState())]
 	check(known, "state", "STATE", "must be a known state")
-	return append(violations, checkEtag("product.etag", p.GetEtag())...)
+	violations = append(violations, checkEtag("product.etag", p.GetEtag())...)
+	discount := p.GetDiscountPercent()
+	check(discount >= 0 && discount <= discountMost, "discount_percent", "DISCOUNT_PERCENT", fmt.Sprintf("must be 0 to %d, the largest discount at this time", discountMost))
+	return violations
 }
 
 func priceIsFine(price *money.Money) bool {
@@ -79,6 +83,15 @@ func labelsAreFine(labels map[string]string) bool {
 // priceText is the price for people, `12.50 EUR`: two decimals at least, more where they say
 // something.
 func priceText(price *money.Money) string {
+	return amount(price) + " " + price.GetCurrencyCode()
+}
+
+// newPriceText is the same with the currency before the amount, `EUR 12.50`.
+func newPriceText(price *money.Money) string {
+	return price.GetCurrencyCode() + " " + amount(price)
+}
+
+func amount(price *money.Money) string {
 	sign := ""
 	if price.Units < 0 || price.Nanos < 0 {
 		sign = "-"
@@ -94,5 +107,5 @@ func priceText(price *money.Money) string {
 	for len(decimals) > 2 && decimals[len(decimals)-1] == '0' {
 		decimals = decimals[:len(decimals)-1]
 	}
-	return fmt.Sprintf("%s%d.%s %s", sign, units, decimals, price.CurrencyCode)
+	return fmt.Sprintf("%s%d.%s", sign, units, decimals)
 }

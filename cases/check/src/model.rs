@@ -54,7 +54,7 @@ pub enum Wanted {
     Nonsense,
 }
 
-const PATHS: [&str; 12] = [
+const PATHS: [&str; 13] = [
     "name",
     "display_name",
     "description",
@@ -67,6 +67,7 @@ const PATHS: [&str; 12] = [
     "create_time",
     "update_time",
     "etag",
+    "discount_percent",
 ];
 const PRICE_PATHS: [&str; 3] = ["price.currency_code", "price.units", "price.nanos"];
 
@@ -355,6 +356,8 @@ impl Faults {
         self.check(labels, "product.labels", "LABELS");
         self.check((0..=2).contains(&product.state), "product.state", "STATE");
         self.check(etag_is_fine(&product.etag), "product.etag", "ETAG");
+        let discount = (0..=20).contains(&product.discount_percent);
+        self.check(discount, "product.discount_percent", "DISCOUNT_PERCENT");
     }
 
     fn end(&mut self) -> Answer<()> {
@@ -412,7 +415,16 @@ fn price_text(product: &Product) -> String {
 /// The paths that an update changes: those named, or those filled in where none are.
 fn changed_paths(given: &Product, mask: Option<&FieldMask>) -> Vec<String> {
     let named = mask.map(|mask| mask.paths.clone()).unwrap_or_default();
-    let all = ["display_name", "description", "category", "price", "stock", "labels", "state"];
+    let all = [
+        "display_name",
+        "description",
+        "category",
+        "price",
+        "stock",
+        "labels",
+        "state",
+        "discount_percent",
+    ];
     if named == ["*"] {
         return all.map(str::to_owned).to_vec();
     }
@@ -443,6 +455,7 @@ fn take(to: &mut Product, from: &Product, path: &str) {
         "price.nanos" => to.price.get_or_insert_default().nanos = price.nanos,
         "stock" => to.stock = from.stock,
         "labels" => to.labels = from.labels.clone(),
+        "discount_percent" => to.discount_percent = from.discount_percent,
         "state" if from.state == 0 => to.state = product::State::Active as i32,
         "state" => to.state = from.state,
         _ => {}

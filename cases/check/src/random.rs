@@ -186,6 +186,7 @@ impl Run {
             price: Some(price).filter(|_| draw.chance(97)),
             stock: words::number(draw),
             state: *draw.pick(&[0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 7]),
+            discount_percent: *draw.pick(&[0, 0, 0, 5, 20, 20, 21, -1]),
             ..Default::default()
         };
         for _ in 0..draw.below(4) {
@@ -204,6 +205,7 @@ impl Run {
         if draw.chance(80) {
             product.stock = product.stock.max(0);
             product.state = product.state.min(2);
+            product.discount_percent = product.discount_percent.clamp(0, 20);
             product.description.truncate(4096);
             let price = product.price.get_or_insert_default();
             price.currency_code = "EUR".into();
@@ -239,7 +241,7 @@ impl Run {
     }
 
     fn mask(&mut self) -> Option<FieldMask> {
-        const PATHS: [&str; 12] = [
+        const PATHS: [&str; 13] = [
             "name",
             "display_name",
             "description",
@@ -252,6 +254,7 @@ impl Run {
             "etag",
             "update_time",
             "price_text",
+            "discount_percent",
         ];
         let draw = &mut self.draw;
         let paths = match draw.below(12) {

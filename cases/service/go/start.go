@@ -39,6 +39,8 @@ type Options struct {
 	Workers int
 	// Internal is the gateway's internal listener; empty for none.
 	Internal string
+	// SettingsFile keeps the last settings that the gateway gave; empty for none.
+	SettingsFile string
 }
 
 // ErrUsage is wrapped by errors of the command line.
@@ -52,6 +54,7 @@ func (o *Options) Flags(flags *flag.FlagSet) {
 	flags.StringVar(&o.Sync, "sync", "each", "when a write is safe: none, group or each")
 	flags.IntVar(&o.Workers, "workers", 1, "threads that run the service")
 	flags.StringVar(&o.Internal, "internal", "", "the gateway's internal listener")
+	flags.StringVar(&o.SettingsFile, "settings-file", "", "where the last settings are kept")
 }
 
 // Check says what is wrong with the options.

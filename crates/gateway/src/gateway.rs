@@ -16,13 +16,14 @@ use arc_swap::ArcSwap;
 use tandem_config::Namespace;
 use tandem_config::document::{PlatformLimits, Traces};
 use tandem_contract::Contract;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use crate::limits::Limits;
 use crate::listen::{self, Listener, Room};
 use crate::net;
 use crate::observe::{AccessLog, Exporter, Metrics, Span};
-use crate::reconcile::{ContractState, KeepContracts, Reconciler};
+use crate::own::board::{Board, Declare, ServiceInstances, SettingsRefused};
+use crate::reconcile::{ContractState, Documents, KeepContracts, Reconciler};
 use crate::snapshot::Snapshot;
 use crate::tasks::Side;
 use crate::thread::{Common, Drain, Threads};
@@ -36,6 +37,10 @@ pub struct Plan {
     pub threads: usize,
     pub limits: PlatformLimits,
     pub namespaces: Vec<Namespace>,
+    /// The versions of the namespaces that have one: they came from a store and not from files.
+    pub versions: BTreeMap<String, u64>,
+    /// What the namespaces give the services for their settings.
+    pub settings: Declare,
     /// Of the namespaces whose contract came by file; the others are asked for by reflection.
     pub contracts: BTreeMap<String, Arc<Contract>>,
     /// Where contracts that came by reflection are kept over a restart; `None` keeps none.
@@ -110,6 +115,8 @@ impl Gateway {
             threads,
             limits,
             namespaces,
+            versions,
+            settings,
             contracts,
             keeper,
             access_log,
@@ -131,13 +138,15 @@ impl Gateway {
         }
         let metrics = Metrics::new(threads);
         let current = Arc::new(ArcSwap::from_pointee(Snapshot::empty()));
+        let board = Board::new();
+        metrics.has_settings(Arc::clone(&board));
         let reconciler = Reconciler::new(
-            limits,
-            namespaces,
-            &contracts,
+            Documents { limits, namespaces, versions, contracts: &contracts },
             keeper,
+            settings,
             metrics.clone(),
             Arc::clone(&current),
+            Arc::clone(&board),
         );
         reconciler.publish().map_err(StartError::Snapshot)?;
         let exporter = traces.map(|traces| Exporter::start(&traces, &side));
@@ -150,6 +159,7 @@ impl Gateway {
         let (begin_drain, drain) = Drain::new();
         let common = Common {
             snapshot: current,
+            settings: board,
             limits: Arc::clone(&process_limits),
             drain: drain.clone(),
             grace,
@@ -255,9 +265,10 @@ impl View {
         &self,
         limits: PlatformLimits,
         namespaces: Vec<Namespace>,
+        versions: BTreeMap<String, u64>,
         contracts: &BTreeMap<String, Arc<Contract>>,
     ) -> Result<(), String> {
-        self.reconciler.replace(limits, namespaces, contracts)?;
+        self.reconciler.replace(Documents { limits, namespaces, versions, contracts })?;
         self.reconciler.fetch_missing(&self.side, &self.drain);
         let (reconciler, mut drain) = (Arc::clone(&self.reconciler), self.drain.clone());
         self.side.start(async move {
@@ -278,9 +289,10 @@ impl View {
         &self,
         limits: PlatformLimits,
         namespaces: Vec<Namespace>,
+        versions: BTreeMap<String, u64>,
         contracts: &BTreeMap<String, Arc<Contract>>,
     ) -> Result<(), String> {
-        self.reconciler.replace(limits, namespaces, contracts)?;
+        self.reconciler.replace(Documents { limits, namespaces, versions, contracts })?;
         self.reconciler.fetch_missing(&self.side, &self.drain);
         Ok(())
     }
@@ -346,6 +358,18 @@ impl View {
     /// The limits that hold for the namespaces.
     pub fn limits(&self) -> PlatformLimits {
         self.reconciler.limits()
+    }
+
+    /// The settings of every service whose contract declares some, and which instance runs which.
+    pub fn settings(&self) -> Vec<ServiceInstances> {
+        self.reconciler.board().list()
+    }
+
+    /// Hears of each instance that refuses the values that are told now, where its service wants
+    /// all of them to agree (`require: all`): what the store is to roll back. One who falls far
+    /// behind is told that he missed some, and finds them in [`View::settings`].
+    pub fn settings_refused(&self) -> broadcast::Receiver<SettingsRefused> {
+        self.reconciler.board().refused()
     }
 
     /// Counters and figures.

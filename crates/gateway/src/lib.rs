@@ -35,4 +35,8 @@ mod reconcile;
 
 pub use self::gateway::{Gateway, NamespaceStatus, Plan, StartError, Stopped, View};
 pub use self::listen::Listener;
+pub use self::own::board::{
+    Declare, Declared, DeclaredSettings, ServiceInstances, SettingsRefused, settings_of_documents,
+};
+pub use self::own::instances::{INSTANCES_MOST, Instance, InstanceState, Values};
 pub use self::reconcile::KeepContracts;

@@ -257,7 +257,8 @@ async fn carry_call(call: Call, incoming: Incoming) -> Answer {
         listener_hosts: &listener.hosts,
     };
     if let Some(service) = own::asked(listener, &incoming, canonical.path) {
-        return own::answer(&call, service, audience, &incoming.headers, incoming.body, record);
+        let Incoming { headers, body, .. } = incoming;
+        return own::answer(&call, service, audience, &headers, body, record).await;
     }
     let head = detect::Head {
         http_method: incoming.method.as_str(),

@@ -19,6 +19,7 @@ use tandem_contract::{ConfiguredFault, Contract, RuleFault, fields};
 use tandem_transcode::Plans;
 
 use crate::observe::Metrics;
+use crate::own::board::{Board, Declare};
 use crate::snapshot::Snapshot;
 
 /// How the last good contract came.
@@ -64,8 +65,20 @@ pub(crate) struct Reconciler {
     // the path waits for it.
     wanted: Mutex<Wanted>,
     keeper: Option<Arc<dyn KeepContracts>>,
+    declare: Declare,
     metrics: Metrics,
     current: Arc<ArcSwap<Snapshot>>,
+    board: Arc<Board>,
+}
+
+/// What a gateway is to serve; it has been checked.
+pub(crate) struct Documents<'a> {
+    pub(crate) limits: PlatformLimits,
+    pub(crate) namespaces: Vec<Namespace>,
+    /// Of the namespaces that have one.
+    pub(crate) versions: BTreeMap<String, u64>,
+    /// Those that came by file.
+    pub(crate) contracts: &'a BTreeMap<String, Arc<Contract>>,
 }
 
 /// The documents, and what is known of their contracts.
@@ -75,21 +88,28 @@ struct Wanted {
     generation: u64,
     limits: PlatformLimits,
     namespaces: Vec<Namespace>,
+    versions: BTreeMap<String, u64>,
     states: BTreeMap<String, ContractState>,
 }
 
 impl Reconciler {
     pub(crate) fn new(
-        limits: PlatformLimits,
-        namespaces: Vec<Namespace>,
-        contracts: &BTreeMap<String, Arc<Contract>>,
+        documents: Documents<'_>,
         keeper: Option<Arc<dyn KeepContracts>>,
+        declare: Declare,
         metrics: Metrics,
         current: Arc<ArcSwap<Snapshot>>,
+        board: Arc<Board>,
     ) -> Arc<Reconciler> {
+        let Documents { limits, namespaces, versions, contracts } = documents;
         let states = states_of(&namespaces, contracts, None);
-        let wanted = Wanted { generation: 0, limits, namespaces, states };
-        Arc::new(Reconciler { wanted: Mutex::new(wanted), keeper, metrics, current })
+        let wanted = Wanted { generation: 0, limits, namespaces, versions, states };
+        let wanted = Mutex::new(wanted);
+        Arc::new(Reconciler { wanted, keeper, declare, metrics, current, board })
+    }
+
+    pub(crate) fn board(&self) -> &Board {
+        &self.board
     }
 
     fn wanted(&self) -> MutexGuard<'_, Wanted> {
@@ -158,6 +178,7 @@ impl Reconciler {
                     tracing::warn!("left out: {fault}");
                 }
                 self.current.store(Arc::new(snapshot));
+                self.tell_settings(wanted);
                 Ok(())
             }
             Err(faults) => {
@@ -167,21 +188,32 @@ impl Reconciler {
         }
     }
 
+    /// Puts the settings of all services on the board.
+    fn tell_settings(&self, wanted: &Wanted) {
+        self.board.publish(wanted.namespaces.iter().map(|namespace| {
+            let name = &*namespace.namespace;
+            let version = wanted.versions.get(name).copied().unwrap_or(0);
+            let declared = match wanted.states.get(name) {
+                Some(ContractState::Known(known)) => {
+                    Some((self.declare)(namespace, known.plans.contract()))
+                }
+                Some(ContractState::Waiting { .. }) | None => None,
+            };
+            (name, version, declared)
+        }));
+    }
+
     /// Serves other documents from now on. A namespace whose contract comes from where it came
     /// before keeps it until it is read again.
     ///
     /// # Errors
     /// Two namespaces claim the same; everything stays as it was.
-    pub(crate) fn replace(
-        &self,
-        limits: PlatformLimits,
-        namespaces: Vec<Namespace>,
-        contracts: &BTreeMap<String, Arc<Contract>>,
-    ) -> Result<(), String> {
+    pub(crate) fn replace(&self, documents: Documents<'_>) -> Result<(), String> {
+        let Documents { limits, namespaces, versions, contracts } = documents;
         let mut current = self.wanted();
         let states = states_of(&namespaces, contracts, Some(&current));
         let generation = current.generation + 1;
-        let next = Wanted { generation, limits, namespaces, states };
+        let next = Wanted { generation, limits, namespaces, versions, states };
         self.swap(&next)?;
         *current = next;
         Ok(())

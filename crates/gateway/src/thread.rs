@@ -22,6 +22,7 @@ use crate::limits::Limits;
 use crate::listen::{self, Accepted};
 use crate::net;
 use crate::observe::{AccessLog, Exporter, Shard, ShardReader};
+use crate::own::board::Board;
 use crate::snapshot::Snapshot;
 use crate::tasks::Tasks;
 use crate::upstream::{Pool, Seat, Setting};
@@ -31,6 +32,7 @@ pub(crate) struct Thread {
     /// Counted from 0.
     pub(crate) index: usize,
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(crate) settings: Arc<Board>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) tasks: Tasks,
     pub(crate) upstreams: Pool,
@@ -129,6 +131,7 @@ pub(crate) struct Threads {
 #[derive(Clone)]
 pub(crate) struct Common {
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(crate) settings: Arc<Board>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) drain: Drain,
     /// How long open calls may go on after the drain began.
@@ -207,7 +210,8 @@ async fn run(
     observe: Rc<Shard>,
     mut taken: UnboundedReceiver<Accepted>,
 ) {
-    let Common { snapshot, limits, drain, grace, access_log, exporter, upstreams } = common;
+    let Common { snapshot, settings, limits, drain, grace, access_log, exporter, upstreams } =
+        common;
     if let Some(log) = access_log {
         observe.set_access_log(log);
     }
@@ -220,6 +224,7 @@ async fn run(
     let thread = Rc::new(Thread {
         index: seat.thread,
         snapshot,
+        settings,
         limits,
         tasks: tasks.clone(),
         upstreams,

@@ -49,7 +49,7 @@ impl Service {
         let documents = setup.documents();
         self.gateway
             .view
-            .reload(documents.limits, documents.namespaces, &documents.contracts)
+            .reload(documents.limits, documents.namespaces, BTreeMap::new(), &documents.contracts)
             .expect("the contract fits");
     }
 
@@ -71,7 +71,7 @@ fn reload(gateway: &TestGateway, setup: &Setup) {
     let documents = setup.documents();
     gateway
         .view
-        .reload(documents.limits, documents.namespaces, &BTreeMap::new())
+        .reload(documents.limits, documents.namespaces, BTreeMap::new(), &BTreeMap::new())
         .expect("the documents fit");
 }
 

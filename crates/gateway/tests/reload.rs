@@ -1,5 +1,6 @@
 //! Other documents and other contracts while calls go on.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +12,12 @@ use tandem_testkit::{Setup, TestGateway, gateway};
 /// Serves what `setup` describes from now on.
 fn reload(gateway: &TestGateway, setup: &Setup) -> Result<(), String> {
     let documents = setup.documents();
-    gateway.view.reload(documents.limits, documents.namespaces, &documents.contracts)
+    gateway.view.reload(
+        documents.limits,
+        documents.namespaces,
+        BTreeMap::new(),
+        &documents.contracts,
+    )
 }
 
 /// Callers who call until they are told to stop.
@@ -81,7 +87,7 @@ async fn security_o_3_a_thousand_reloads_under_load_fail_no_call() {
         let one = &documents[number % 2];
         gateway
             .view
-            .reload(one.limits.clone(), one.namespaces.clone(), &one.contracts)
+            .reload(one.limits.clone(), one.namespaces.clone(), BTreeMap::new(), &one.contracts)
             .expect("the documents fit together");
         if number % 20 == 0 {
             callers.answered(4).await;
@@ -136,7 +142,7 @@ async fn documents_that_do_not_fit_together_leave_the_old_ones_serving() {
     documents.namespaces.push(twin);
     let why = gateway
         .view
-        .reload(documents.limits, documents.namespaces, &documents.contracts)
+        .reload(documents.limits, documents.namespaces, BTreeMap::new(), &documents.contracts)
         .expect_err("two namespaces claim one method");
     assert!(why.contains("claimed twice"), "{why}");
     assert_eq!(gateway.view.namespaces().len(), 1);

@@ -8,6 +8,7 @@
 //!
 //! Not here: what is swapped (`tandem_gateway::View::reload`).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -87,7 +88,7 @@ impl Reloader {
             None => {
                 let namespaces =
                     loaded.namespaces.iter().map(|(namespace, _)| namespace.clone()).collect();
-                self.view.reload(limits.clone(), namespaces, &contracts)
+                self.view.reload(limits.clone(), namespaces, BTreeMap::new(), &contracts)
             }
         };
         match taken {

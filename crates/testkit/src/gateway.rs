@@ -16,7 +16,9 @@ use tandem_gateway::net::Names;
 use tandem_gateway::observe::{AccessLog, UpstreamFigures};
 use tandem_gateway::tasks::Side;
 use tandem_gateway::upstream::{Setting, Timing};
-use tandem_gateway::{Gateway, KeepContracts, Listener, Plan, View};
+use tandem_gateway::{
+    Declare, Gateway, KeepContracts, Listener, Plan, View, settings_of_documents,
+};
 
 /// The contract of tests: one method of each kind.
 pub const CONTRACT: &str = r#"
@@ -53,6 +55,8 @@ pub struct Setup {
     identity: Option<Identity>,
     access_log: Option<AccessLog>,
     traces: Option<Traces>,
+    settings: Declare,
+    settings_of_team: String,
 }
 
 /// A gateway before `upstream`, with public methods; `Secret` is internal.
@@ -75,6 +79,8 @@ pub fn gateway(upstream: SocketAddr) -> Setup {
         identity: None,
         access_log: None,
         traces: None,
+        settings: Arc::new(settings_of_documents),
+        settings_of_team: String::new(),
     }
 }
 
@@ -178,6 +184,20 @@ impl Setup {
         self
     }
 
+    /// What the namespaces give the services for their settings.
+    #[must_use]
+    pub fn settings(mut self, settings: Declare) -> Setup {
+        self.settings = settings;
+        self
+    }
+
+    /// Writes `settings` of the team: `test.v1.Notes: { values: { text: a } }`.
+    #[must_use]
+    pub fn settings_of_team(mut self, settings: &str) -> Setup {
+        self.settings_of_team = format!("settings: {{ {settings} }}\n");
+        self
+    }
+
     /// Lets callers ask for reflection and health.
     #[must_use]
     pub fn offering(mut self) -> Setup {
@@ -209,8 +229,14 @@ impl Setup {
             "namespace: notes\ncontract: {{ reflection: it{} }}\nupstreams:\n  \
              it: {{ address: {:?}{} }}\n{}\
              defaults: {{ auth: {{ public: true }}{} }}\nmethods:\n  test.v1.Notes/*: {{}}\n  \
-             test.v1.Notes/Secret: {{ internal: true }}\n{}",
-            self.following, self.addresses, self.upstream, self.second, self.rules, self.methods
+             test.v1.Notes/Secret: {{ internal: true }}\n{}{}",
+            self.following,
+            self.addresses,
+            self.upstream,
+            self.second,
+            self.rules,
+            self.methods,
+            self.settings_of_team
         );
         let mut loaded = tandem_config::load::from_texts(&platform, &[("notes", &team)])
             .unwrap_or_else(|problems| panic!("{problems:#?}"));
@@ -246,6 +272,8 @@ impl Setup {
             threads: self.threads,
             limits,
             namespaces,
+            versions: BTreeMap::new(),
+            settings: self.settings,
             contracts,
             keeper: self.keeper,
             access_log: self.access_log,

@@ -62,6 +62,7 @@ fn generated(draw: &mut SplitMix, number: i64, now: Timestamp) -> Product {
         price_text: price_text(&price),
         price: Some(price),
         stock,
+        discount_percent: 0,
         labels: labels
             .into_iter()
             .filter_map(|(key, value)| Some((key.to_owned(), (*value?).to_owned())))

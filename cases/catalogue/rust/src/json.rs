@@ -41,6 +41,8 @@ pub struct ProductOut<'a> {
     update_time: Option<String>,
     #[serde(skip_serializing_if = "str::is_empty")]
     etag: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    discount_percent: Option<i32>,
 }
 
 #[derive(Serialize)]
@@ -79,6 +81,7 @@ impl<'a> ProductOut<'a> {
             create_time: time(product.create_time),
             update_time: time(product.update_time),
             etag: &product.etag,
+            discount_percent: Some(product.discount_percent).filter(|percent| *percent != 0),
         }
     }
 }
@@ -155,6 +158,8 @@ pub struct ProductIn {
     #[serde(alias = "update_time")]
     update_time: Option<TimeIn>,
     etag: Option<String>,
+    #[serde(alias = "discount_percent")]
+    discount_percent: Option<i32>,
 }
 
 #[derive(Deserialize)]
@@ -193,6 +198,7 @@ impl From<ProductIn> for Product {
             create_time: given.create_time.map(|time| time.0),
             update_time: given.update_time.map(|time| time.0),
             etag: given.etag.unwrap_or_default(),
+            discount_percent: given.discount_percent.unwrap_or(0),
         }
     }
 }

@@ -11,6 +11,7 @@ mod records;
 mod rest;
 mod service;
 mod store;
+mod team;
 mod validate;
 mod watch;
 
@@ -49,7 +50,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     start::run(&options, async {
         let store = Arc::new(store::Store::open(&options.data, options.sync)?);
         let (begin_stop, stopping) = start::stopping();
-        let service = service::Service::new(Arc::clone(&store), test_clock, stopping.clone());
+        let settings = case_service::settings::watch(
+            &options,
+            SERVICE,
+            "catalogue-rust",
+            Some(Box::new(team::bearable)),
+        )?;
+        let team = team::Team::new(settings);
+        let service = service::Service::new(Arc::clone(&store), test_clock, stopping.clone(), team);
         let face = rest::Face::bind(rest, service.clone(), options.workers)?;
         let routes = tonic::service::Routes::new(
             contract::catalogue_server::CatalogueServer::new(service)

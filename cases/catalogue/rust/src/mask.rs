@@ -6,8 +6,16 @@ use crate::contract::{Product, UpdateProductRequest, product};
 use crate::protos::google::r#type::Money;
 
 /// Paths that an update takes over.
-const WRITTEN: [&str; 7] =
-    ["display_name", "description", "category", "price", "stock", "labels", "state"];
+const WRITTEN: [&str; 8] = [
+    "display_name",
+    "description",
+    "category",
+    "price",
+    "stock",
+    "labels",
+    "state",
+    "discount_percent",
+];
 /// Paths that an update may name without effect.
 const KEPT: [&str; 5] = ["name", "price_text", "create_time", "update_time", "etag"];
 const PRICE_PARTS: [&str; 3] = ["price.currency_code", "price.units", "price.nanos"];
@@ -41,6 +49,7 @@ impl Mask {
             given.stock != 0,
             !given.labels.is_empty(),
             given.state != 0,
+            given.discount_percent != 0,
         ];
         let paths = WRITTEN.iter().zip(filled).filter(|(_, filled)| *filled);
         Mask::Paths(paths.map(|(path, _)| (*path).to_owned()).collect())
@@ -91,6 +100,9 @@ impl Mask {
             if product.state == product::State::Unspecified as i32 {
                 product.state = product::State::Active as i32;
             }
+        }
+        if self.has("discount_percent") {
+            product.discount_percent = given.discount_percent;
         }
     }
 

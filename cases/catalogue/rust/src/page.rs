@@ -74,6 +74,8 @@ impl By {
 #[derive(Debug)]
 pub struct Selection {
     pub filter: Filter,
+    /// Categories that are left out.
+    pub hidden: Vec<String>,
     pub order: Order,
     /// `None` for the beginning.
     pub after: Option<PageToken>,
@@ -83,10 +85,16 @@ pub struct Selection {
 impl Selection {
     /// The bodies of the selected products, as SQL with its values.
     pub fn query(self) -> (String, Vec<Value>) {
-        let Selection { filter: Filter { sql: condition, mut values }, order, after, count } = self;
+        let Selection { filter, hidden, order, after, count } = self;
+        let Filter { sql: condition, mut values } = filter;
         let mut conditions = Vec::new();
         if !condition.is_empty() {
             conditions.push(condition);
+        }
+        if !hidden.is_empty() {
+            let marks = vec!["?"; hidden.len()].join(", ");
+            conditions.push(format!("p.category NOT IN ({marks})"));
+            values.extend(hidden.into_iter().map(Value::from));
         }
         let (direction, behind) = if order.descending { (" DESC", "<") } else { ("", ">") };
         let column = order.by.column();

@@ -58,6 +58,7 @@ fn kept(product: &Product) -> (Kept, Times) {
         units: price.units,
         nanos: price.nanos,
         stock: product.stock,
+        discount_percent: product.discount_percent,
         labels: labels
             .map(|(key, value)| Label { key: key.clone(), value: value.clone() })
             .collect(),
@@ -80,6 +81,7 @@ fn product(record: Kept, times: Times) -> Product {
         price_text: price_text(&price),
         price: Some(price),
         stock: record.stock,
+        discount_percent: record.discount_percent,
         labels: record.labels.into_iter().map(|Label { key, value }| (key, value)).collect(),
         state: record.state,
         create_time,

@@ -153,6 +153,10 @@ fn call<T>(head: &HttpRequest, message: T) -> Request<T> {
     if let Some(now) = now.and_then(|text| text.parse().ok()) {
         request.metadata_mut().insert("x-tandem-now", now);
     }
+    let principal = head.headers().get("x-tandem-principal").and_then(|value| value.to_str().ok());
+    if let Some(principal) = principal.and_then(|text| text.parse().ok()) {
+        request.metadata_mut().insert("x-tandem-principal", principal);
+    }
     request
 }
 

@@ -25,6 +25,7 @@ use crate::mask::Mask;
 use crate::page::{self, Order, Selection};
 use crate::records::fingerprint;
 use crate::store::{Fault, Refusal, Seen, Store};
+use crate::team::Team;
 use crate::{validate, watch};
 
 const DOMAIN: &str = "catalogue.tandem";
@@ -38,11 +39,12 @@ pub struct Service {
     store: Arc<Store>,
     test_clock: bool,
     stopping: Stopping,
+    team: Team,
 }
 
 impl Service {
-    pub fn new(store: Arc<Store>, test_clock: bool, stopping: Stopping) -> Service {
-        Service { store, test_clock, stopping }
+    pub fn new(store: Arc<Store>, test_clock: bool, stopping: Stopping, team: Team) -> Service {
+        Service { store, test_clock, stopping, team }
     }
 
     fn now<T>(&self, request: &Request<T>) -> Timestamp {
@@ -176,7 +178,7 @@ impl Catalogue for Service {
         let product = product.unwrap_or_default();
         let mut violations: Vec<Violation> =
             validate::product_id(&product_id).into_iter().collect();
-        violations.extend(validate::fields(&product));
+        violations.extend(validate::fields(&product, self.team.discount_most()));
         if !validate::request_id_is_fine(&request_id) {
             let what = "must be a UUID of version 4";
             violations.push(validate::violation("request_id", "REQUEST_ID", what));
@@ -190,13 +192,14 @@ impl Catalogue for Service {
         &self,
         request: Request<GetProductRequest>,
     ) -> Result<Response<Product>, Status> {
+        let look = self.team.look(request.metadata());
         let GetProductRequest { name, read_mask } = request.into_inner();
         let mask = Mask::new(read_mask);
         let mut violations: Vec<Violation> = validate::name("name", &name).into_iter().collect();
         violations.extend(mask.check("read_mask", "READ_MASK"));
         self.check(violations)?;
         let Seen { outcome, sequence } = self.on_store(move |store| store.get(&[name])).await?;
-        let outcome = outcome.map(|mut found| mask.cut(found.swap_remove(0)));
+        let outcome = outcome.map(|mut found| mask.cut(look.of(found.swap_remove(0))));
         reply(Seen { outcome, sequence })
     }
 
@@ -204,6 +207,7 @@ impl Catalogue for Service {
         &self,
         request: Request<ListProductsRequest>,
     ) -> Result<Response<ListProductsResponse>, Status> {
+        let look = self.team.look(request.metadata());
         let request = request.into_inner();
         let arguments = page::arguments(&request);
         let ListProductsRequest { page_size, page_token, filter, order_by, read_mask } = request;
@@ -240,7 +244,8 @@ impl Catalogue for Service {
         violations.extend(mask.check("read_mask", "READ_MASK"));
         self.check(violations)?;
         // One more says whether there is a next page.
-        let what = Selection { filter, order, after, count: size + 1 };
+        let hidden = self.team.hidden();
+        let what = Selection { filter, hidden, order, after, count: size + 1 };
         let Seen { outcome, sequence } = self.on_store(move |store| store.list(what)).await?;
         let outcome = outcome.map(|mut products| {
             let mut next_page_token = String::new();
@@ -250,7 +255,7 @@ impl Catalogue for Service {
                     next_page_token = page::token_behind(last, order, arguments);
                 }
             }
-            let products = products.into_iter().map(|product| mask.cut(product)).collect();
+            let products = products.into_iter().map(|product| mask.cut(look.of(product))).collect();
             ListProductsResponse { products, next_page_token }
         });
         reply(Seen { outcome, sequence })
@@ -260,6 +265,7 @@ impl Catalogue for Service {
         &self,
         request: Request<BatchGetProductsRequest>,
     ) -> Result<Response<BatchGetProductsResponse>, Status> {
+        let look = self.team.look(request.metadata());
         let BatchGetProductsRequest { names } = request.into_inner();
         let mut violations = Vec::new();
         if !(1..=NAMES_MOST).contains(&names.len()) {
@@ -268,7 +274,9 @@ impl Catalogue for Service {
         violations.extend(names.iter().find_map(|name| validate::name("names", name)));
         self.check(violations)?;
         let Seen { outcome, sequence } = self.on_store(move |store| store.get(&names)).await?;
-        let outcome = outcome.map(|products| BatchGetProductsResponse { products });
+        let outcome = outcome.map(|products| BatchGetProductsResponse {
+            products: products.into_iter().map(|product| look.of(product)).collect(),
+        });
         reply(Seen { outcome, sequence })
     }
 
@@ -286,17 +294,20 @@ impl Catalogue for Service {
         violations.extend(validate::etag("product.etag", &given.etag));
         violations.extend(mask.check("update_mask", "UPDATE_MASK"));
         self.check(violations)?;
+        let discount_most = self.team.discount_most();
         let work = move |store: &Store| {
             let edit = |product: &mut Product| {
+                // A discount that stands may stay, whatever the team has lowered since.
+                let discount_most = discount_most.max(product.discount_percent);
                 mask.merge(product, &given);
-                judged(product)?;
+                judged(product, discount_most)?;
                 product.price_text =
                     product.price.as_ref().map(validate::price_text).unwrap_or_default();
                 product.update_time = Some(now);
                 Ok(())
             };
             let missing = || {
-                judged(&given)?;
+                judged(&given, discount_most)?;
                 Ok(made(given.name.clone(), given.clone(), now))
             };
             store.update(&given.name, &given.etag, edit, allow_missing.then_some(missing))
@@ -373,7 +384,7 @@ impl Catalogue for Service {
 }
 
 /// Whether a product may be kept as it is.
-fn judged(product: &Product) -> Result<(), Refusal> {
-    let violations = validate::fields(product);
+fn judged(product: &Product, discount_most: i32) -> Result<(), Refusal> {
+    let violations = validate::fields(product, discount_most);
     if violations.is_empty() { Ok(()) } else { Err(Refusal::Invalid(violations)) }
 }

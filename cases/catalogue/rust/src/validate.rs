@@ -25,8 +25,9 @@ pub fn etag(field: &'static str, etag: &str) -> Option<Violation> {
     (!etag_is_fine(etag)).then(|| violation(field, "ETAG", "must be as it was given"))
 }
 
-/// The faults of a product's own fields, `name` left out.
-pub fn fields(product: &Product) -> Vec<Violation> {
+/// The faults of a product's own fields, `name` left out. No discount is larger than
+/// `discount_most`.
+pub fn fields(product: &Product, discount_most: i32) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut check = |fine: bool, field, reason, description: &str| {
         if !fine {
@@ -76,6 +77,12 @@ pub fn fields(product: &Product) -> Vec<Violation> {
         "must be a known state",
     );
     check(etag_is_fine(&product.etag), "product.etag", "ETAG", "must be as it was given");
+    check(
+        (0..=discount_most).contains(&product.discount_percent),
+        "product.discount_percent",
+        "DISCOUNT_PERCENT",
+        &format!("must be 0 to {discount_most}, the largest discount at this time"),
+    );
     violations
 }
 
@@ -96,12 +103,21 @@ fn price_is_fine(price: &Money) -> bool {
 
 /// `12.50 EUR`: two decimals at least, more where they say something.
 pub fn price_text(price: &Money) -> String {
+    format!("{} {}", amount(price), price.currency_code)
+}
+
+/// The same with the currency before the amount, `EUR 12.50`.
+pub fn new_price_text(price: &Money) -> String {
+    format!("{} {}", price.currency_code, amount(price))
+}
+
+fn amount(price: &Money) -> String {
     let sign = if price.units < 0 || price.nanos < 0 { "-" } else { "" };
     let mut decimals = format!("{:09}", price.nanos.unsigned_abs());
     while decimals.len() > 2 && decimals.ends_with('0') {
         decimals.pop();
     }
-    format!("{sign}{}.{decimals} {}", price.units.unsigned_abs(), price.currency_code)
+    format!("{sign}{}.{decimals}", price.units.unsigned_abs())
 }
 
 /// A version-4 UUID, in its usual form.

@@ -27,6 +27,7 @@ pub async fn export(
     loop {
         let reading = Arc::clone(&store);
         let what = Selection {
+            hidden: Vec::new(),
             filter: Filter::default(),
             order: Order::BY_NAME,
             after: after.take(),

@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use case_service::admin::DigestRecord;
 use tantivy::collector::{Count, TopDocs};
 use tantivy::directory::MmapDirectory;
-use tantivy::query::{BooleanQuery, PhraseQuery, Query, TermQuery};
+use tantivy::query::{BooleanQuery, BoostQuery, PhraseQuery, Query, TermQuery};
 use tantivy::schema::{
     Field, INDEXED, IndexRecordOption, STORED, STRING, Schema, TantivyDocument, TextFieldIndexing,
     TextOptions, Value as _,
@@ -193,11 +193,13 @@ impl Index {
         found
     }
 
-    /// The documents that `query` means: best first, ties by id.
+    /// The documents that `query` means: best first, ties by id. A word in a name counts
+    /// `name_weight` times what it counts in the description.
     pub fn search(
         &self,
         query: &str,
         mode: Mode,
+        name_weight: f32,
         skip: usize,
         count: usize,
     ) -> tantivy::Result<Found> {
@@ -206,7 +208,7 @@ impl Index {
         if words.is_empty() {
             return Ok(Found { hits: Vec::new(), total: 0, sequence });
         }
-        let query = self.query(&words, mode);
+        let query = self.query(&words, mode, name_weight);
         let total = searcher.search(&*query, &Count)?;
         let wanted = (skip + count).min(total);
         let mut limit = wanted;
@@ -238,13 +240,20 @@ impl Index {
         Ok(Found { hits, total, sequence })
     }
 
-    fn query(&self, words: &[String], mode: Mode) -> Box<dyn Query> {
+    fn query(&self, words: &[String], mode: Mode, name_weight: f32) -> Box<dyn Query> {
         let fields = [self.fields.display_name, self.fields.description];
+        let weighed = |field: Field, query: Box<dyn Query>| -> Box<dyn Query> {
+            // At its own weight a name costs nothing more to score.
+            if field == self.fields.display_name && name_weight != 1.0 {
+                return Box::new(BoostQuery::new(query, name_weight));
+            }
+            query
+        };
         let term = |field: Field, word: &str| Term::from_field_text(field, word);
         if mode == Mode::Phrase && words.len() > 1 {
             let phrases = fields.iter().map(|field| {
                 let terms = words.iter().map(|word| term(*field, word)).collect();
-                Box::new(PhraseQuery::new(terms)) as Box<dyn Query>
+                weighed(*field, Box::new(PhraseQuery::new(terms)))
             });
             return Box::new(BooleanQuery::union(phrases.collect()));
         }
@@ -252,7 +261,7 @@ impl Index {
         let each = distinct.into_iter().map(|word| {
             let anywhere = fields.iter().map(|field| {
                 let option = IndexRecordOption::WithFreqs;
-                Box::new(TermQuery::new(term(*field, word), option)) as Box<dyn Query>
+                weighed(*field, Box::new(TermQuery::new(term(*field, word), option)))
             });
             Box::new(BooleanQuery::union(anywhere.collect())) as Box<dyn Query>
         });

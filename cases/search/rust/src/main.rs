@@ -42,6 +42,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         (_, internal) => internal,
     };
     start::run(&options, async {
+        let settings = case_service::settings::watch(
+            &options,
+            SERVICE,
+            "search-rust",
+            Some(Box::new(service::bearable)),
+        )?;
         let index = Arc::new(index::Index::open(&options.data)?);
         let (begin_stop, mut stopping) = start::stopping();
         let upstream = internal.map(follow::Upstream::new).transpose()?;
@@ -54,7 +60,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 }
             });
         }
-        let service = service::Service::new(Arc::clone(&index), upstream.clone());
+        let service = service::Service::new(Arc::clone(&index), upstream.clone(), settings);
         let routes =
             tonic::service::Routes::new(contract::search_server::SearchServer::new(service));
         let serving = Serving {

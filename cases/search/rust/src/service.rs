@@ -9,6 +9,7 @@ use case_service::admin::{
     StateDigestResponse,
 };
 use case_service::errors::{self, Violation};
+use case_service::settings::Reader;
 use case_service::trailers::answer;
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
@@ -17,12 +18,27 @@ use tonic::{Code, Request, Response, Status, Streaming};
 use crate::catalogue::{BatchGetProductsRequest, GetProductRequest, Product};
 use crate::contract::search_server::Search;
 use crate::contract::{
-    Following, GetFollowingRequest, SearchRequest, SearchResponse, search_request, search_response,
+    Following, GetFollowingRequest, SearchRequest, SearchResponse, SearchSettings, search_request,
+    search_response,
 };
 use crate::follow::Upstream;
 use crate::index::{Found, Index, Mode};
 
 const DOMAIN: &str = "search.tandem";
+/// Hits of one answer where the caller does not say, and the team's setting where it does not.
+const PAGE_SIZE: i32 = 10;
+const PAGE_SIZE_MOST: i32 = 100;
+
+/// Refuses what the service cannot run by, whatever let it through.
+pub fn bearable(next: &SearchSettings) -> Result<(), String> {
+    if next.name_weight_percent.is_some_and(|percent| !(10..=1000).contains(&percent)) {
+        return Err("name_weight_percent must be 10 to 1000".into());
+    }
+    if next.page_size_most.is_some_and(|most| !(1..=PAGE_SIZE_MOST).contains(&most)) {
+        return Err("page_size_most must be 1 to 100".into());
+    }
+    Ok(())
+}
 
 /// What a service hands on to the services that it calls (HY-2).
 const HANDED_ON: [&str; 4] = ["traceparent", "tracestate", "x-request-id", "x-tandem-principal"];
@@ -31,11 +47,16 @@ const HANDED_ON: [&str; 4] = ["traceparent", "tracestate", "x-request-id", "x-ta
 pub struct Service {
     index: Arc<Index>,
     upstream: Option<Upstream>,
+    settings: Reader<SearchSettings>,
 }
 
 impl Service {
-    pub fn new(index: Arc<Index>, upstream: Option<Upstream>) -> Service {
-        Service { index, upstream }
+    pub fn new(
+        index: Arc<Index>,
+        upstream: Option<Upstream>,
+        settings: Reader<SearchSettings>,
+    ) -> Service {
+        Service { index, upstream, settings }
     }
 
     /// The products called `names` as they are now; those that are gone are left out.
@@ -156,14 +177,18 @@ impl Search for Service {
             search_request::Mode::Phrase => Mode::Phrase,
         };
         let count = match request.page_size {
-            0 => 10,
-            size => size.min(100) as usize,
+            0 => PAGE_SIZE,
+            size => size,
         };
+        let settings = self.settings.current();
+        let count = count.min(settings.page_size_most.unwrap_or(PAGE_SIZE_MOST)).max(1) as usize;
+        let name_weight = settings.name_weight_percent.unwrap_or(100) as f32 / 100.0;
         let skip = request.skip as usize;
         let index = Arc::clone(&self.index);
-        let found =
-            tokio::task::spawn_blocking(move || index.search(&request.query, mode, skip, count))
-                .await;
+        let found = tokio::task::spawn_blocking(move || {
+            index.search(&request.query, mode, name_weight, skip, count)
+        })
+        .await;
         let Ok(Ok(Found { hits, total, sequence })) = found else {
             tracing::error!("the index failed");
             return Err(errors::status(Code::Internal, DOMAIN, "INDEX", "the index failed"));

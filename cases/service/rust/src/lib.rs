@@ -4,6 +4,7 @@
 //! Not here: anything that only one case needs.
 
 pub mod errors;
+pub mod settings;
 pub mod start;
 pub mod trailers;
 

@@ -36,9 +36,12 @@ pub struct Options {
     /// Threads that carry calls.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: u16,
-    /// The gateway's internal listener, for calls to other services.
+    /// The gateway's internal listener, for settings and calls to other services.
     #[arg(long)]
     pub internal: Option<SocketAddr>,
+    /// Where the last settings are kept.
+    #[arg(long)]
+    pub settings_file: Option<PathBuf>,
 }
 
 /// When a write is safe on the disk.

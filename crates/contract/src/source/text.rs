@@ -103,7 +103,8 @@ pub fn is_edition(text: &str) -> bool {
 }
 
 /// Files that come with this build, which texts may import without having them.
-pub const VENDORED: [(&str, &str); 10] = [
+pub const VENDORED: [(&str, &str); 11] = [
+    ("buf/validate/validate.proto", include_str!("../../../../proto/buf/validate/validate.proto")),
     (
         "google/api/annotations.proto",
         include_str!("../../../../proto/google/api/annotations.proto"),

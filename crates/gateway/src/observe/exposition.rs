@@ -21,6 +21,7 @@ use super::durations::DurationFigures;
 use super::metrics::{CODES, Metrics};
 use super::shard::OwnService;
 use super::upstreams::{EndpointState, RetryReason, UpstreamFigures};
+use crate::own::instances::InstanceState;
 
 impl Metrics {
     /// All figures as OpenMetrics text.
@@ -39,7 +40,8 @@ impl Collector for Metrics {
         let mut out = Families(encoder);
         self.encode_methods(&mut out)?;
         self.encode_process(&mut out)?;
-        self.encode_upstreams(&mut out)
+        self.encode_upstreams(&mut out)?;
+        self.encode_settings(&mut out)
     }
 }
 
@@ -229,6 +231,49 @@ impl Metrics {
         out.counters(
             ("tandem_traces_dropped", "Sampled calls that did not reach the collector"),
             [named("reason", "queue_full", queue_full), named("reason", "not_taken", not_taken)],
+        )
+    }
+
+    fn encode_settings(&self, out: &mut Families<'_>) -> fmt::Result {
+        let all: Vec<_> = self
+            .settings()
+            .into_iter()
+            .map(|figures| {
+                let namespace = ("namespace", figures.namespace.to_string());
+                (vec![namespace, ("service", figures.service.to_string())], figures)
+            })
+            .collect();
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        out.gauges(
+            ("tandem_settings_watchers", "Streams by which instances watch their settings now"),
+            all.iter().map(|(labels, figures)| (labels.clone(), gauge(figures.watchers))),
+        )?;
+        out.gauges(
+            (
+                "tandem_settings_instances",
+                "Instances by what became of the settings they were told",
+            ),
+            all.iter().flat_map(|(labels, figures)| {
+                let states = InstanceState::NAMES.into_iter().zip(figures.instances);
+                states.map(|(state, count)| (with(labels, "state", state), gauge(count)))
+            }),
+        )?;
+        out.counters(
+            ("tandem_settings_pushes", "Settings sent to instances"),
+            all.iter().map(|(labels, figures)| (labels.clone(), figures.pushes)),
+        )?;
+        out.counters(
+            ("tandem_settings_reports", "What instances said of their settings"),
+            all.iter().flat_map(|(labels, figures)| {
+                [("applied", figures.applied), ("refused", figures.refused)]
+                    .map(|(outcome, count)| (with(labels, "outcome", outcome), count))
+            }),
+        )?;
+        out.gauges(
+            ("tandem_settings_age_seconds", "Since the settings that are told now came"),
+            all.iter().map(|(labels, figures)| {
+                (labels.clone(), i64::try_from(figures.age.as_secs()).unwrap_or(i64::MAX))
+            }),
         )
     }
 

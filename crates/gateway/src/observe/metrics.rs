@@ -17,6 +17,7 @@ use super::durations::{DurationFigures, Durations};
 use super::export::ExportCounts;
 use super::shard::{ShardFigures, ShardReader, Totals};
 use super::upstreams::UpstreamCounters;
+use crate::own::board::{Board, SettingsFigures};
 
 /// gRPC codes, OK among them.
 pub(super) const CODES: usize = 17;
@@ -131,6 +132,7 @@ struct Inner {
     totals: Arc<Totals>,
     access_log: OnceLock<Arc<LogCounts>>,
     export: OnceLock<Arc<ExportCounts>>,
+    settings: OnceLock<Arc<Board>>,
 }
 
 impl fmt::Debug for Metrics {
@@ -150,6 +152,7 @@ impl Metrics {
             totals: Arc::default(),
             access_log: OnceLock::new(),
             export: OnceLock::new(),
+            settings: OnceLock::new(),
         }))
     }
 
@@ -173,6 +176,15 @@ impl Metrics {
 
     pub(super) fn exporter(&self) -> Option<&ExportCounts> {
         self.0.export.get().map(|counts| &**counts)
+    }
+
+    /// Where the settings of services stand; said once, at the start.
+    pub(crate) fn has_settings(&self, board: Arc<Board>) {
+        let _ = self.0.settings.set(board);
+    }
+
+    pub(super) fn settings(&self) -> Vec<SettingsFigures> {
+        self.0.settings.get().map(|board| board.figures()).unwrap_or_default()
     }
 
     pub(crate) fn add_shards(&self, readers: Vec<ShardReader>) {

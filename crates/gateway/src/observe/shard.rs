@@ -57,22 +57,36 @@ const OWN: usize = OwnService::ALL.len();
 pub(crate) enum OwnService {
     Reflection,
     HealthCheck,
+    SettingsWatch,
+    SettingsReport,
 }
 
 impl OwnService {
-    pub(super) const ALL: [OwnService; 2] = [OwnService::Reflection, OwnService::HealthCheck];
+    pub(super) const ALL: [OwnService; 4] = [
+        OwnService::Reflection,
+        OwnService::HealthCheck,
+        OwnService::SettingsWatch,
+        OwnService::SettingsReport,
+    ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             OwnService::Reflection => "reflection",
             OwnService::HealthCheck => "health",
+            OwnService::SettingsWatch => "settings_watch",
+            OwnService::SettingsReport => "settings_report",
         }
     }
 
     pub(super) fn method(self) -> Arc<str> {
         static NAMES: LazyLock<[Arc<str>; OWN]> = LazyLock::new(|| {
-            ["grpc.reflection.ServerReflection/ServerReflectionInfo", "grpc.health.v1.Health/Check"]
-                .map(Arc::from)
+            [
+                "grpc.reflection.ServerReflection/ServerReflectionInfo",
+                "grpc.health.v1.Health/Check",
+                "tandem.settings.v1.Settings/Watch",
+                "tandem.settings.v1.Settings/Report",
+            ]
+            .map(Arc::from)
         });
         Arc::clone(&NAMES[self as usize])
     }

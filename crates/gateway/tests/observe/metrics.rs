@@ -1,7 +1,9 @@
 //! The text of the metrics: as the format asks, as the manual lists, bounded, and right.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use tandem_gateway::{Declared, DeclaredSettings};
 use tandem_protocol::refusal::{Limit, Reason};
 use tandem_testkit::client::{GrpcCall, grpc, note, raw, rest};
 use tandem_testkit::{Backend, Script, TestGateway, gateway};
@@ -48,7 +50,11 @@ async fn the_text_is_openmetrics_with_and_without_calls() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_manual_lists_every_metric_with_its_kind_and_its_labels() {
-    let (_backend, gateway) = echoing().await;
+    let backend = Backend::start(vec![Script::Echo]);
+    let settings = DeclaredSettings { message: Default::default(), require_all: false };
+    let settings = Declared::from([("test.v1.Notes".to_owned(), Some(settings))]);
+    let gateway =
+        gateway(backend.address).settings(Arc::new(move |_, _| settings.clone())).start().await;
     rest(gateway.public, "GET", "/v1/notes/a", "").await;
     gateway.until(|gateway| gateway.figures("Get").calls() == 1).await;
     let manual = std::fs::read_to_string(concat!(

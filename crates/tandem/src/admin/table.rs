@@ -26,8 +26,8 @@ pub(crate) enum Right {
     /// Whoever may do this in the namespace of the path. Who may not even read it there is told
     /// that there is none.
     In(Action),
-    /// As [`Right::In`], and those to whom some settings field there was opened: the act itself
-    /// knows which and decides (security RB-10).
+    /// At least this; or some settings field there was opened to him (security RB-10). What is
+    /// needed in the end the act itself knows and asks: which fields change, whether it is a draft.
     InByAct(Action),
     /// Whoever may do this to what belongs to the platform.
     OfPlatform(Action),
@@ -126,7 +126,7 @@ routes! {
         "The settings of every service", values::list;
     GET "/namespaces/{namespace}/settings/{service}", In(ReadDocument), None => Some("Settings"), false,
         "The settings of a service, with the form to change them", values::show;
-    PATCH "/namespaces/{namespace}/settings/{service}", InByAct(Publish), Some("SettingsChange") => Some("Published"), true,
+    PATCH "/namespaces/{namespace}/settings/{service}", InByAct(WriteDraft), Some("SettingsChange") => Some("Published"), true,
         "Changes single values", values::change;
     GET "/namespaces/{namespace}/settings/{service}/versions", In(ReadDocument), None => Some("SettingsVersions"), false,
         "The versions in which these values changed", values::versions;

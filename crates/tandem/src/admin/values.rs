@@ -9,14 +9,16 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tandem_config::access::{Action, ObjectId, ObjectKind, authorise};
+use tandem_config::audit::Timestamp;
 use tandem_config::document::{Require, SettingsRules};
 use tandem_config::history::History;
 use tandem_config::settings::{ServiceSettings, form, published};
 use tandem_config::store::{NamespaceName, Revision, Scope};
 use tandem_config::{Namespace, Problem, Tnd};
 use tandem_contract::Contract;
+use tandem_gateway::{Instance, InstanceState, ServiceInstances};
 
-use super::call::{Answer, Call};
+use super::call::{Answer, Call, when};
 use super::refusal::{Refusal, problem};
 use super::teams::{Rollback, published_json, version_json};
 use crate::stored::{Change, ValuesFault, ValuesVersion};
@@ -113,8 +115,32 @@ fn version(call: &Call, namespace: &str) -> u32 {
     live.map_or(0, |content| content.version.number)
 }
 
-pub(super) fn instances(_call: &Call, _namespace: &str, _service: &str) -> Vec<Value> {
-    Vec::new()
+/// Which instance of a service runs which version.
+pub(super) fn instances(call: &Call, namespace: &str, service: &str) -> Vec<Value> {
+    let all = call.admin.view.settings();
+    let found = all.iter().find(|one| one.namespace == namespace && one.service == service);
+    found.map(instances_json).unwrap_or_default()
+}
+
+/// The instances of a service, as the status and the settings show them.
+pub(super) fn instances_json(one: &ServiceInstances) -> Vec<Value> {
+    let line = |instance: &Instance| {
+        let Instance { instance: name, values, state, seen } = instance;
+        let reason = match state {
+            InstanceState::Refused { reason } => Some(reason),
+            InstanceState::Pending | InstanceState::Applied | InstanceState::Gone => None,
+        };
+        let since = seen.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let seen = Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+        json!({
+            "instance": name,
+            "version": values.version,
+            "state": state.name(),
+            "reason": reason,
+            "seen": when(seen),
+        })
+    };
+    one.instances.iter().map(line).collect()
 }
 
 pub(super) async fn list(call: Call) -> Result<Answer, Refusal> {

@@ -13,7 +13,7 @@ use tandem_protocol::CallerProtocol;
 use tandem_protocol::identity::hex;
 use tandem_protocol::status::Code;
 
-use super::Admin;
+use super::{Admin, values};
 use crate::stored::Stored;
 
 /// What does not change while the process lives.
@@ -83,6 +83,20 @@ pub(crate) fn status(admin: &Admin, sees: &dyn Fn(&str) -> bool) -> Value {
             })
         })
         .collect();
+    let settings: Vec<Value> = view
+        .settings()
+        .iter()
+        .filter(|one| sees(&one.namespace))
+        .map(|one| {
+            json!({
+                "namespace": one.namespace,
+                "service": one.service,
+                "version": one.values.version,
+                "require": if one.require_all { "all" } else { "none" },
+                "instances": values::instances_json(one),
+            })
+        })
+        .collect();
     let listeners: serde_json::Map<String, Value> = about
         .listeners
         .iter()
@@ -99,6 +113,7 @@ pub(crate) fn status(admin: &Admin, sees: &dyn Fn(&str) -> bool) -> Value {
             (None, None) => Value::Null,
         },
         "namespaces": namespaces,
+        "settings": settings,
         "methods": methods,
     })
 }

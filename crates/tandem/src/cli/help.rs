@@ -34,8 +34,10 @@ All commands: tandem --help    A code: tandem help TND0101    Exit codes: tandem
 const EXIT_CODES: &str = "\
 0    fine
 1    failed, for example faults found by `check`
-2    wrong command line, or no such method
-3    a difference was found: by `call --to both`, by `contract diff` one that breaks callers
+2    wrong command line, or no such method, namespace or version
+3    a difference was found: by `call --to both`, by `diff`, by `contract diff` one that breaks
+     callers; by `apply` and `settings set` a newer version than the one that was read
+4    a version was taken back (`apply --watch`)
 6    a gateway or a service cannot be reached
 7    refused: no right, no credential
 130  interrupted

@@ -16,7 +16,7 @@ use tandem_config::store::NamespaceName;
 use tandem_config::{Platform, Severity, Tnd};
 use tandem_gateway::observe::AccessLog;
 use tandem_gateway::tasks::Side;
-use tandem_gateway::{Gateway, Listener, Plan, StartError, net};
+use tandem_gateway::{Gateway, Listener, Plan, StartError, net, settings_of_documents};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::check::show;
@@ -372,6 +372,8 @@ fn plan(
         threads,
         limits: platform.limits.clone(),
         namespaces,
+        versions: BTreeMap::new(),
+        settings: Arc::new(settings_of_documents),
         contracts,
         keeper: Some(Arc::new(Kept::below(data))),
         access_log,

@@ -160,7 +160,11 @@ impl Stored {
                 Some((name.to_string(), Arc::clone(ready.contract.as_ref()?)))
             });
             let contracts = contracts.collect();
-            view.serve(state.process.document.limits.clone(), namespaces, &contracts)?;
+            let versions = live
+                .iter()
+                .map(|(name, content)| (name.to_string(), u64::from(content.version.number)))
+                .collect();
+            view.serve(state.process.document.limits.clone(), namespaces, versions, &contracts)?;
         }
         let (tokens, membership, namespaces) = everybody;
         self.people.replace(tokens, membership, &namespaces);
@@ -198,8 +202,8 @@ impl Stored {
             namespaces.insert(name);
         }
         members::collect(&*self.store, &mut membership)?;
-        for ready in ready.values() {
-            open_fields(&mut membership, &ready.document);
+        for (name, ready) in ready {
+            membership.open_fields(name, &ready.document);
         }
         let tokens = issued::collect(&*self.store, issued::Sort::Token)?;
         let tokens = tokens.into_iter().map(|(_, id, issued)| (id, issued)).collect();
@@ -336,6 +340,3 @@ fn differences(process: &Process, live: &BTreeMap<NamespaceName, Arc<Content>>) 
     }
     all
 }
-
-/// Fields that a team's document opens to somebody (security RB-10).
-fn open_fields(_membership: &mut Membership, _document: &Namespace) {}

@@ -7,9 +7,15 @@
 //! times as many as in the five minutes before. The evidence stands in the history and in the
 //! audit log.
 //!
+//! A version whose settings an instance refuses is taken back as well where the service says
+//! `require: all` (hybrid SE-2).
+//!
 //! Not here: the counters (`tandem_gateway::observe`).
 
 use std::collections::VecDeque;
+
+use tandem_config::history::Version;
+use tandem_gateway::SettingsRefused;
 
 use super::*;
 
@@ -69,7 +75,7 @@ struct OnProbation {
 impl Stored {
     /// Watches versions that go live, until the gateway drains.
     pub(super) async fn watch_versions(self: &Arc<Self>, view: &View) {
-        let mut news = self.news();
+        let (mut news, mut refused) = (self.news(), view.settings_refused());
         let mut each = tokio::time::interval(EVERY);
         each.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut history: VecDeque<BTreeMap<String, Count>> = VecDeque::new();
@@ -87,13 +93,18 @@ impl Stored {
                         one.seconds += EVERY.as_secs();
                         let count = now.get(one.namespace.as_str()).copied().unwrap_or_default();
                         match verdict(count.since(one.began), one.before) {
-                            Some(why) => self.take_back(&one, why).await,
+                            Some(why) => self.take_back(&one.namespace, one.number, why).await,
                             None if one.seconds < WATCHED.as_secs() => on.push(one),
                             None => {}
                         }
                     }
                     watched = on;
                 }
+                refused = refused.recv() => match refused {
+                    Ok(refused) => self.settings_refused(refused).await,
+                    Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => return,
+                },
                 live = news.recv() => match live {
                     Ok(live) => {
                         let Some(namespace) = NamespaceName::new(&live.namespace) else { continue };
@@ -117,13 +128,27 @@ impl Stored {
         }
     }
 
-    async fn take_back(self: &Arc<Self>, bad: &OnProbation, why: String) {
-        let OnProbation { namespace, number, .. } = bad;
+    /// A service that wants all its instances to agree has one that does not (hybrid SE-2).
+    async fn settings_refused(self: &Arc<Self>, refused: SettingsRefused) {
+        let SettingsRefused { namespace, version, service, instance, reason } = refused;
+        let Some(namespace) = NamespaceName::new(&namespace) else { return };
+        let live = self.live(&namespace);
+        let taken = live.filter(|content| {
+            let Version { number, who, .. } = &content.version;
+            u64::from(*number) == version && *number > 1 && who != Principal::gateway().name()
+        });
+        if let Some(content) = taken {
+            let why = format!("instance `{instance}` of {service} refused its settings: {reason}");
+            self.take_back(&namespace, content.version.number, why).await;
+        }
+    }
+
+    async fn take_back(self: &Arc<Self>, namespace: &NamespaceName, number: u32, why: String) {
         tracing::error!(%namespace, version = number, "taken back: {why}");
         let gateway = Principal::gateway();
         let why = format!("version {number} taken back: {why}");
         let (source, name) = (Source::Gateway, namespace.clone());
-        let back = self.roll_back(gateway, source, name, number - 1, why, *number).await;
+        let back = self.roll_back(gateway, source, name, number - 1, why, number).await;
         if let Err(fault) = back {
             tracing::error!(%namespace, version = number, ?fault, "it could not be taken back");
         }

@@ -15,4 +15,5 @@ mod rights;
 mod run;
 mod strangers;
 mod teams;
+mod values;
 mod versions;

@@ -33,7 +33,8 @@ const EXPECTED: &[(&str, &str)] = &[
     ("POST /namespaces/{namespace}/rollback", "po"),
     ("GET /namespaces/{namespace}/settings", "vepo"),
     ("GET /namespaces/{namespace}/settings/{service}", "vepo"),
-    ("PATCH /namespaces/{namespace}/settings/{service}", "po"),
+    // An editor may draft values.
+    ("PATCH /namespaces/{namespace}/settings/{service}", "epo"),
     ("GET /namespaces/{namespace}/settings/{service}/versions", "vepo"),
     ("POST /namespaces/{namespace}/settings/{service}/rollback", "po"),
     ("GET /namespaces/{namespace}/members", "oA"),

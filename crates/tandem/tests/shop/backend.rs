@@ -9,6 +9,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tandem_gateway::tasks::Side;
+use tandem_gateway::upstream::direct::{Direct, UnaryAnswer};
 
 /// Where the built services are; `None` says the tests cannot run.
 pub(crate) fn cases() -> Option<(PathBuf, PathBuf)> {
@@ -86,7 +88,7 @@ pub(crate) struct Shop {
     pub(crate) gateway: Gateway,
     pub(crate) catalogue: Part,
     pub(crate) search: Part,
-    _folder: Folder,
+    folder: Folder,
 }
 
 /// A gateway that can be killed and started again at the same addresses.
@@ -130,6 +132,18 @@ pub(crate) fn free() -> SocketAddr {
         .expect("a free port")
 }
 
+const CATALOGUE_METHODS: &str = "  tandem.cases.catalogue.v1.Catalogue/*: {}\n  \
+     tandem.cases.catalogue.v1.Catalogue/WatchProducts: { internal: true, deadline: none }\n";
+
+fn write_team(folder: &Folder, name: &str, address: SocketAddr, methods: &str, more: &str) {
+    let text = format!(
+        "namespace: {name}\ncontract: {{ reflection: it }}\nupstreams:\n  it: {{ address: \"{address}\" }}\n\
+         defaults: {{ primary: it, auth: {{ public: true }}, deadline: {{ default: 5s, max: 30s }} }}\n\
+         methods:\n{methods}{more}"
+    );
+    std::fs::write(folder.0.join(format!("teams/{name}.yaml")), text).unwrap();
+}
+
 impl Shop {
     /// With the catalogue in `language`: `go` or `rust`.
     pub(crate) fn start(language: &str) -> Shop {
@@ -148,8 +162,10 @@ impl Shop {
         };
         let program =
             if language == "go" { go.join("catalogue-go") } else { rust.join("catalogue") };
-        let mut catalogue = part(program, "catalogue", &[]);
         let internal_text = internal.to_string();
+        let kept = folder.0.join("catalogue.settings").display().to_string();
+        let settings = ["--internal", &internal_text, "--settings-file", &kept];
+        let mut catalogue = part(program, "catalogue", &settings);
         let mut search =
             part(rust.join("search"), "search", &["--follow", "--internal", &internal_text]);
         catalogue.start();
@@ -164,25 +180,18 @@ impl Shop {
             ),
         )
         .unwrap();
-        let team = |name: &str, address: SocketAddr, methods: &str| {
-            let text = format!(
-                "namespace: {name}\ncontract: {{ reflection: it }}\nupstreams:\n  it: {{ address: \"{address}\" }}\n\
-                 defaults: {{ primary: it, auth: {{ public: true }}, deadline: {{ default: 5s, max: 30s }} }}\n\
-                 methods:\n{methods}"
-            );
-            std::fs::write(folder.0.join(format!("teams/{name}.yaml")), text).unwrap();
-        };
-        team(
-            "shop",
-            catalogue.address,
-            "  tandem.cases.catalogue.v1.Catalogue/*: {}\n  \
-               tandem.cases.catalogue.v1.Catalogue/WatchProducts: { internal: true, deadline: none }\n",
-        );
-        team("search", search.address, "  tandem.cases.search.v1.Search/*: {}\n");
+        write_team(&folder, "shop", catalogue.address, CATALOGUE_METHODS, "");
+        let methods = "  tandem.cases.search.v1.Search/*: {}\n";
+        write_team(&folder, "search", search.address, methods, "");
         let gateway = Gateway::start(&folder);
-        let shop = Shop { gateway, catalogue, search, _folder: folder };
+        let shop = Shop { gateway, catalogue, search, folder };
         shop.gateway.ready();
         shop
+    }
+
+    /// Writes the file of the catalogue's team anew, with `more` at its end.
+    pub(crate) fn team(&self, name: &str, more: &str) {
+        write_team(&self.folder, name, self.catalogue.address, CATALOGUE_METHODS, more);
     }
 
     /// The digests of the catalogue and of search, once they agree.
@@ -390,18 +399,26 @@ pub(crate) struct Digest {
     pub(crate) count: u64,
 }
 
+/// One call by gRPC of the service itself.
+fn unary(address: SocketAddr, path: &str, message: &[u8]) -> UnaryAnswer {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let side = Side::new(tokio::runtime::Handle::current());
+        let direct = Direct::connect(address, Duration::from_secs(5), &side).await.unwrap();
+        let headers = http::HeaderMap::new();
+        direct.unary(path, &headers, message, Duration::from_secs(60)).await.unwrap()
+    })
+}
+
+/// Code and sentence of one call by gRPC of the service itself.
+pub(crate) fn direct(address: SocketAddr, path: &str, message: &[u8]) -> (u32, String) {
+    let status = unary(address, path, message).status;
+    (status.code as u32, status.message.to_string())
+}
+
 pub(crate) fn digest(admin: SocketAddr) -> Digest {
     use tandem_contract::fields;
-    use tandem_gateway::tasks::Side;
-    use tandem_gateway::upstream::direct::Direct;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let answer = runtime.block_on(async {
-        let side = Side::new(tokio::runtime::Handle::current());
-        let direct = Direct::connect(admin, Duration::from_secs(5), &side).await.unwrap();
-        let path = "/tandem.cases.admin.v1.CaseAdmin/StateDigest";
-        let headers = http::HeaderMap::new();
-        direct.unary(path, &headers, b"", Duration::from_secs(60)).await.unwrap()
-    });
+    let answer = unary(admin, "/tandem.cases.admin.v1.CaseAdmin/StateDigest", b"");
     let mut digest = Digest { sha256: Vec::new(), sequence: 0, count: 0 };
     for field in fields::each(&answer.message).map(Result::unwrap) {
         match field.number {

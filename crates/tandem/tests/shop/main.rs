@@ -12,3 +12,4 @@ mod faces;
 mod faults;
 mod follow;
 mod reload;
+mod settings;

@@ -21,6 +21,8 @@ import (
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
+	settingspb "tandem.dev/clients/go/settingspb"
+	_ "tandem.local/cases/service/go/gen/validatepb"
 	unsafe "unsafe"
 )
 
@@ -92,7 +94,8 @@ type Product struct {
 	Category string `protobuf:"bytes,4,opt,name=category,proto3" json:"category,omitempty"`
 	// Currency of three capital letters; nanos of the sign of units, at most 999,999,999 either way.
 	Price *money.Money `protobuf:"bytes,5,opt,name=price,proto3" json:"price,omitempty"`
-	// The price for people, for example `12.50 EUR`.
+	// The price for people, for example `12.50 EUR`; what reads one product, lists or reads several
+	// says `EUR 12.50` to principals for whom `CatalogueSettings.new_price_format` is on.
 	PriceText string `protobuf:"bytes,6,opt,name=price_text,json=priceText,proto3" json:"price_text,omitempty"`
 	// Pieces in stock, 0 or more.
 	Stock int64 `protobuf:"varint,7,opt,name=stock,proto3" json:"stock,omitempty"`
@@ -104,9 +107,11 @@ type Product struct {
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// `"r<revision>"`, quotes included; the revision is 1 at first and one more with each write. A
 	// name that comes back after a removal goes on counting while the mark of the removal is kept.
-	Etag          string `protobuf:"bytes,12,opt,name=etag,proto3" json:"etag,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Etag string `protobuf:"bytes,12,opt,name=etag,proto3" json:"etag,omitempty"`
+	// 0 to `CatalogueSettings.max_discount_percent`; a discount that stands may stay above it.
+	DiscountPercent int32 `protobuf:"varint,13,opt,name=discount_percent,json=discountPercent,proto3" json:"discount_percent,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Product) Reset() {
@@ -221,6 +226,13 @@ func (x *Product) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *Product) GetDiscountPercent() int32 {
+	if x != nil {
+		return x.DiscountPercent
+	}
+	return 0
 }
 
 type CreateProductRequest struct {
@@ -919,11 +931,75 @@ func (*Change_Product) isChange_What() {}
 
 func (*Change_Deleted) isChange_What() {}
 
+// What the shop's team may change while the catalogue runs.
+type CatalogueSettings struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The largest discount that a product may be given, in percent of its price. 20 where none is set.
+	MaxDiscountPercent *int32 `protobuf:"varint,1,opt,name=max_discount_percent,json=maxDiscountPercent,proto3,oneof" json:"max_discount_percent,omitempty"`
+	// Categories whose products are left out of lists.
+	HiddenCategories []string `protobuf:"bytes,2,rep,name=hidden_categories,json=hiddenCategories,proto3" json:"hidden_categories,omitempty"`
+	// For whom prices are written with the currency before the amount.
+	NewPriceFormat *settingspb.Rollout `protobuf:"bytes,3,opt,name=new_price_format,json=newPriceFormat,proto3" json:"new_price_format,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *CatalogueSettings) Reset() {
+	*x = CatalogueSettings{}
+	mi := &file_tandem_cases_catalogue_v1_contract_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CatalogueSettings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CatalogueSettings) ProtoMessage() {}
+
+func (x *CatalogueSettings) ProtoReflect() protoreflect.Message {
+	mi := &file_tandem_cases_catalogue_v1_contract_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CatalogueSettings.ProtoReflect.Descriptor instead.
+func (*CatalogueSettings) Descriptor() ([]byte, []int) {
+	return file_tandem_cases_catalogue_v1_contract_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *CatalogueSettings) GetMaxDiscountPercent() int32 {
+	if x != nil && x.MaxDiscountPercent != nil {
+		return *x.MaxDiscountPercent
+	}
+	return 0
+}
+
+func (x *CatalogueSettings) GetHiddenCategories() []string {
+	if x != nil {
+		return x.HiddenCategories
+	}
+	return nil
+}
+
+func (x *CatalogueSettings) GetNewPriceFormat() *settingspb.Rollout {
+	if x != nil {
+		return x.NewPriceFormat
+	}
+	return nil
+}
+
 var File_tandem_cases_catalogue_v1_contract_proto protoreflect.FileDescriptor
 
 const file_tandem_cases_catalogue_v1_contract_proto_rawDesc = "" +
 	"\n" +
-	"(tandem/cases/catalogue/v1/contract.proto\x12\x19tandem.cases.catalogue.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\xef\x05\n" +
+	"(tandem/cases/catalogue/v1/contract.proto\x12\x19tandem.cases.catalogue.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a!tandem/settings/v1/settings.proto\"\xa0\x06\n" +
 	"\aProduct\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12'\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\vdisplayName\x12&\n" +
@@ -940,7 +1016,8 @@ const file_tandem_cases_catalogue_v1_contract_proto_rawDesc = "" +
 	"createTime\x12A\n" +
 	"\vupdate_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
 	"updateTime\x12\x12\n" +
-	"\x04etag\x18\f \x01(\tR\x04etag\x1a9\n" +
+	"\x04etag\x18\f \x01(\tR\x04etag\x12/\n" +
+	"\x10discount_percent\x18\r \x01(\x05B\x04\xe2A\x01\x01R\x0fdiscountPercent\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"7\n" +
@@ -995,7 +1072,13 @@ const file_tandem_cases_catalogue_v1_contract_proto_rawDesc = "" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12>\n" +
 	"\aproduct\x18\x02 \x01(\v2\".tandem.cases.catalogue.v1.ProductH\x00R\aproduct\x12\x1a\n" +
 	"\adeleted\x18\x03 \x01(\tH\x00R\adeletedB\x06\n" +
-	"\x04what2\xf5\t\n" +
+	"\x04what\"\x97\x02\n" +
+	"\x11CatalogueSettings\x12@\n" +
+	"\x14max_discount_percent\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18<(\x00H\x00R\x12maxDiscountPercent\x88\x01\x01\x125\n" +
+	"\x11hidden_categories\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x102R\x10hiddenCategories\x12E\n" +
+	"\x10new_price_format\x18\x03 \x01(\v2\x1b.tandem.settings.v1.RolloutR\x0enewPriceFormat:)\x8a\xaa\x19%\n" +
+	"#tandem.cases.catalogue.v1.CatalogueB\x17\n" +
+	"\x15_max_discount_percent2\xf5\t\n" +
 	"\tCatalogue\x12\x86\x01\n" +
 	"\rCreateProduct\x12/.tandem.cases.catalogue.v1.CreateProductRequest\x1a\".tandem.cases.catalogue.v1.Product\" \x82\xd3\xe4\x93\x02\x17:\aproduct\"\f/v1/products\x90\x02\x02\x12\x80\x01\n" +
 	"\n" +
@@ -1021,7 +1104,7 @@ func file_tandem_cases_catalogue_v1_contract_proto_rawDescGZIP() []byte {
 }
 
 var file_tandem_cases_catalogue_v1_contract_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tandem_cases_catalogue_v1_contract_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_tandem_cases_catalogue_v1_contract_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_tandem_cases_catalogue_v1_contract_proto_goTypes = []any{
 	(Product_State)(0),               // 0: tandem.cases.catalogue.v1.Product.State
 	(*Product)(nil),                  // 1: tandem.cases.catalogue.v1.Product
@@ -1037,49 +1120,52 @@ var file_tandem_cases_catalogue_v1_contract_proto_goTypes = []any{
 	(*ExportProductsRequest)(nil),    // 11: tandem.cases.catalogue.v1.ExportProductsRequest
 	(*WatchProductsRequest)(nil),     // 12: tandem.cases.catalogue.v1.WatchProductsRequest
 	(*Change)(nil),                   // 13: tandem.cases.catalogue.v1.Change
-	nil,                              // 14: tandem.cases.catalogue.v1.Product.LabelsEntry
-	(*money.Money)(nil),              // 15: google.type.Money
-	(*timestamppb.Timestamp)(nil),    // 16: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),    // 17: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),            // 18: google.protobuf.Empty
+	(*CatalogueSettings)(nil),        // 14: tandem.cases.catalogue.v1.CatalogueSettings
+	nil,                              // 15: tandem.cases.catalogue.v1.Product.LabelsEntry
+	(*money.Money)(nil),              // 16: google.type.Money
+	(*timestamppb.Timestamp)(nil),    // 17: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),    // 18: google.protobuf.FieldMask
+	(*settingspb.Rollout)(nil),       // 19: tandem.settings.v1.Rollout
+	(*emptypb.Empty)(nil),            // 20: google.protobuf.Empty
 }
 var file_tandem_cases_catalogue_v1_contract_proto_depIdxs = []int32{
-	15, // 0: tandem.cases.catalogue.v1.Product.price:type_name -> google.type.Money
-	14, // 1: tandem.cases.catalogue.v1.Product.labels:type_name -> tandem.cases.catalogue.v1.Product.LabelsEntry
+	16, // 0: tandem.cases.catalogue.v1.Product.price:type_name -> google.type.Money
+	15, // 1: tandem.cases.catalogue.v1.Product.labels:type_name -> tandem.cases.catalogue.v1.Product.LabelsEntry
 	0,  // 2: tandem.cases.catalogue.v1.Product.state:type_name -> tandem.cases.catalogue.v1.Product.State
-	16, // 3: tandem.cases.catalogue.v1.Product.create_time:type_name -> google.protobuf.Timestamp
-	16, // 4: tandem.cases.catalogue.v1.Product.update_time:type_name -> google.protobuf.Timestamp
+	17, // 3: tandem.cases.catalogue.v1.Product.create_time:type_name -> google.protobuf.Timestamp
+	17, // 4: tandem.cases.catalogue.v1.Product.update_time:type_name -> google.protobuf.Timestamp
 	1,  // 5: tandem.cases.catalogue.v1.CreateProductRequest.product:type_name -> tandem.cases.catalogue.v1.Product
-	17, // 6: tandem.cases.catalogue.v1.GetProductRequest.read_mask:type_name -> google.protobuf.FieldMask
-	17, // 7: tandem.cases.catalogue.v1.ListProductsRequest.read_mask:type_name -> google.protobuf.FieldMask
+	18, // 6: tandem.cases.catalogue.v1.GetProductRequest.read_mask:type_name -> google.protobuf.FieldMask
+	18, // 7: tandem.cases.catalogue.v1.ListProductsRequest.read_mask:type_name -> google.protobuf.FieldMask
 	1,  // 8: tandem.cases.catalogue.v1.ListProductsResponse.products:type_name -> tandem.cases.catalogue.v1.Product
 	1,  // 9: tandem.cases.catalogue.v1.BatchGetProductsResponse.products:type_name -> tandem.cases.catalogue.v1.Product
 	1,  // 10: tandem.cases.catalogue.v1.UpdateProductRequest.product:type_name -> tandem.cases.catalogue.v1.Product
-	17, // 11: tandem.cases.catalogue.v1.UpdateProductRequest.update_mask:type_name -> google.protobuf.FieldMask
+	18, // 11: tandem.cases.catalogue.v1.UpdateProductRequest.update_mask:type_name -> google.protobuf.FieldMask
 	1,  // 12: tandem.cases.catalogue.v1.Change.product:type_name -> tandem.cases.catalogue.v1.Product
-	2,  // 13: tandem.cases.catalogue.v1.Catalogue.CreateProduct:input_type -> tandem.cases.catalogue.v1.CreateProductRequest
-	3,  // 14: tandem.cases.catalogue.v1.Catalogue.GetProduct:input_type -> tandem.cases.catalogue.v1.GetProductRequest
-	4,  // 15: tandem.cases.catalogue.v1.Catalogue.ListProducts:input_type -> tandem.cases.catalogue.v1.ListProductsRequest
-	6,  // 16: tandem.cases.catalogue.v1.Catalogue.BatchGetProducts:input_type -> tandem.cases.catalogue.v1.BatchGetProductsRequest
-	8,  // 17: tandem.cases.catalogue.v1.Catalogue.UpdateProduct:input_type -> tandem.cases.catalogue.v1.UpdateProductRequest
-	9,  // 18: tandem.cases.catalogue.v1.Catalogue.DeleteProduct:input_type -> tandem.cases.catalogue.v1.DeleteProductRequest
-	10, // 19: tandem.cases.catalogue.v1.Catalogue.AdjustStock:input_type -> tandem.cases.catalogue.v1.AdjustStockRequest
-	11, // 20: tandem.cases.catalogue.v1.Catalogue.ExportProducts:input_type -> tandem.cases.catalogue.v1.ExportProductsRequest
-	12, // 21: tandem.cases.catalogue.v1.Catalogue.WatchProducts:input_type -> tandem.cases.catalogue.v1.WatchProductsRequest
-	1,  // 22: tandem.cases.catalogue.v1.Catalogue.CreateProduct:output_type -> tandem.cases.catalogue.v1.Product
-	1,  // 23: tandem.cases.catalogue.v1.Catalogue.GetProduct:output_type -> tandem.cases.catalogue.v1.Product
-	5,  // 24: tandem.cases.catalogue.v1.Catalogue.ListProducts:output_type -> tandem.cases.catalogue.v1.ListProductsResponse
-	7,  // 25: tandem.cases.catalogue.v1.Catalogue.BatchGetProducts:output_type -> tandem.cases.catalogue.v1.BatchGetProductsResponse
-	1,  // 26: tandem.cases.catalogue.v1.Catalogue.UpdateProduct:output_type -> tandem.cases.catalogue.v1.Product
-	18, // 27: tandem.cases.catalogue.v1.Catalogue.DeleteProduct:output_type -> google.protobuf.Empty
-	1,  // 28: tandem.cases.catalogue.v1.Catalogue.AdjustStock:output_type -> tandem.cases.catalogue.v1.Product
-	1,  // 29: tandem.cases.catalogue.v1.Catalogue.ExportProducts:output_type -> tandem.cases.catalogue.v1.Product
-	13, // 30: tandem.cases.catalogue.v1.Catalogue.WatchProducts:output_type -> tandem.cases.catalogue.v1.Change
-	22, // [22:31] is the sub-list for method output_type
-	13, // [13:22] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	19, // 13: tandem.cases.catalogue.v1.CatalogueSettings.new_price_format:type_name -> tandem.settings.v1.Rollout
+	2,  // 14: tandem.cases.catalogue.v1.Catalogue.CreateProduct:input_type -> tandem.cases.catalogue.v1.CreateProductRequest
+	3,  // 15: tandem.cases.catalogue.v1.Catalogue.GetProduct:input_type -> tandem.cases.catalogue.v1.GetProductRequest
+	4,  // 16: tandem.cases.catalogue.v1.Catalogue.ListProducts:input_type -> tandem.cases.catalogue.v1.ListProductsRequest
+	6,  // 17: tandem.cases.catalogue.v1.Catalogue.BatchGetProducts:input_type -> tandem.cases.catalogue.v1.BatchGetProductsRequest
+	8,  // 18: tandem.cases.catalogue.v1.Catalogue.UpdateProduct:input_type -> tandem.cases.catalogue.v1.UpdateProductRequest
+	9,  // 19: tandem.cases.catalogue.v1.Catalogue.DeleteProduct:input_type -> tandem.cases.catalogue.v1.DeleteProductRequest
+	10, // 20: tandem.cases.catalogue.v1.Catalogue.AdjustStock:input_type -> tandem.cases.catalogue.v1.AdjustStockRequest
+	11, // 21: tandem.cases.catalogue.v1.Catalogue.ExportProducts:input_type -> tandem.cases.catalogue.v1.ExportProductsRequest
+	12, // 22: tandem.cases.catalogue.v1.Catalogue.WatchProducts:input_type -> tandem.cases.catalogue.v1.WatchProductsRequest
+	1,  // 23: tandem.cases.catalogue.v1.Catalogue.CreateProduct:output_type -> tandem.cases.catalogue.v1.Product
+	1,  // 24: tandem.cases.catalogue.v1.Catalogue.GetProduct:output_type -> tandem.cases.catalogue.v1.Product
+	5,  // 25: tandem.cases.catalogue.v1.Catalogue.ListProducts:output_type -> tandem.cases.catalogue.v1.ListProductsResponse
+	7,  // 26: tandem.cases.catalogue.v1.Catalogue.BatchGetProducts:output_type -> tandem.cases.catalogue.v1.BatchGetProductsResponse
+	1,  // 27: tandem.cases.catalogue.v1.Catalogue.UpdateProduct:output_type -> tandem.cases.catalogue.v1.Product
+	20, // 28: tandem.cases.catalogue.v1.Catalogue.DeleteProduct:output_type -> google.protobuf.Empty
+	1,  // 29: tandem.cases.catalogue.v1.Catalogue.AdjustStock:output_type -> tandem.cases.catalogue.v1.Product
+	1,  // 30: tandem.cases.catalogue.v1.Catalogue.ExportProducts:output_type -> tandem.cases.catalogue.v1.Product
+	13, // 31: tandem.cases.catalogue.v1.Catalogue.WatchProducts:output_type -> tandem.cases.catalogue.v1.Change
+	23, // [23:32] is the sub-list for method output_type
+	14, // [14:23] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_tandem_cases_catalogue_v1_contract_proto_init() }
@@ -1091,13 +1177,14 @@ func file_tandem_cases_catalogue_v1_contract_proto_init() {
 		(*Change_Product)(nil),
 		(*Change_Deleted)(nil),
 	}
+	file_tandem_cases_catalogue_v1_contract_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tandem_cases_catalogue_v1_contract_proto_rawDesc), len(file_tandem_cases_catalogue_v1_contract_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   14,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -52,7 +52,7 @@ type CatalogueClient interface {
 	CreateProduct(ctx context.Context, in *CreateProductRequest, opts ...grpc.CallOption) (*Product, error)
 	// One product by name; `NOT_FOUND/UNKNOWN_PRODUCT` if there is none.
 	GetProduct(ctx context.Context, in *GetProductRequest, opts ...grpc.CallOption) (*Product, error)
-	// Products by pages. Nothing that stands while the pages are read comes twice or is left out,
+	// Products by pages, those of hidden categories left out. Nothing that stands while the pages are read comes twice or is left out,
 	// whatever is created or removed meanwhile.
 	ListProducts(ctx context.Context, in *ListProductsRequest, opts ...grpc.CallOption) (*ListProductsResponse, error)
 	// Up to 100 products at once, in the order asked; one unknown name fails the whole call.
@@ -209,7 +209,7 @@ type CatalogueServer interface {
 	CreateProduct(context.Context, *CreateProductRequest) (*Product, error)
 	// One product by name; `NOT_FOUND/UNKNOWN_PRODUCT` if there is none.
 	GetProduct(context.Context, *GetProductRequest) (*Product, error)
-	// Products by pages. Nothing that stands while the pages are read comes twice or is left out,
+	// Products by pages, those of hidden categories left out. Nothing that stands while the pages are read comes twice or is left out,
 	// whatever is created or removed meanwhile.
 	ListProducts(context.Context, *ListProductsRequest) (*ListProductsResponse, error)
 	// Up to 100 products at once, in the order asked; one unknown name fails the whole call.

@@ -44,9 +44,10 @@ type Product struct {
 	State    int32 `protobuf:"varint,10,opt,name=state,proto3" json:"state,omitempty"`
 	Revision int64 `protobuf:"varint,11,opt,name=revision,proto3" json:"revision,omitempty"`
 	// The commit that made it what it is.
-	Sequence      int64 `protobuf:"varint,12,opt,name=sequence,proto3" json:"sequence,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Sequence        int64 `protobuf:"varint,12,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	DiscountPercent int32 `protobuf:"varint,13,opt,name=discount_percent,json=discountPercent,proto3" json:"discount_percent,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Product) Reset() {
@@ -159,6 +160,13 @@ func (x *Product) GetRevision() int64 {
 func (x *Product) GetSequence() int64 {
 	if x != nil {
 		return x.Sequence
+	}
+	return 0
+}
+
+func (x *Product) GetDiscountPercent() int32 {
+	if x != nil {
+		return x.DiscountPercent
 	}
 	return 0
 }
@@ -579,7 +587,7 @@ var File_tandem_cases_catalogue_v1_record_proto protoreflect.FileDescriptor
 
 const file_tandem_cases_catalogue_v1_record_proto_rawDesc = "" +
 	"\n" +
-	"&tandem/cases/catalogue/v1/record.proto\x12 tandem.cases.catalogue.record.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf4\x02\n" +
+	"&tandem/cases/catalogue/v1/record.proto\x12 tandem.cases.catalogue.record.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9f\x03\n" +
 	"\aProduct\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12 \n" +
@@ -593,7 +601,8 @@ const file_tandem_cases_catalogue_v1_record_proto_rawDesc = "" +
 	"\x05state\x18\n" +
 	" \x01(\x05R\x05state\x12\x1a\n" +
 	"\brevision\x18\v \x01(\x03R\brevision\x12\x1a\n" +
-	"\bsequence\x18\f \x01(\x03R\bsequence\"/\n" +
+	"\bsequence\x18\f \x01(\x03R\bsequence\x12)\n" +
+	"\x10discount_percent\x18\r \x01(\x05R\x0fdiscountPercent\"/\n" +
 	"\x05Label\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"\x81\x01\n" +

@@ -1,150 +1,29 @@
-//! What the gateway answers itself: server reflection and health, where a listener offers them.
+//! What a caller may see: server reflection and health.
 //!
 //! Both speak of what the asking caller could reach by that listener and that host, and of
 //! nothing else: an internal method's service is not named outside.
 //!
 //! Sources: grpc/reflection/v1/reflection.proto (v1alpha has the same messages),
 //! grpc/health/v1/health.proto; protocols G-8.
-//!
-//! Not here: settings for services, OpenAPI and the docs page, which will stand here as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::task::Poll;
 
 use bytes::Bytes;
-use http::StatusCode;
-use http::header::{self, HeaderMap, HeaderValue};
 use tandem_contract::directory::Audience;
 use tandem_contract::{Contract, fields};
-use tandem_protocol::coding::Bounds;
-use tandem_protocol::compression;
-use tandem_protocol::envelope::{self, EnvelopeReader};
-use tandem_protocol::refusal::{Refusal, Shape};
 use tandem_protocol::status::{Code, Status};
 
-use crate::body::{Body, BodyError, Piece};
-use crate::call::{Answer, Incoming, Version};
-use crate::listen::Listener;
-use crate::observe::{OwnService, Record};
 use crate::path::Call;
 
-/// Bytes of one question.
-const QUESTION_BYTES_MOST: usize = 64 * 1024;
-
-/// Which service of the gateway's own a request asks for, if the listener offers it.
-pub(crate) fn asked(listener: &Listener, incoming: &Incoming, path: &str) -> Option<OwnService> {
-    let grpc = incoming.version == Version::Http2
-        && incoming.method == http::Method::POST
-        && incoming
-            .headers
-            .get(header::CONTENT_TYPE)
-            .is_some_and(|media| media == "application/grpc" || media == "application/grpc+proto");
-    match path {
-        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
-        | "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
-            if grpc && listener.reflection =>
-        {
-            Some(OwnService::Reflection)
-        }
-        "/grpc.health.v1.Health/Check" if grpc && listener.health => Some(OwnService::HealthCheck),
-        _ => None,
-    }
-}
-
-/// Answers; each question as it comes.
-pub(crate) fn answer(
-    call: &Call,
-    service: OwnService,
-    audience: Audience<'_>,
-    headers: &HeaderMap,
-    mut body: Body,
-    mut record: Record,
-) -> Answer {
-    record.is_own(service);
-    let coding = match compression::of_request(headers) {
-        Ok(coding) => coding,
-        Err(refusal) => return call.refused(&refusal, Shape::Grpc, record),
-    };
-    let bounds =
-        Bounds { bytes_max: QUESTION_BYTES_MOST, ratio_max: call.thread.limits.ratio as usize };
-    let view = View::of(call, audience);
-    let mut reader = EnvelopeReader::new(QUESTION_BYTES_MOST);
-    let mut ended = false;
-    let mut answered = 0_u32;
-    let source = move |cx: &mut std::task::Context<'_>| loop {
-        if ended {
-            return Poll::Ready(None);
-        }
-        match reader.next() {
-            Some(Ok(question)) => {
-                answered += 1;
-                let reply = compression::open(question, coding, bounds)
-                    .map_err(|refusal| refusal.status(Shape::Grpc))
-                    .and_then(|question| match service {
-                        OwnService::Reflection => Ok(view.reflect(&question)),
-                        OwnService::HealthCheck if answered > 1 => Err(Status::new(
-                            Code::Unimplemented,
-                            "the method takes one message, more came",
-                        )),
-                        OwnService::HealthCheck => view.health(&question),
-                    });
-                match reply {
-                    Ok(reply) => return data(&reply),
-                    Err(status) => {
-                        ended = true;
-                        return trailers(&status);
-                    }
-                }
-            }
-            Some(Err(error)) => {
-                ended = true;
-                return trailers(&Refusal::of_envelope(error).status(Shape::Grpc));
-            }
-            None => {}
-        }
-        match std::task::ready!(body.poll_piece(cx)) {
-            Some(Ok(Piece::Data(data))) => reader.push(data),
-            Some(Ok(Piece::Trailers(_))) => {}
-            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-            None => {
-                ended = true;
-                let status = if service == OwnService::HealthCheck && answered == 0 {
-                    Status::new(Code::Unimplemented, "the method takes one message, none came")
-                } else {
-                    Status::new(Code::Ok, "")
-                };
-                return trailers(&status);
-            }
-        }
-    };
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    call.sign(&mut headers);
-    record.head(200, None);
-    Answer { status: StatusCode::OK, headers, body: Body::stream(source), record }
-}
-
-type Polled = Poll<Option<Result<Piece, BodyError>>>;
-
-fn data(message: &[u8]) -> Polled {
-    Poll::Ready(Some(Ok(Piece::Data(envelope::frame(message)))))
-}
-
-fn trailers(status: &Status) -> Polled {
-    let mut trailers = HeaderMap::new();
-    status.put(&mut trailers);
-    Poll::Ready(Some(Ok(Piece::Trailers(trailers))))
-}
-
 /// What one caller may see.
-struct View {
+pub(super) struct View {
     services: BTreeSet<String>,
     contracts: Vec<Arc<Contract>>,
 }
 
 impl View {
-    fn of(call: &Call, audience: Audience<'_>) -> View {
+    pub(super) fn of(call: &Call, audience: Audience<'_>) -> View {
         let directory = &call.snapshot.directory;
         let mut services = BTreeSet::new();
         let mut contracts: Vec<Arc<Contract>> = Vec::new();
@@ -163,7 +42,7 @@ impl View {
         View { services, contracts }
     }
 
-    fn health(&self, question: &Bytes) -> Result<Vec<u8>, Status> {
+    pub(super) fn health(&self, question: &Bytes) -> Result<Vec<u8>, Status> {
         let service = fields::first_text(question, 1).unwrap_or_default();
         if !service.is_empty() && !self.services.contains(&service) {
             return Err(Status::new(Code::NotFound, "unknown service"));
@@ -174,7 +53,7 @@ impl View {
     }
 
     /// Answers one `ServerReflectionRequest` with one `ServerReflectionResponse`.
-    fn reflect(&self, question: &Bytes) -> Vec<u8> {
+    pub(super) fn reflect(&self, question: &Bytes) -> Vec<u8> {
         let mut out = Vec::new();
         if let Some(host) = fields::first_text(question, 1) {
             fields::put_bytes(1, host.as_bytes(), &mut out);
