@@ -86,19 +86,20 @@ export async function startMock({ port = 0 } = {}) {
   function send(event, body) {
     for (const response of streams) response.write(`event: ${event}\ndata: ${JSON.stringify(body)}\n\n`);
   }
+  const began = Date.now();
+  /** By the clock, so that a reading between two events is as true as one at them. */
   function traffic() {
-    ticks += 1;
+    const seconds = (Date.now() - began) / 1000;
     for (const namespace of state.namespaces.values()) {
       for (const [service, { name }, rate] of namespace.methods) {
-        const key = `${service}/${name}`;
-        const now = figures.get(key) ?? { calls: Math.round(rate * 1000), errors: 0 };
-        now.calls += Math.round(rate * (1 + 0.35 * Math.sin(ticks / 6 + rate)));
-        if (name === 'UpdateProduct' && ticks % 5 === 0) now.errors += 1;
-        figures.set(key, now);
+        const calls = Math.round(rate * (1000 + seconds + 2.1 * (1 - Math.cos(seconds / 6 + rate))));
+        figures.set(`${service}/${name}`, { calls, errors: name === 'UpdateProduct' ? Math.floor(seconds / 5) : 0 });
       }
     }
+    ticks = seconds;
   }
   function status(person) {
+    traffic();
     const seen = [...state.namespaces.values()].filter((one) => roleOf(person, one));
     return {
       version: '0.1.0', ready: true, threads: 2,
@@ -118,10 +119,8 @@ export async function startMock({ port = 0 } = {}) {
     };
   }
   const clock = setInterval(() => {
-    traffic();
     for (const response of streams) response.write(`event: status\ndata: ${JSON.stringify(status(response.person))}\n\n`);
   }, 1000);
-  traffic();
 
   // ---- settings
   function settingsOf(namespace, service, person) {

@@ -15,6 +15,8 @@ export interface Point {
 export const KEPT = 180;
 /** Events come once a second; one may be late. */
 const GAP_SECONDS = 3.5;
+/** Two readings closer than this (the first ones after connecting) would make a rate of noise. */
+const NEAR_SECONDS = 0.5;
 
 /** `points` with one more; `null` in the list is a gap. */
 export type Series = (Point | null)[];
@@ -22,7 +24,7 @@ export type Series = (Point | null)[];
 export function push(series: Series, point: Point): void {
   const last = series.at(-1) ?? null;
   if (last !== null) {
-    if (point.at <= last.at) return;
+    if (point.at - last.at < NEAR_SECONDS) return;
     const began = point.calls < last.calls || point.errors < last.errors;
     if (point.at - last.at > GAP_SECONDS || began) series.push(null);
   }

@@ -1,4 +1,5 @@
 // Numbers, times and values as people read them. What is not known is `–`, never zero.
+import { durationToText } from './duration.ts';
 import type { Json } from './types.ts';
 
 export const UNKNOWN = '–';
@@ -63,6 +64,14 @@ export function value(json: Json | undefined): string {
     return entries.length === 0 ? '{}' : `{ ${entries.map(([key, of]) => `${key}: ${value(of)}`).join(', ')} }`;
   }
   return String(json);
+}
+
+/** As `value`, knowing what kind of field it stands in. */
+export function ofKind(kind: string, json: Json | undefined): string {
+  if (kind === 'rollout') return `${(perMille(json) ?? 0) / 10} % of principals`;
+  if (kind === 'duration' && typeof json === 'string') return durationToText(json);
+  if (kind === 'bool') return json === true ? 'on' : 'off';
+  return json === null && kind !== 'message' ? 'none' : value(json);
 }
 
 /** The share of a rollout, and of nothing else. */
