@@ -1,18 +1,19 @@
-// After `vite build`: each file of `dist` as gzip, the only form that goes into the binary.
+// After `vite build`: each file of `dist` as gzip in `dist/gz`, the only form that goes into the binary.
 //
 // `crates/tandem/src/page.rs` embeds them; cargo does not see a folder that comes into being, so
 // that file is marked as changed here whenever the page did.
 import { createHash } from 'node:crypto';
-import { readFileSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 
 const folder = fileURLToPath(new URL('dist', import.meta.url));
 const room = fileURLToPath(new URL('../crates/tandem/src/page.rs', import.meta.url));
 
+rmSync(join(folder, 'gz'), { recursive: true, force: true });
 const files = readdirSync(folder, { recursive: true, withFileTypes: true })
-  .filter((entry) => entry.isFile() && !entry.name.endsWith('.gz'))
+  .filter((entry) => entry.isFile())
   .map((entry) => join(entry.parentPath, entry.name))
   .sort();
 let [plain, packed] = [0, 0];
@@ -21,7 +22,9 @@ for (const file of files) {
   const bytes = readFileSync(file);
   // Level 9 and no time in the head: the same sources make the same bytes.
   const small = gzipSync(bytes, { level: 9 });
-  writeFileSync(`${file}.gz`, small);
+  const place = join(folder, 'gz', relative(folder, file));
+  mkdirSync(dirname(place), { recursive: true });
+  writeFileSync(place, small);
   all.update(relative(folder, file)).update(small);
   plain += bytes.length;
   packed += small.length;
