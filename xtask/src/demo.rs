@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::http::{self, Answer};
+use crate::page;
 use crate::process::{Beside, cargo, pause, quiet, root, shown, until};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -42,6 +43,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
     let go = !options.rust_only && go_is_here();
     let began = Instant::now();
     let built = build_cases(go, !options.dev)?;
+    page::build()?;
     let gateway = build_gateway(options.dev)?;
     say("build", &format!("gateway, catalogue, search   {:.0} s", began.elapsed().as_secs_f64()));
     if !go {

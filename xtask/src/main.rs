@@ -14,6 +14,7 @@ mod fuzz;
 mod http;
 mod interop;
 mod npm;
+mod page;
 mod process;
 mod supply;
 mod test;
@@ -26,7 +27,10 @@ fn main() -> ExitCode {
     let outcome = match words.split_first() {
         Some((&"test", rest)) => test::run(rest),
         Some((&"demo", rest)) => demo::run(rest),
-        Some((&"build", [])) => process::cargo(&["build", "--release", "--locked", "-p", "tandem"]),
+        Some((&"build", [])) => page::build().and_then(|()| {
+            process::cargo(&["build", "--release", "--locked", "-p", "tandem"])
+        }),
+        Some((&"page", [])) => page::test(),
         Some((&"cases", rest)) => cases::run(rest),
         Some((&"supply", [])) => supply::run(),
         Some((&"crate-line", [])) => crate_line::run(),
@@ -34,7 +38,7 @@ fn main() -> ExitCode {
         Some((&"bench", rest)) => bench::run(rest),
         Some((&"fuzz", rest)) => fuzz::run(rest),
         _ => Err(
-            "usage: ./x demo [--once] [--rust-only] | test | build | cases [check|lint|faults] | \
+            "usage: ./x demo [--once] [--rust-only] | test | build | page | cases [check|lint|faults] | \
              conformance SUITE | bench calls|streams|proxy|transcode|idle|codec | fuzz TARGET | \
              supply | crate-line"
                 .into(),

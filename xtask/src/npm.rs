@@ -81,21 +81,27 @@ fn make_sure_of_npm() -> Result<(), String> {
     if quiet(Command::new("npm").arg("--version")).is_ok() {
         return Ok(());
     }
-    let by_hand = "apt-get update && apt-get install -y nodejs npm";
+    install_from_debian(&["nodejs", "npm"], "tests need npm")?;
+    quiet(Command::new("npm").arg("--version")).map(drop)
+}
+
+/// Installs Debian packages where this is allowed; otherwise says the command that would.
+pub(crate) fn install_from_debian(packages: &[&str], what_for: &str) -> Result<(), String> {
+    let names = packages.join(" ");
     let id = quiet(Command::new("id").arg("-u"))?;
     if id.trim() != "0" || quiet(Command::new("apt-get").arg("--version")).is_err() {
-        return Err(format!("npm is missing, and tests need a package of it; as root: {by_hand}"));
+        let by_hand = format!("apt-get update && apt-get install -y {names}");
+        return Err(format!("{what_for}; as root: {by_hand}"));
     }
-    println!("  install    apt-get install nodejs npm");
+    println!("  install    apt-get install {names}");
     quiet(Command::new("apt-get").args(["update", "-qq"]))?;
     quiet(
         Command::new("apt-get")
-            .args(["install", "-y", "-qq", "--no-install-recommends", "nodejs", "npm"])
+            .args(["install", "-y", "-qq", "--no-install-recommends"])
+            .args(packages)
             .env("DEBIAN_FRONTEND", "noninteractive"),
-    )?;
-    quiet(Command::new("npm").arg("--version"))
-        .map(drop)
-        .map_err(|why| format!("npm does not run after `{by_hand}`\n{why}"))
+    )
+    .map(drop)
 }
 
 #[cfg(test)]

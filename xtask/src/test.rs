@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::process::{cargo, quiet, root, shown};
-use crate::{bench, cases, conformance, crate_line, demo, faults, npm, supply};
+use crate::{bench, cases, conformance, crate_line, demo, faults, npm, page, supply};
 
 pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
     let long = match arguments {
@@ -74,6 +74,8 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
         });
     }
     stages.run("clients", clients);
+    // Before anything is built that embeds it.
+    stages.run("page", page::test);
     stages.run("clippy", || {
         cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
     });

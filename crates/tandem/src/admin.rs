@@ -131,8 +131,8 @@ pub(crate) fn routes(admin: Admin) -> Router {
         .route("/healthz", get(async || "ok"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics_by_token))
-        .nest("/api/v1", api)
-        .fallback(async || (StatusCode::NOT_FOUND, "no such path\n"))
+        .nest("/api/v1", api.fallback(async || Refusal::missing("there is no such path")))
+        .merge(crate::page::routes())
         .layer(middleware::from_fn_with_state(Arc::clone(&admin.guard), guard::judge))
         .with_state(admin)
 }

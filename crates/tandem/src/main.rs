@@ -16,6 +16,7 @@ mod failure;
 mod files;
 mod kept;
 mod output;
+mod page;
 mod people;
 mod reload;
 mod stored;

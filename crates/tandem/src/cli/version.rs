@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Form};
+use crate::page;
 
 /// Cargo features of this build.
 const FEATURES: &[&str] = if cfg!(feature = "otlp") { &["otlp"] } else { &[] };
@@ -16,10 +17,12 @@ pub(super) fn version(form: Form) -> Result<Exit, Failure> {
                 [] => "none".to_owned(),
                 features => features.join(", "),
             };
-            output::data(&format!("tandem {version}   features: {features}   page: not built"));
+            let page = if page::is_built() { "built in" } else { "not built" };
+            output::data(&format!("tandem {version}   features: {features}   page: {page}"));
         }
         Form::Json => {
-            let about = json!({ "version": version, "features": FEATURES, "page": false });
+            let about =
+                json!({ "version": version, "features": FEATURES, "page": page::is_built() });
             output::data(&about.to_string());
         }
     }
