@@ -78,7 +78,9 @@ async fn found(client: &Admin, of: &Of) -> Result<(String, String), Failure> {
         let listed = client.get(&format!("/api/v1/namespaces/{name}/settings")).await?;
         for one in listed.as_array().into_iter().flatten() {
             let service = one["service"].as_str().unwrap_or_default().to_owned();
-            all.push((name.clone(), service, one["written"].is_object()));
+            let written = one["written"].as_object().is_some_and(|values| !values.is_empty());
+            let watched = one["instances"].as_array().is_some_and(|list| !list.is_empty());
+            all.push((name.clone(), service, (written, watched)));
         }
     }
     let wanted = of.service.as_str();
@@ -86,9 +88,13 @@ async fn found(client: &Admin, of: &Of) -> Result<(String, String), Failure> {
         service == wanted || service.strip_suffix(wanted).is_some_and(|head| head.ends_with('.'))
     };
     let mut matching: Vec<_> = all.iter().filter(|(_, service, _)| meant(service)).collect();
-    // Two namespaces may serve one contract; the one that wrote values is meant.
-    if matching.len() > 1 && matching.iter().filter(|(.., written)| *written).count() == 1 {
-        matching.retain(|(.., written)| *written);
+    // Two namespaces may serve one contract: meant is the one that wrote values, else the one whose
+    // values somebody runs by.
+    type Sign = fn(&(bool, bool)) -> bool;
+    for sign in [(|(written, _)| *written) as Sign, |(_, watched)| *watched] {
+        if matching.len() > 1 && matching.iter().filter(|(.., signs)| sign(signs)).count() == 1 {
+            matching.retain(|(.., signs)| sign(signs));
+        }
     }
     match matching.as_slice() {
         [(namespace, service, _)] => Ok((namespace.clone(), service.clone())),
