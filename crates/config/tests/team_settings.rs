@@ -203,6 +203,8 @@ fn hybrid_se_1_every_value_that_is_refused_is_named_at_its_line_with_the_nearest
         ]
     );
     assert!(found.iter().all(|problem| problem.code == Tnd::SettingRefused));
+    let found = problems(&with_values("      colour: REED\n"), &contract);
+    assert_eq!(found[0].fix, "write \"RED\", the nearest value that is allowed");
     assert_eq!(
         told(
             &with_values("      max_discount: 60\n      format: { per_mille: 1000 }\n"),
@@ -466,4 +468,39 @@ fn hybrid_se_9_a_form_says_all_that_a_page_needs() {
         inner = field.fields.iter().find(|field| field.name == "in");
     }
     assert_eq!(kinds, ["message", "message", "message", "json"]);
+}
+
+#[test]
+fn the_example_of_the_manual_is_right() {
+    let page = include_str!("../../../docs/manual/settings.md");
+    let block = |kind: &str| {
+        let start = page.find(&format!("```{kind}\n")).unwrap();
+        let text = &page[start..].split_once('\n').unwrap().1;
+        text.split_once("```").unwrap().0.to_owned()
+    };
+    let text = |name: &str, text: String| ProtoText { name: name.to_owned(), text };
+    let validate = include_str!("parts/validate.proto").to_owned();
+    let set = compile(&[
+        text("buf/validate/validate.proto", validate),
+        text("shop.proto", block("proto")),
+    ]);
+    let contract = Arc::new(Contract::from_descriptor_set(&set.unwrap()).unwrap());
+    let platform = "format: 1\nlisten: { public: { address: 127.0.0.1:0 } }\n\
+        namespaces: { shop: { may: { services: [shop.v1.*], upstreams: [\"catalogue:50051\"], \
+        public_methods: true } } }\n";
+    let told = |team: &str| {
+        let loaded = from_texts(platform, &[("teams/shop.yaml", team)]).unwrap();
+        let contracts = BTreeMap::from([("shop".to_owned(), Arc::clone(&contract))]);
+        check(&loaded, &contracts)
+    };
+    let team = block("yaml");
+    assert!(told(&team).is_empty(), "{:?}", told(&team));
+    let refused = told(&team.replace("percent: 20", "percent: 90"));
+    assert_eq!(refused.len(), 1);
+    let place =
+        format!("teams/shop.yaml:{}:{}", refused[0].line.unwrap(), refused[0].column.unwrap());
+    assert!(
+        page.contains(&format!("error[{}]: {}\n  --> {place}\n", refused[0].code, refused[0].what)),
+        "{place}"
+    );
 }
