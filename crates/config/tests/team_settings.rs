@@ -258,6 +258,24 @@ fn hybrid_se_1_a_service_must_be_there_must_have_settings_and_must_be_granted() 
 }
 
 #[test]
+fn settings_of_a_service_stand_in_one_namespace() {
+    let platform = PLATFORM.replace(
+        "namespaces: { ",
+        "namespaces: { twin: { may: { services: [p.*], hosts: [twin.example], \
+         upstreams: [\"go:80\"] } }, ",
+    );
+    let shop = document("settings: { p.A: { values: { max_discount: 1 } } }\n");
+    let twin = shop.replace("namespace: shop", "namespace: twin\nhosts: [twin.example]");
+    let loaded = from_texts(&platform, &[("teams/shop.yaml", &shop), ("teams/twin.yaml", &twin)]);
+    let found = check(&loaded.unwrap(), &BTreeMap::new());
+    let claimed: Vec<_> =
+        found.iter().filter(|problem| problem.code == Tnd::ClaimedByAnother).collect();
+    let [problem] = claimed[..] else { panic!("{found:?}") };
+    assert_eq!(problem.file.as_deref(), Some("teams/twin.yaml"));
+    assert_eq!(problem.path, "settings[\"p.A\"]");
+}
+
+#[test]
 fn hybrid_se_5_a_field_that_is_opened_exists() {
     let text = document("settings: { p.A: { access: { max_dicount: [user:pm], hidden: [] } } }\n");
     assert_eq!(
