@@ -570,6 +570,7 @@ fn together(
     }
     equal_to_rpc_paths(loaded, contracts, problems);
     services_claimed_twice(loaded, contracts, problems);
+    settings::claimed_twice(loaded, problems);
     let Err(faults) = Directory::build(entries) else { return };
     for fault in faults {
         let (second, method) = &fault.second;

@@ -11,7 +11,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Map, Value, json};
 use tandem_config::settings::edit::{set_values, values_of};
 
-const DOCUMENTS: u64 = 1_000;
+const DOCUMENTS: u64 = 500;
+const MUTATIONS: u64 = 500;
 
 /// Writes a document, and remembers to which entry each of its comments belongs.
 struct Author {
@@ -366,4 +367,36 @@ fn experience_ux_28_a_random_change_of_a_random_document_leaves_the_rest_as_it_w
         changed_texts += usize::from(edited != text);
     }
     assert!(changed_texts > DOCUMENTS as usize / 2, "{changed_texts}");
+}
+
+#[path = "checks/settings_edit.rs"]
+mod settings_edit;
+
+/// The corpus of the fuzz target, broken in small ways.
+#[test]
+fn a_broken_document_is_refused_or_changed_rightly_and_nothing_panics() {
+    let folder =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/settings_edit");
+    let mut corpus: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    corpus.sort();
+    let corpus: Vec<Vec<u8>> = corpus.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    const PIECES: [&str; 24] = [
+        "\n", " ", "#", " # é\n", "{", "}", "[", "]", ",", ":", ": ", "- ", "&a ", "*a", "|\n",
+        ">+\n", "? ", "'", "\"", "\r", "\t", "é", "\u{feff}", "!t ",
+    ];
+    for seed in 0..MUTATIONS {
+        let mut dice = StdRng::seed_from_u64(seed);
+        let mut data = corpus[dice.random_range(0..corpus.len())].clone();
+        let first = data.iter().position(|byte| *byte == b'\n').unwrap_or(0);
+        for _ in 0..dice.random_range(1..4) {
+            let at = dice.random_range(first..=data.len());
+            let to = (at + dice.random_range(0..4)).min(data.len());
+            let piece = PIECES[dice.random_range(0..PIECES.len())];
+            data.splice(at..to, piece.bytes());
+        }
+        let text = String::from_utf8_lossy(&data).into_owned();
+        let done = std::panic::catch_unwind(|| settings_edit::check(text.as_bytes()));
+        assert!(done.is_ok(), "seed {seed}: {text:?}");
+    }
 }

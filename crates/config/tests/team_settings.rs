@@ -203,6 +203,8 @@ fn hybrid_se_1_every_value_that_is_refused_is_named_at_its_line_with_the_nearest
         ]
     );
     assert!(found.iter().all(|problem| problem.code == Tnd::SettingRefused));
+    let found = problems(&with_values("      colour: REED\n"), &contract);
+    assert_eq!(found[0].fix, "write \"RED\", the nearest value that is allowed");
     assert_eq!(
         told(
             &with_values("      max_discount: 60\n      format: { per_mille: 1000 }\n"),
@@ -253,6 +255,24 @@ fn hybrid_se_1_a_service_must_be_there_must_have_settings_and_must_be_granted() 
     );
     let without = self::contract(FIELDS, "");
     assert_eq!(told(&of("p.B"), &without), ["TND0101 5 settings[\"p.B\"]: `p.B` has no settings"]);
+}
+
+#[test]
+fn settings_of_a_service_stand_in_one_namespace() {
+    let platform = PLATFORM.replace(
+        "namespaces: { ",
+        "namespaces: { twin: { may: { services: [p.*], hosts: [twin.example], \
+         upstreams: [\"go:80\"] } }, ",
+    );
+    let shop = document("settings: { p.A: { values: { max_discount: 1 } } }\n");
+    let twin = shop.replace("namespace: shop", "namespace: twin\nhosts: [twin.example]");
+    let loaded = from_texts(&platform, &[("teams/shop.yaml", &shop), ("teams/twin.yaml", &twin)]);
+    let found = check(&loaded.unwrap(), &BTreeMap::new());
+    let claimed: Vec<_> =
+        found.iter().filter(|problem| problem.code == Tnd::ClaimedByAnother).collect();
+    let [problem] = claimed[..] else { panic!("{found:?}") };
+    assert_eq!(problem.file.as_deref(), Some("teams/twin.yaml"));
+    assert_eq!(problem.path, "settings[\"p.A\"]");
 }
 
 #[test]
@@ -466,4 +486,39 @@ fn hybrid_se_9_a_form_says_all_that_a_page_needs() {
         inner = field.fields.iter().find(|field| field.name == "in");
     }
     assert_eq!(kinds, ["message", "message", "message", "json"]);
+}
+
+#[test]
+fn the_example_of_the_manual_is_right() {
+    let page = include_str!("../../../docs/manual/settings.md");
+    let block = |kind: &str| {
+        let start = page.find(&format!("```{kind}\n")).unwrap();
+        let text = &page[start..].split_once('\n').unwrap().1;
+        text.split_once("```").unwrap().0.to_owned()
+    };
+    let text = |name: &str, text: String| ProtoText { name: name.to_owned(), text };
+    let validate = include_str!("parts/validate.proto").to_owned();
+    let set = compile(&[
+        text("buf/validate/validate.proto", validate),
+        text("shop.proto", block("proto")),
+    ]);
+    let contract = Arc::new(Contract::from_descriptor_set(&set.unwrap()).unwrap());
+    let platform = "format: 1\nlisten: { public: { address: 127.0.0.1:0 } }\n\
+        namespaces: { shop: { may: { services: [shop.v1.*], upstreams: [\"catalogue:50051\"], \
+        public_methods: true } } }\n";
+    let told = |team: &str| {
+        let loaded = from_texts(platform, &[("teams/shop.yaml", team)]).unwrap();
+        let contracts = BTreeMap::from([("shop".to_owned(), Arc::clone(&contract))]);
+        check(&loaded, &contracts)
+    };
+    let team = block("yaml");
+    assert!(told(&team).is_empty(), "{:?}", told(&team));
+    let refused = told(&team.replace("percent: 20", "percent: 90"));
+    assert_eq!(refused.len(), 1);
+    let place =
+        format!("teams/shop.yaml:{}:{}", refused[0].line.unwrap(), refused[0].column.unwrap());
+    assert!(
+        page.contains(&format!("error[{}]: {}\n  --> {place}\n", refused[0].code, refused[0].what)),
+        "{place}"
+    );
 }

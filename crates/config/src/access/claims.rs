@@ -31,6 +31,10 @@ pub struct Claims {
     /// Full names.
     pub services: BTreeSet<String>,
     pub paths: BTreeSet<ClaimedPath>,
+    /// Full names of the services whose settings it writes. A service watches its settings by its
+    /// name alone, so these belong to one namespace whatever the hosts.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub settings: BTreeSet<String>,
 }
 
 /// The paths that a template matches.
@@ -55,13 +59,17 @@ pub enum ClaimedSegment {
 /// What two namespaces both claim. Names neither, for each team reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimConflict {
-    /// A service or a template of the later claim.
+    /// A service, its settings, or a template of the later claim.
     pub what: String,
+    /// Whether it is claimed for one host, and not everywhere.
+    pub of_host: bool,
 }
 
 impl fmt::Display for ClaimConflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is claimed by another namespace that answers the same host", self.what)
+        let ClaimConflict { what, of_host } = self;
+        let who = if *of_host { " that answers the same host" } else { "" };
+        write!(f, "{what} is claimed by another namespace{who}")
     }
 }
 
@@ -71,8 +79,12 @@ impl Claims {
     /// What `document` claims, with `contract` as it serves it ([`Namespace::served`]).
     pub fn of(document: &Namespace, contract: &Contract, limits: &PlatformLimits) -> Claims {
         let named = document.services();
-        let mut claims =
-            Claims { hosts: document.hosts.iter().cloned().collect(), ..Claims::default() };
+        let mut claims = Claims {
+            hosts: document.hosts.iter().cloned().collect(),
+            services: BTreeSet::new(),
+            paths: BTreeSet::new(),
+            settings: document.settings.keys().cloned().collect(),
+        };
         for (_, method) in contract.methods() {
             if !named.contains(&*method.service) {
                 continue;
@@ -91,11 +103,15 @@ impl Claims {
 
     /// The first thing that both claim, in the words of `self`.
     pub fn conflict(&self, other: &Claims) -> Option<ClaimConflict> {
+        if let Some(service) = self.settings.intersection(&other.settings).next() {
+            let what = format!("`settings.{service}`");
+            return Some(ClaimConflict { what, of_host: false });
+        }
         let both_open = self.hosts.is_empty() && other.hosts.is_empty();
         if !both_open && self.hosts.is_disjoint(&other.hosts) {
             return None;
         }
-        let conflict = |what: String| Some(ClaimConflict { what });
+        let conflict = |what: String| Some(ClaimConflict { what, of_host: true });
         if let Some(service) = self.services.intersection(&other.services).next() {
             return conflict(format!("the service `{service}`"));
         }
@@ -218,6 +234,7 @@ mod tests {
             hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
             services: services.iter().map(|service| (*service).to_owned()).collect(),
             paths: paths.iter().map(|text| path(text)).collect(),
+            settings: BTreeSet::new(),
         }
     }
 
@@ -261,6 +278,24 @@ mod tests {
         }
         let open = claims(&[], &["a.B"], &[]);
         assert!(open.conflict(&open.clone()).is_some());
+    }
+
+    #[test]
+    fn settings_of_a_service_belong_to_one_namespace_whatever_the_hosts() {
+        let with = |hosts: &[&str], service: &str| Claims {
+            settings: BTreeSet::from([service.to_owned()]),
+            ..claims(hosts, &[], &[])
+        };
+        let a = with(&["a.example"], "p.A");
+        let conflict = with(&["b.example"], "p.A").conflict(&a).unwrap();
+        assert_eq!(conflict.to_string(), "`settings.p.A` is claimed by another namespace");
+        assert_eq!(with(&["b.example"], "p.B").conflict(&a), None);
+        assert_eq!(claims(&["b.example"], &["p.A"], &[]).conflict(&a), None);
+        // What was stored before there were settings is read as it was.
+        let old = r#"{"hosts":["a.example"],"services":[],"paths":[]}"#;
+        let read: Claims = serde_json::from_str(old).unwrap();
+        assert_eq!(read, claims(&["a.example"], &[], &[]));
+        assert_eq!(serde_json::to_string(&read).unwrap(), old);
     }
 
     #[test]

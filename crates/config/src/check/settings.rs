@@ -3,6 +3,7 @@
 //!
 //! Not here: the rules of single values (`crate::settings`).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tandem_contract::{Contract, Message};
@@ -10,10 +11,29 @@ use tandem_transcode::Plans;
 
 use super::{Claims, list};
 use crate::document::{ContractSource, SettingsRules};
+use crate::load::Loaded;
 use crate::problem::{Problem, Severity, Tnd};
 use crate::settings::{RuleNotHeld, SettingsMessage, declared, defaults};
 use crate::source::{Step, cut};
 use crate::suggest;
+
+/// Settings of one service in two files: it watches them by its name alone, whatever the hosts.
+pub(super) fn claimed_twice(loaded: &Loaded, problems: &mut Vec<Problem>) {
+    let mut seen = BTreeSet::new();
+    for ((namespace, _), source) in loaded.namespaces.iter().zip(&loaded.sources) {
+        for service in namespace.settings.keys() {
+            if seen.insert(service) {
+                continue;
+            }
+            let what = format!("`settings.{}` is claimed already", cut(service));
+            let problem = Problem::error(Tnd::ClaimedByAnother, what)
+                .here("by another namespace")
+                .why("a service has one set of settings, whatever hosts its namespaces answer")
+                .fix("write its settings in one of the namespaces");
+            problems.push(problem.at(source, &[Step::Key("settings"), Step::Key(service)]));
+        }
+    }
+}
 
 impl Claims<'_> {
     /// Settings of services that are not this namespace's.

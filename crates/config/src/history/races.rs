@@ -30,7 +30,12 @@ fn claims(random: &mut StdRng) -> Claims {
         };
         ClaimedPath { segments: body.split('/').skip(1).map(segment).collect(), verb }
     };
-    Claims { hosts, services, paths: templates.iter().map(path).collect() }
+    Claims {
+        hosts,
+        services,
+        paths: templates.iter().map(path).collect(),
+        settings: BTreeSet::new(),
+    }
 }
 
 /// Every request that the claims answer: host, and a service or a path of a small world.

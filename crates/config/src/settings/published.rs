@@ -32,6 +32,9 @@ pub struct ServiceSettings {
 /// were good, and that concerns no other service. For one with problems the gateway goes on with
 /// what it pushed before, and pushes nothing where it never pushed: the service then starts by
 /// itself, as it does without a gateway (hybrid SE-4).
+///
+/// Two namespaces may serve one service, each for its hosts; at most one of them writes settings
+/// for it (`check`, [`crate::access::Claims`]). Where several publish, that one counts.
 pub fn published(
     namespace: &Namespace,
     contract: &Arc<Contract>,

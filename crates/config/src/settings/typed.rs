@@ -6,7 +6,7 @@
 //! Not here: rules (`hold`).
 
 use serde_json::{Map, Value};
-use tandem_contract::{Cardinality, Field, MessageId, WellKnown};
+use tandem_contract::{Cardinality, Field, Kind, MessageId, WellKnown};
 use tandem_transcode::{JsonOptions, Limits, Plans, wire_from_json};
 
 use super::Violation;
@@ -55,6 +55,18 @@ fn unknown(plans: &Plans, message: MessageId, name: &str, path: &str) -> Violati
         must,
         nearest: nearest.map(str::to_owned),
     }
+}
+
+/// The name of an enum that was meant.
+fn nearest_name(plans: &Plans, field: &Field, value: &Value) -> Option<String> {
+    let (Kind::Enum(id), Cardinality::Singular, Value::String(name)) =
+        (field.kind, field.cardinality, value)
+    else {
+        return None;
+    };
+    let values = &plans.contract().enumeration(id).values;
+    let nearest = suggest::nearest(name, values.iter().map(|(name, _)| &**name));
+    nearest.map(|name| Value::from(name).to_string())
 }
 
 fn one(
@@ -110,12 +122,12 @@ fn one(
         let rest = fault.field.strip_prefix(&*field.json_name).unwrap_or("");
         let index = rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         let index = index.and_then(|index| index.parse::<usize>().ok());
-        let field = index.map_or_else(|| path.to_owned(), |index| format!("{path}[{index}]"));
+        let place = index.map_or_else(|| path.to_owned(), |index| format!("{path}[{index}]"));
         found.push(Violation {
-            field,
+            field: place,
             rule: Violation::TYPE.to_owned(),
             must: format!("is refused: {}", cut(&fault.reason)),
-            nearest: None,
+            nearest: nearest_name(plans, field, value),
         });
     }
 }
