@@ -1,7 +1,7 @@
 //! The gateway and its peers, measured in one run.
 //!
-//! `bench calls | streams | proxy | transcode | idle [--quick]`; bench/README.md says how each is read. Figures are printed,
-//! every round is written to `bench/results/`.
+//! `bench calls | streams | proxy | transcode | idle | settings [--quick]`; bench/README.md says how
+//! each is read. Figures are printed, every round is written to `bench/results/`.
 
 #![expect(clippy::print_stdout, reason = "figures are for the person who asked")]
 #![allow(clippy::print_stderr, reason = "so is the count of rounds")]
@@ -19,6 +19,7 @@ mod process;
 mod proxy;
 mod report;
 mod round;
+mod settings;
 mod streams;
 mod transcode;
 
@@ -38,8 +39,9 @@ fn main() -> Outcome<()> {
         "proxy" => proxy::run(quick),
         "transcode" => transcode::run(quick),
         "idle" => idle::run(quick),
+        "settings" => settings::run(quick),
         _ => Err(USAGE.into()),
     }
 }
 
-const USAGE: &str = "usage: bench calls | streams | proxy | transcode | idle [--quick]";
+const USAGE: &str = "usage: bench calls | streams | proxy | transcode | idle | settings [--quick]";

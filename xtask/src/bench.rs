@@ -1,6 +1,6 @@
 //! Figures: builds what is measured, makes sure of the tools, hands over to `bench/`.
 //!
-//! `bench calls` measures the gateway, `bench streams`, `proxy`, `transcode` and `idle` the gateway
+//! `bench calls` and `settings` measure the gateway, `bench streams`, `proxy`, `transcode` and `idle` the gateway
 //! beside its peers, `bench codec` the codec; bench/README.md says how each is read. Peers are
 //! installed once, into `target/tools` or by Debian, and are no part of `./x test`.
 
@@ -12,7 +12,8 @@ use crate::process::{cargo, quiet, root, shown};
 
 const ENVOY: &str = "1.40.0";
 
-const USAGE: &str = "usage: ./x bench calls | streams | proxy | transcode | idle [--quick]
+const USAGE: &str =
+    "usage: ./x bench calls | streams | proxy | transcode | idle | settings [--quick]
        ./x bench codec [--quick | --instructions [--accept] | --hostile [--short] | --generate]";
 
 pub(crate) fn run(words: &[&str]) -> Result<(), String> {
@@ -20,6 +21,7 @@ pub(crate) fn run(words: &[&str]) -> Result<(), String> {
         ["calls", rest @ ..] => calls(rest),
         ["streams" | "proxy" | "transcode" | "idle"] => beside_peers(words),
         ["streams" | "proxy" | "transcode" | "idle", "--quick"] => beside_peers(words),
+        ["settings"] | ["settings", "--quick"] => settings(words),
         ["codec", rest @ ..] => codec(rest),
         _ => Err(USAGE.into()),
     }
@@ -31,6 +33,17 @@ fn calls(rest: &[&str]) -> Result<(), String> {
     demo::build_cases(false, true)?;
     let program = root().join("target/release/tandem-bench");
     shown(Command::new(program).arg("calls").args(rest))
+}
+
+/// The gateway with a thousand watchers, and with the catalogue in both languages.
+fn settings(words: &[&str]) -> Result<(), String> {
+    debian("taskset", "--version", "util-linux")?;
+    if !demo::go_is_here() {
+        return Err("Go is missing, and one of the services is written in it".into());
+    }
+    build()?;
+    demo::build_cases(true, true)?;
+    shown(Command::new(root().join("target/release/tandem-bench")).args(words))
 }
 
 fn build() -> Result<(), String> {

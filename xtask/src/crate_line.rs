@@ -26,7 +26,9 @@ const WORLDLY: [&str; 10] =
     ["tokio", "hyper", "hyper-util", "h2", "jiff", "rand", "socket2", "nix", "rustix", "axum"];
 
 pub(crate) fn run() -> Result<(), String> {
-    let faults = faults(&metadata("Cargo.toml")?, &metadata("cases/Cargo.toml")?);
+    let client = metadata("clients/rust/Cargo.toml")?;
+    let mut faults = faults(&metadata("Cargo.toml")?, &metadata("cases/Cargo.toml")?);
+    faults.extend(of_client(&client));
     if faults.is_empty() {
         println!("the line of crates holds");
         return Ok(());
@@ -54,6 +56,15 @@ fn members(metadata: &Value) -> Vec<&Value> {
 
 pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// What a service builds in to be given its settings is open to strangers: it uses nothing of ours.
+fn of_client(client: &Value) -> Vec<String> {
+    let dependencies = members(client).into_iter().flat_map(|one| list(&one["dependencies"]));
+    dependencies
+        .filter(|dependency| dependency["path"].is_string())
+        .map(|dependency| format!("the client uses {} of this repository", dependency["name"]))
+        .collect()
 }
 
 pub(crate) fn faults(house: &Value, cases: &Value) -> Vec<String> {
@@ -137,6 +148,19 @@ mod tests {
         assert!(bites("tandem-contract", "rand", None));
         assert!(!bites("tandem-contract", "tokio", Some("dev")));
         assert!(!bites("tandem-gateway", "h2", None));
+    }
+
+    #[test]
+    fn the_client_of_the_settings_uses_nothing_of_ours() {
+        let client = |path: Option<&str>| {
+            json!({
+                "workspace_members": ["a"],
+                "packages": [{ "id": "a", "name": "tandem-settings",
+                    "dependencies": [{ "name": "tandem-contract", "path": path }] }],
+            })
+        };
+        assert_eq!(of_client(&client(Some("/x"))).len(), 1);
+        assert!(of_client(&client(None)).is_empty());
     }
 
     #[test]

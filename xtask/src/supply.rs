@@ -50,7 +50,9 @@ const CRATES_MOST: usize = 265;
 
 pub(crate) fn run() -> Result<(), String> {
     let mut faults = Vec::new();
-    for manifest in ["Cargo.toml", "cases/Cargo.toml", "bench/codec/Cargo.toml"] {
+    for manifest in
+        ["Cargo.toml", "cases/Cargo.toml", "clients/rust/Cargo.toml", "bench/codec/Cargo.toml"]
+    {
         let metadata = metadata(manifest)?;
         let crates = list(&metadata["packages"]).len();
         println!("{manifest}: {crates} crates");

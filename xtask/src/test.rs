@@ -18,7 +18,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
     let mut stages = Stages::default();
     stages.run("format", || {
         cargo(&["fmt", "--all", "--check"])?;
-        for workspace in ["cases/Cargo.toml", "bench/codec/Cargo.toml"] {
+        for workspace in ["cases/Cargo.toml", "clients/rust/Cargo.toml", "bench/codec/Cargo.toml"] {
             cargo(&["fmt", "--all", "--check", "--manifest-path", workspace])?;
         }
         if !demo::go_is_here() {
@@ -27,7 +27,8 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
         // Not every Go that is installed has its formatter on PATH.
         let home = quiet(Command::new("go").args(["env", "GOROOT"]).current_dir(cases_folder()))?;
         let gofmt = PathBuf::from(home.trim()).join("bin/gofmt");
-        for folder in [cases_folder(), root().join("crates/tandem/tests/strangers")] {
+        let strangers = root().join("crates/tandem/tests/strangers");
+        for folder in [cases_folder(), root().join("clients/go"), strangers] {
             let unformatted = quiet(Command::new(&gofmt).args(["-l", "."]).current_dir(folder))?;
             if !unformatted.is_empty() {
                 return Err(format!("gofmt: {unformatted}"));
@@ -37,6 +38,23 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
     });
     stages.run("supply", supply::run);
     stages.run("crate line", crate_line::run);
+    stages.run("settings clients, Rust", || {
+        // What they are built from is what the cases are built from.
+        let manifest = ["--manifest-path", "clients/rust/Cargo.toml", "--locked"];
+        let target = ["--target-dir", "cases/target"];
+        cargo(&[&["test"][..], &manifest, &target].concat())?;
+        let strict = ["--", "-D", "warnings"];
+        cargo(&[&["clippy", "--all-targets"][..], &manifest, &target, &strict].concat())
+    });
+    stages.run("settings clients, Go", || {
+        if !demo::go_is_here() {
+            return Err("Go is missing, so its client is not tested".into());
+        }
+        let folder = root().join("clients/go");
+        let go = |words: &[&str]| shown(Command::new("go").args(words).current_dir(&folder));
+        go(&["vet", "-mod=readonly", "./..."])?;
+        go(&["test", "-mod=readonly", "-race", "./..."])
+    });
     stages.run("cases build", || demo::build_cases(true, false).map(drop));
     stages.run("cases rust", || {
         let manifest = ["--manifest-path", "cases/Cargo.toml", "--locked"];

@@ -30,8 +30,9 @@ import (
 	"tandem.local/cases/catalogue/go/gen/cataloguepb"
 )
 
-// serve starts the service in this process and gives a client of it.
-func serve(t *testing.T) cataloguepb.CatalogueClient {
+// serve starts the service in this process and gives a client of it. What its team says is given, or
+// the defaults.
+func serve(t *testing.T, says ...team) cataloguepb.CatalogueClient {
 	t.Helper()
 	store, err := OpenStore(t.Context(), t.TempDir(), "none")
 	if err != nil {
@@ -44,7 +45,11 @@ func serve(t *testing.T) cataloguepb.CatalogueClient {
 	}
 	server := grpc.NewServer()
 	ctx, stop := context.WithCancel(context.Background())
-	cataloguepb.RegisterCatalogueServer(server, &catalogue{store: store, stopping: ctx})
+	methods := &catalogue{store: store, stopping: ctx}
+	if len(says) > 0 {
+		methods.team = says[0]
+	}
+	cataloguepb.RegisterCatalogueServer(server, methods)
 	go server.Serve(listener)
 	t.Cleanup(func() { stop(); server.Stop() })
 	return dial(t, listener.Addr().String())
