@@ -35,4 +35,5 @@ mod reconcile;
 
 pub use self::gateway::{Gateway, NamespaceStatus, Plan, StartError, Stopped, View};
 pub use self::listen::Listener;
+pub use self::policy::auth::{ApiKey, ApiKeys, IssuerStatus, KeyTiming};
 pub use self::reconcile::KeepContracts;

@@ -19,6 +19,7 @@ use tandem_contract::{ConfiguredFault, Contract, RuleFault, fields};
 use tandem_transcode::Plans;
 
 use crate::observe::Metrics;
+use crate::policy::Judges;
 use crate::snapshot::Snapshot;
 
 /// How the last good contract came.
@@ -65,6 +66,7 @@ pub(crate) struct Reconciler {
     wanted: Mutex<Wanted>,
     keeper: Option<Arc<dyn KeepContracts>>,
     metrics: Metrics,
+    judges: Arc<Judges>,
     current: Arc<ArcSwap<Snapshot>>,
 }
 
@@ -85,11 +87,12 @@ impl Reconciler {
         contracts: &BTreeMap<String, Arc<Contract>>,
         keeper: Option<Arc<dyn KeepContracts>>,
         metrics: Metrics,
+        judges: Arc<Judges>,
         current: Arc<ArcSwap<Snapshot>>,
     ) -> Arc<Reconciler> {
         let states = states_of(&namespaces, contracts, None);
         let wanted = Wanted { generation: 0, limits, namespaces, states };
-        Arc::new(Reconciler { wanted: Mutex::new(wanted), keeper, metrics, current })
+        Arc::new(Reconciler { wanted: Mutex::new(wanted), keeper, metrics, judges, current })
     }
 
     fn wanted(&self) -> MutexGuard<'_, Wanted> {
@@ -143,7 +146,13 @@ impl Reconciler {
                 ContractState::Waiting { .. } => None,
             })
             .collect();
-        match Snapshot::build(&wanted.limits, &wanted.namespaces, &plans, &self.metrics) {
+        match Snapshot::build(
+            &wanted.limits,
+            &wanted.namespaces,
+            &plans,
+            &self.metrics,
+            &self.judges,
+        ) {
             Ok(snapshot) => {
                 let before = self.current.load();
                 for fault in snapshot.left_out.iter().filter(|one| !before.left_out.contains(one)) {

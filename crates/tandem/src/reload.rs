@@ -59,10 +59,12 @@ impl Reloader {
         let Some((loaded, contracts)) = loaded.filter(|_| !failed) else {
             return self.refused(text);
         };
-        let Platform { listen, threads, limits, observe, namespaces: _ } = &loaded.platform;
+        let Platform { listen, threads, identity, limits, observe, namespaces: _ } =
+            &loaded.platform;
         let needs_restart = [
             ("listen", *listen != self.started.listen),
             ("threads", *threads != self.started.threads),
+            ("identity", *identity != self.started.identity),
             ("limits", *limits != self.started.limits),
             ("observe", *observe != self.started.observe),
         ];

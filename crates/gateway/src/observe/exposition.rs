@@ -21,6 +21,7 @@ use super::durations::DurationFigures;
 use super::metrics::{CODES, Metrics};
 use super::shard::OwnService;
 use super::upstreams::{EndpointState, RetryReason, UpstreamFigures};
+use crate::policy::auth::TokenCheck;
 
 impl Metrics {
     /// All figures as OpenMetrics text.
@@ -200,6 +201,10 @@ impl Metrics {
             ("tandem_own_calls", "Calls that the gateway answered itself"),
             OwnService::ALL
                 .map(|service| named("service", service.name(), sum.own[service as usize])),
+        )?;
+        out.counters(
+            ("tandem_token_checks", "Tokens that were shown, by what became of them"),
+            TokenCheck::ALL.map(|check| named("result", check.name(), sum.tokens[check as usize])),
         )?;
         for ((name, help), count) in [
             (("tandem_connections", "Downstream connections accepted"), sum.connections),
