@@ -7,6 +7,7 @@
 //!
 //! Not here: reading (`load`), serving (`tandem-gateway`).
 
+mod callers;
 mod event_ids;
 mod rules;
 mod settings;
@@ -20,8 +21,8 @@ use tandem_contract::{ConfiguredFault, Contract, ProtoText, Template, TemplateSe
 
 use crate::compile::{self, Compile};
 use crate::document::{
-    Address, Auth, ContractSource, Deadline, Grants, MethodRules, Namespace, PathPattern,
-    PatternSegment, Platform, UpstreamPattern, VerbPattern, Who, forbidden,
+    Address, ContractSource, Deadline, Grants, MethodRules, Namespace, PathPattern, PatternSegment,
+    Platform, UpstreamPattern, VerbPattern, forbidden,
 };
 use crate::load::{Loaded, descriptor_set, proto_texts};
 use crate::problem::{Problem, Severity, Tnd, sort};
@@ -126,7 +127,7 @@ impl Claims<'_> {
         self.services(contract.map(|contract| &**contract));
         self.upstreams();
         self.references();
-        self.auth(contract.map(|contract| &**contract));
+        self.callers(contract.map(|contract| &**contract));
         self.lower_only();
         self.settings_granted();
         if let Some(contract) = contract {
@@ -306,42 +307,6 @@ impl Claims<'_> {
         self.report(problem, trail);
     }
 
-    fn auth(&mut self, contract: Option<&Contract>) {
-        let exists = |key: &str| {
-            contract.is_none_or(|contract| {
-                key.ends_with("/*") || contract.methods().any(|(_, one)| one.full_name() == key)
-            })
-        };
-        let namespace = self.namespace;
-        if namespace.defaults.auth.is_some() && !self.may.public_methods {
-            self.not_public(&[Step::Key("defaults"), Step::Key("auth")]);
-        }
-        for (key, rules) in &namespace.methods {
-            match rules.auth {
-                Some(Auth { who: Who::Public, .. }) if !self.may.public_methods => {
-                    let trail = [Step::Key("methods"), Step::Key(key), Step::Key("auth")];
-                    self.not_public(&trail);
-                }
-                Some(Auth { who: Who::Public, .. }) => {}
-                None if namespace.defaults.auth.is_some() => {}
-                None if self.of_service(key).is_some_and(|rules| rules.auth.is_some()) => {}
-                // Named as unknown already.
-                None if !exists(key) => {}
-                None => {
-                    let problem =
-                        Problem::warning(Tnd::NoAuthPolicy, format!("`{key}` has no auth policy"))
-                            .here("every call will be answered with 401")
-                            .fix("write `auth: { public: true }` here or under `defaults`");
-                    self.report(problem, &[Step::Key("methods"), Step::Key(key)]);
-                }
-            }
-        }
-    }
-
-    fn not_public(&mut self, trail: &[Step<'_>]) {
-        self.outside("the namespace may not have public methods".into(), "public_methods", trail);
-    }
-
     fn paths(&mut self, contract: &Contract) {
         let namespace = self.namespace;
         let services = namespace.services();
@@ -385,7 +350,8 @@ impl Claims<'_> {
                     .fix("write a lower value, or ask the platform to raise its limit");
                 self.problems.push(problem.at(self.source, &trail));
             };
-            if rules.message_bytes_max.is_some_and(|bytes| bytes > limits.message_bytes) {
+            let message = rules.limits.as_ref().and_then(|limits| limits.message_bytes_max);
+            if message.is_some_and(|bytes| bytes > limits.message_bytes) {
                 above(["limits", "message"], "message");
             }
             let Some(Deadline::Bounded { default, max }) = rules.deadline else { continue };

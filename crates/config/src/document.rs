@@ -7,6 +7,9 @@
 //! Not here: reading text (`crate::load()`), judging a document (`crate::check`), places of keys
 //! in the text (`crate::source`).
 
+mod auth;
+mod identity;
+mod limit;
 mod namespace;
 mod platform;
 mod reach;
@@ -15,9 +18,12 @@ mod settings;
 mod tls;
 pub mod units;
 
+pub use self::auth::{Auth, ClaimValue, TokenRule, Way, Who};
+pub use self::identity::{ApiKeyHeader, HttpsUrl, Identities, Issuer, KeySource, KeysAt};
+pub use self::limit::{CallLimit, Limits, Per, PlacedLimits, Rate};
 pub use self::namespace::{
-    Auth, Bounds, ContractSource, Deadline, FollowRules, HealthCheck, MethodRules, Namespace,
-    ResolvedMethod, Retries, RetryPolicy, Upstream, Who,
+    Bounds, ContractSource, Deadline, FollowRules, HealthCheck, MethodRules, Namespace,
+    ResolvedMethod, Retries, RetryPolicy, Upstream,
 };
 pub use self::platform::{
     AccessLog, AccessLogTarget, Grants, HostPattern, Listen, Members, NamespaceGrant, Network,

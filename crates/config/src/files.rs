@@ -10,6 +10,9 @@ use std::io::{self, Read, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+
 /// Entries of a folder that are looked at.
 const ENTRIES_MAX: usize = 10_000;
 /// Bytes of one .proto file.
@@ -59,6 +62,23 @@ pub(crate) fn read_text(path: &Path, bytes_max: u64) -> Result<String, FileFault
         text.drain(..'\u{feff}'.len_utf8());
     }
     Ok(text)
+}
+
+/// Where systems keep the root certificates that they trust: Debian, Fedora, Alpine and openSUSE,
+/// the BSDs.
+const ROOTS: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+const ROOTS_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// The root certificates that this machine trusts; `None` where it has none that can be read.
+pub(crate) fn system_roots() -> Option<Vec<CertificateDer<'static>>> {
+    let pem = ROOTS.iter().find_map(|path| read(Path::new(path), ROOTS_BYTES_MAX).ok())?;
+    let roots: Vec<_> = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect();
+    (!roots.is_empty()).then_some(roots)
 }
 
 /// As [`read`], for a file that must lie below `folder` when all links are followed.

@@ -259,6 +259,9 @@ fn from_files(
             for (document, _) in &mut namespaces {
                 let grant = platform.namespaces.get(&document.namespace);
                 let loopback = grant.is_some_and(|grant| grant.may.loopback);
+                if let Some(grant) = grant {
+                    document.calls_at_once = grant.quota.calls_at_once;
+                }
                 document.upstreams.values_mut().for_each(|upstream| upstream.loopback = loopback);
             }
             let loaded = Loaded { platform, namespaces, platform_source, sources };

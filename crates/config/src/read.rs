@@ -5,7 +5,10 @@
 //!
 //! Not here: what the documents mean together (`check`).
 
+mod auth;
 mod contract;
+mod identity;
+mod limits;
 mod namespace;
 mod platform;
 mod rest;

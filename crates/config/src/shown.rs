@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::document::{Platform, PlatformLimits, Quota, RetryPolicy};
+use crate::document::{ApiKeyHeader, Identities, Platform, PlatformLimits, Quota, RetryPolicy};
 use crate::load::Loaded;
 use crate::source::{Key, Node, Source, Step, Trail, Value};
 
@@ -119,7 +119,8 @@ fn on_one_line(source: &Source, node: &Node) -> String {
 
 fn platform(rows: &mut Rows<'_>, platform: &Platform) {
     use Step::Key as At;
-    let Platform { listen, threads: _, limits: _, observe: _, store: _, namespaces } = platform;
+    let Platform { listen, threads: _, identity, limits: _, observe: _, store: _, namespaces } =
+        platform;
     for name in listen.keys() {
         rows.one(&[At("listen"), At(name), At("address")], "");
         if [Platform::ADMIN, Platform::METRICS].contains(&name.as_str()) {
@@ -134,6 +135,23 @@ fn platform(rows: &mut Rows<'_>, platform: &Platform) {
         }
     }
     rows.one(&[At("threads")], "the cores allowed");
+    let Identities { issuers, api_keys } = identity;
+    for name in issuers.keys() {
+        for (key, default) in [
+            ("issuer", ""),
+            ("audience", ""),
+            ("jwks", "auto"),
+            ("ca", "the system's roots"),
+            ("algorithms", "[ES256, RS256]"),
+            ("principal", "sub"),
+            ("groups", "groups"),
+            ("not_before", "required"),
+        ] {
+            rows.one(&[At("identity"), At("jwt"), At(name), At(key)], default);
+        }
+    }
+    let header = if api_keys.is_some() { ApiKeyHeader::DEFAULT } else { "none: no key is taken" };
+    rows.one(&[At("identity"), At("api_keys"), At("header")], header);
     for (name, default) in limits(&PlatformLimits::default()) {
         rows.one(&[At("limits"), At(name)], &default);
     }
@@ -141,7 +159,7 @@ fn platform(rows: &mut Rows<'_>, platform: &Platform) {
     rows.one(&[At("observe"), At("access_log"), At("share")], "100%");
     rows.one(&[At("store"), At("embedded")], "none");
     rows.one(&[At("store"), At("key")], "store.key in the folder");
-    let Quota { calls_at_once: _, routes, document_bytes } = Quota::default();
+    let Quota { calls_at_once, routes, document_bytes } = Quota::default();
     for name in namespaces.keys() {
         let at = |group, key| [At("namespaces"), At(name), At(group), At(key)];
         for role in ["owner", "publisher", "editor", "viewer"] {
@@ -153,6 +171,7 @@ fn platform(rows: &mut Rows<'_>, platform: &Platform) {
         for claim in ["public_methods", "loopback"] {
             rows.one(&at("may", claim), "false");
         }
+        rows.one(&at("quota", "calls_at_once"), &calls_at_once.to_string());
         rows.one(&at("quota", "routes"), &routes.to_string());
         rows.one(&at("quota", "document"), &size(document_bytes));
     }

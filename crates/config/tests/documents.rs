@@ -161,7 +161,8 @@ fn what_is_known_and_not_built_is_refused_never_ignored() {
         ("  primary: go", "  primary: go\n  candidate: rust"),
         ("  primary: go", "  primary: go\n  cache: { ttl: 1s }"),
         ("  primary: go", "  primary: go\n  mirror: none"),
-        ("{ public: true }", "{ jwt: staff }"),
+        ("{ public: true }", "{ mtls: { san: [a] } }"),
+        ("{ public: true }", "{ jwt: staff, when: \"true\" }"),
         ("50051\" }", "50051\", tls: { insecure: true } }"),
         ("50051\" }", "50051\", cost: x }"),
     ] {

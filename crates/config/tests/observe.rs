@@ -61,7 +61,7 @@ fn debug_is_a_right_of_whoever_may_call() {
         );
         let platform = "format: 1\nlisten: { public: { address: \"127.0.0.1:0\" } }\n";
         from_texts(platform, &[("teams/shop.yaml", &team)])
-            .map(|loaded| loaded.namespaces[0].0.defaults.auth.unwrap().debug)
+            .map(|loaded| loaded.namespaces[0].0.defaults.auth.clone().unwrap().debug)
     };
     assert!(!team("{ public: true }").unwrap());
     assert!(!team("{ public: true, debug: false }").unwrap());

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tandem_config::Namespace;
-use tandem_config::document::{PlatformLimits, Traces};
+use tandem_config::document::{Identities, PlatformLimits, Traces};
 use tandem_contract::Contract;
 use tokio::sync::{broadcast, watch};
 
@@ -23,6 +23,9 @@ use crate::listen::{self, Listener, Room};
 use crate::net;
 use crate::observe::{AccessLog, Exporter, Metrics, Span};
 use crate::own::board::{Board, Declare, ServiceInstances, SettingsRefused};
+use crate::policy::Judges;
+use crate::policy::auth::{ApiKeys, Identity, IssuerStatus, KeyTiming};
+use crate::policy::limit::Registry;
 use crate::reconcile::{ContractState, Documents, KeepContracts, Reconciler};
 use crate::snapshot::Snapshot;
 use crate::tasks::Side;
@@ -51,6 +54,12 @@ pub struct Plan {
     /// How long calls may go on once the drain has begun.
     pub grace: Duration,
     pub upstreams: Setting,
+    /// Whom the process believes about who calls.
+    pub identity: Identities,
+    /// How often the keys of issuers are read.
+    pub keys: KeyTiming,
+    /// The keys of callers; replaced by [`View::set_api_keys`].
+    pub api_keys: ApiKeys,
 }
 
 /// Why a gateway did not start.
@@ -73,6 +82,7 @@ pub enum StartError {
 pub struct Gateway {
     addresses: BTreeMap<String, SocketAddr>,
     reconciler: Arc<Reconciler>,
+    judges: Arc<Judges>,
     metrics: Metrics,
     side: Side,
     begin_drain: watch::Sender<bool>,
@@ -123,6 +133,9 @@ impl Gateway {
             traces,
             grace,
             upstreams,
+            identity,
+            keys,
+            api_keys,
         } = plan;
         let descriptors = net::raise_descriptor_limit().unwrap_or(1024);
         let process_limits = Arc::new(Limits::of(&limits, descriptors));
@@ -140,11 +153,15 @@ impl Gateway {
         let current = Arc::new(ArcSwap::from_pointee(Snapshot::empty()));
         let board = Board::new();
         metrics.has_settings(Arc::clone(&board));
+        let registry = Registry::default();
+        let identity = Identity::new(&identity, api_keys, &registry);
+        let judges = Arc::new(Judges { identity, limits: registry });
         let reconciler = Reconciler::new(
             Documents { limits, namespaces, versions, contracts: &contracts },
             keeper,
             settings,
             metrics.clone(),
+            Arc::clone(&judges),
             Arc::clone(&current),
             Arc::clone(&board),
         );
@@ -156,6 +173,7 @@ impl Gateway {
         if let Some(exporter) = &exporter {
             metrics.has_exporter(exporter.counts());
         }
+        let names = upstreams.names.clone();
         let (begin_drain, drain) = Drain::new();
         let common = Common {
             snapshot: current,
@@ -166,6 +184,7 @@ impl Gateway {
             access_log: access_log.clone(),
             exporter: exporter.clone(),
             upstreams,
+            judges: Arc::clone(&judges),
         };
         let threads = Threads::start(threads, &common).map_err(StartError::Thread)?;
         metrics.add_shards(threads.counters.clone());
@@ -184,11 +203,13 @@ impl Gateway {
             );
             acceptors.start(accepting);
         }
+        judges.identity.keep_reading(&side, &names, &keys, &drain);
         reconciler.fetch_missing(&side, &drain);
         reconciler.follow(&side, &drain);
         Ok(Gateway {
             addresses,
             reconciler,
+            judges,
             metrics,
             side,
             begin_drain,
@@ -209,6 +230,7 @@ impl Gateway {
     pub fn view(&self) -> View {
         View {
             reconciler: Arc::clone(&self.reconciler),
+            judges: Arc::clone(&self.judges),
             metrics: self.metrics.clone(),
             side: self.side.clone(),
             drain: self.drain.clone(),
@@ -247,6 +269,7 @@ impl Gateway {
 #[derive(Clone)]
 pub struct View {
     reconciler: Arc<Reconciler>,
+    judges: Arc<Judges>,
     metrics: Metrics,
     side: Side,
     drain: Drain,
@@ -257,7 +280,7 @@ impl View {
     /// old ones, counters go on. Contracts that come by reflection are kept where their source is
     /// the same, and read again.
     ///
-    /// Listeners, threads and the limits of the process stay those of the start.
+    /// Listeners, threads, identity and the limits of the process stay those of the start.
     ///
     /// # Errors
     /// The namespaces do not fit together; everything stays as it was.
@@ -317,6 +340,16 @@ impl View {
     /// Resolves once the gateway has begun to stop.
     pub async fn draining(&self) {
         self.drain.clone().begun().await;
+    }
+
+    /// Takes other keys of callers from now on, whole; calls under way go on.
+    pub fn set_api_keys(&self, keys: ApiKeys) {
+        self.judges.identity.set_api_keys(keys);
+    }
+
+    /// The issuers of tokens in the order of their names.
+    pub fn issuers(&self) -> Vec<IssuerStatus> {
+        self.judges.identity.issuers()
     }
 
     /// Ready: every namespace has a contract, and no drain has begun (experience UX-34).

@@ -39,4 +39,5 @@ pub use self::own::board::{
     Declare, Declared, DeclaredSettings, ServiceInstances, SettingsRefused, settings_of_documents,
 };
 pub use self::own::instances::{INSTANCES_MOST, Instance, InstanceState, Values};
+pub use self::policy::auth::{ApiKey, ApiKeys, IssuerStatus, KeyTiming};
 pub use self::reconcile::KeepContracts;

@@ -33,7 +33,7 @@ use crate::call::{Answer, Incoming, Version};
 use crate::listen::Origin;
 use crate::observe::{Begin, Debug, Record, TraceContext};
 use crate::own;
-use crate::policy;
+use crate::policy::{self, Admitted, NotAdmitted};
 use crate::snapshot::Snapshot;
 use crate::thread::Thread;
 use crate::upstream::{NoStream, SendError};
@@ -172,6 +172,17 @@ impl Call {
         headers.insert(header::SERVER, HeaderValue::from_static("tandem"));
     }
 
+    /// Tells the service who calls (protocols M-8), and takes away what only the gateway reads.
+    fn name_caller(&self, metadata: &mut Metadata, principal: Option<&str>) {
+        let headers = metadata.headers_mut();
+        if let Some(principal) = principal {
+            headers.insert(metadata::PRINCIPAL, metadata::principal_header(principal));
+        }
+        for name in self.thread.judges.identity.key_headers() {
+            headers.remove(name);
+        }
+    }
+
     /// The headers of the request to the upstream: metadata, and what the gateway says itself.
     pub(crate) fn outgoing(
         &self,
@@ -292,15 +303,26 @@ async fn carry_call(call: Call, incoming: Incoming) -> Answer {
         CallerProtocol::Rest => Shape::Rest,
         CallerProtocol::Grpc => Shape::Grpc,
     };
-    let admitted = match policy::admit(plan, protocol, &incoming.headers, call.began) {
-        Ok(admitted) => admitted,
-        Err(refusal) => return call.refused(&refusal, shape, record),
-    };
     let hop = Hop { internal: listener.internal, peer: call.origin.peer.ip() };
-    let metadata = match metadata::to_upstream(&incoming.headers, protocol, hop) {
+    let headers = &incoming.headers;
+    let admitted = match policy::admit(&call.thread, plan, protocol, headers, hop, call.began) {
+        Ok(admitted) => admitted,
+        Err(refused) => {
+            let NotAdmitted { refusal, principal, told } = *refused;
+            record.caller(principal);
+            record.limits(told);
+            return call.refused(&refusal, shape, record);
+        }
+    };
+    let Admitted { deadline, principal, held, told } = admitted;
+    record.caller(principal.clone());
+    record.limits(told);
+    record.holds(held);
+    let mut metadata = match metadata::to_upstream(&incoming.headers, protocol, hop) {
         Ok(metadata) => metadata,
         Err(refusal) => return call.refused(&refusal, shape, record),
     };
+    call.name_caller(&mut metadata, principal.as_deref());
     let Some(upstream) = &plan.primary else {
         let refusal = Refusal {
             retry_after: Some(RETRY),
@@ -321,7 +343,7 @@ async fn carry_call(call: Call, incoming: Incoming) -> Answer {
                 http_method: incoming.method.as_str(),
                 headers: &incoming.headers,
                 metadata,
-                deadline: admitted.deadline,
+                deadline,
             };
             match rest::carry(&call, rest, incoming.body, &mut record).await {
                 Ok(answer) => answer.with(record),
@@ -330,7 +352,6 @@ async fn carry_call(call: Call, incoming: Incoming) -> Answer {
         }
         (CallerProtocol::Rest | CallerProtocol::Grpc, _) => {
             let tracestate = incoming.headers.get(&TRACESTATE);
-            let deadline = admitted.deadline;
             let request = grpc::Request { plan, upstream, codec, metadata, tracestate, deadline };
             match grpc::carry(&call, request, incoming.body, &mut record).await {
                 Ok(answer) => answer.with(record),

@@ -20,6 +20,7 @@ use tandem_transcode::Plans;
 
 use crate::observe::Metrics;
 use crate::own::board::{Board, Declare};
+use crate::policy::Judges;
 use crate::snapshot::Snapshot;
 
 /// How the last good contract came.
@@ -67,6 +68,7 @@ pub(crate) struct Reconciler {
     keeper: Option<Arc<dyn KeepContracts>>,
     declare: Declare,
     metrics: Metrics,
+    judges: Arc<Judges>,
     current: Arc<ArcSwap<Snapshot>>,
     board: Arc<Board>,
 }
@@ -98,6 +100,7 @@ impl Reconciler {
         keeper: Option<Arc<dyn KeepContracts>>,
         declare: Declare,
         metrics: Metrics,
+        judges: Arc<Judges>,
         current: Arc<ArcSwap<Snapshot>>,
         board: Arc<Board>,
     ) -> Arc<Reconciler> {
@@ -105,7 +108,7 @@ impl Reconciler {
         let states = states_of(&namespaces, contracts, None);
         let wanted = Wanted { generation: 0, limits, namespaces, versions, states };
         let wanted = Mutex::new(wanted);
-        Arc::new(Reconciler { wanted, keeper, declare, metrics, current, board })
+        Arc::new(Reconciler { wanted, keeper, declare, metrics, judges, current, board })
     }
 
     pub(crate) fn board(&self) -> &Board {
@@ -171,7 +174,13 @@ impl Reconciler {
                 ContractState::Waiting { .. } => None,
             })
             .collect();
-        match Snapshot::build(&wanted.limits, &wanted.namespaces, &plans, &self.metrics) {
+        match Snapshot::build(
+            &wanted.limits,
+            &wanted.namespaces,
+            &plans,
+            &self.metrics,
+            &self.judges,
+        ) {
             Ok(snapshot) => {
                 let before = self.current.load();
                 for fault in snapshot.left_out.iter().filter(|one| !before.left_out.contains(one)) {

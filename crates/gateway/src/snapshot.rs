@@ -12,8 +12,8 @@ use std::time::Duration;
 use http::uri::PathAndQuery;
 use tandem_config::Namespace;
 use tandem_config::document::{
-    Address, Auth, Bounds, JsonDefaults, JsonEnums, JsonInt64, JsonNames, JsonSwitches,
-    PlatformLimits, RestSwitches, Unknown, Who,
+    Address, Bounds, JsonDefaults, JsonEnums, JsonInt64, JsonNames, JsonSwitches, PlatformLimits,
+    RestSwitches, Unknown,
 };
 use tandem_contract::directory::{Directory, DirectoryFault, DirectoryMethod, NamespaceEntry};
 use tandem_contract::{Contract, MessageId, Method, MethodKind};
@@ -21,6 +21,9 @@ use tandem_transcode::{BindOptions, FieldText, JsonOptions, Plans, RulePlan};
 use tokio::time::Instant;
 
 use crate::observe::{MethodCounters, Metrics, UpstreamCounters};
+use crate::policy::Judges;
+use crate::policy::auth::Policy;
+use crate::policy::limit::MethodLimits;
 use crate::upstream::{RetryRules, Terms, Upstream, UpstreamAddress, tls};
 
 /// One published state of everything that the path reads.
@@ -44,8 +47,8 @@ pub(crate) struct MethodPlan {
     pub(crate) path: PathAndQuery,
     /// `None` where the document names none; such calls find no endpoint.
     pub(crate) primary: Option<Arc<Upstream>>,
-    /// Everybody may call; else nobody (security PO-1).
-    pub(crate) public: bool,
+    pub(crate) policy: Policy,
+    pub(crate) limits: MethodLimits,
     /// Whether a caller who asks is told where the time went and who answered (experience UX-35).
     pub(crate) debug: bool,
     pub(crate) deadline: Option<Bounds>,
@@ -120,6 +123,7 @@ impl Snapshot {
         namespaces: &[Namespace],
         plans: &BTreeMap<String, Arc<Plans>>,
         metrics: &Metrics,
+        judges: &Judges,
     ) -> Result<Snapshot, Vec<DirectoryFault>> {
         let mut entries = Vec::new();
         let mut method_plans = Vec::new();
@@ -164,8 +168,16 @@ impl Snapshot {
                     output: method.output,
                     path: path.expect("names of services and methods are identifiers"),
                     primary: resolved.primary.and_then(|name| upstreams.get(&name).map(Arc::clone)),
-                    public: matches!(resolved.auth, Some(Auth { who: Who::Public, .. })),
-                    debug: resolved.auth.is_some_and(|auth| auth.debug),
+                    policy: Policy::new(
+                        resolved.auth.as_ref().map(|auth| &auth.who),
+                        &judges.identity,
+                    ),
+                    limits: judges.limits.limits(
+                        &namespace.namespace,
+                        namespace.calls_at_once,
+                        &resolved.limits,
+                    ),
+                    debug: resolved.auth.as_ref().is_some_and(|auth| auth.debug),
                     deadline: resolved.deadline,
                     message_bytes_max: usize::try_from(resolved.message_bytes_max)
                         .unwrap_or(usize::MAX),

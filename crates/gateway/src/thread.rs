@@ -5,6 +5,7 @@
 //!
 //! Not here: what is done with a connection (`listen`).
 
+use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ use crate::listen::{self, Accepted};
 use crate::net;
 use crate::observe::{AccessLog, Exporter, Shard, ShardReader};
 use crate::own::board::Board;
+use crate::policy::Judges;
+use crate::policy::auth::Tokens;
 use crate::snapshot::Snapshot;
 use crate::tasks::Tasks;
 use crate::upstream::{Pool, Seat, Setting};
@@ -37,6 +40,9 @@ pub(crate) struct Thread {
     pub(crate) tasks: Tasks,
     pub(crate) upstreams: Pool,
     pub(crate) observe: Rc<Shard>,
+    pub(crate) judges: Arc<Judges>,
+    /// Of callers that were let in.
+    pub(crate) tokens: RefCell<Tokens>,
     pub(crate) encoders: Rc<Encoders>,
     pub(crate) date: DateOfNow,
     drain: Drain,
@@ -139,6 +145,7 @@ pub(crate) struct Common {
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) exporter: Option<Exporter>,
     pub(crate) upstreams: Setting,
+    pub(crate) judges: Arc<Judges>,
 }
 
 impl Threads {
@@ -210,8 +217,17 @@ async fn run(
     observe: Rc<Shard>,
     mut taken: UnboundedReceiver<Accepted>,
 ) {
-    let Common { snapshot, settings, limits, drain, grace, access_log, exporter, upstreams } =
-        common;
+    let Common {
+        snapshot,
+        settings,
+        limits,
+        drain,
+        grace,
+        access_log,
+        exporter,
+        upstreams,
+        judges,
+    } = common;
     if let Some(log) = access_log {
         observe.set_access_log(log);
     }
@@ -229,6 +245,8 @@ async fn run(
         tasks: tasks.clone(),
         upstreams,
         observe,
+        judges,
+        tokens: RefCell::default(),
         encoders: Rc::default(),
         date: DateOfNow::default(),
         drain: drain.clone(),

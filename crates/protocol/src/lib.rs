@@ -20,12 +20,14 @@ pub mod encoding;
 pub mod envelope;
 pub mod http1;
 pub mod identity;
+pub mod key_set;
 pub mod metadata;
 pub mod refusal;
 pub mod rest;
 pub mod status;
 pub mod stream;
 pub mod strict;
+pub mod token;
 pub mod values;
 
 /// The protocol that a caller speaks.

@@ -9,6 +9,7 @@
 use std::net::IpAddr;
 
 use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::CallerProtocol;
@@ -42,13 +43,47 @@ pub struct Hop {
     pub peer: IpAddr,
 }
 
+/// The header by which services are told who calls (M-8).
+pub const PRINCIPAL: HeaderName = HeaderName::from_static("x-tandem-principal");
+
+/// Bytes of a principal. Longer ones are nobody's.
+pub const PRINCIPAL_BYTES_MOST: usize = 512;
+
+/// The principal as the header says it: URL-safe base64 (M-8).
+pub fn principal_header(principal: &str) -> HeaderValue {
+    HeaderValue::try_from(URL_SAFE_NO_PAD.encode(principal))
+        .expect("letters of base64 are letters of a header")
+}
+
+/// Whom a service passes on. `None` where it passes nobody on, or may not.
+///
+/// # Errors
+/// 400 for a header that stands twice or names nobody.
+pub fn principal_passed_on(headers: &HeaderMap, hop: Hop) -> Result<Option<String>, Refusal> {
+    if !hop.internal {
+        return Ok(None);
+    }
+    let mut values = headers.get_all(PRINCIPAL).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let read = || {
+        // Padded or not, as other binary values (M-3).
+        let text = value.to_str().ok()?.trim_end_matches('=');
+        let name = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+        let good =
+            (1..=PRINCIPAL_BYTES_MOST).contains(&name.len()) && !name.contains(char::is_control);
+        good.then_some(name)
+    };
+    match (read(), values.next()) {
+        (Some(name), None) => Ok(Some(name)),
+        _ => Err(Refusal::new(Reason::Malformed, "the header x-tandem-principal names nobody")),
+    }
+}
+
 /// What a name means on the way to the upstream.
 #[derive(Debug, PartialEq, Eq)]
 enum Inbound {
     Pass,
     Drop,
-    /// Only services may set it.
-    Principal,
     /// Marks a copy; strangers must not (compare M-5).
     Mirror,
 }
@@ -85,7 +120,6 @@ fn inbound(name: &str, protocol: CallerProtocol) -> Inbound {
         "x-request-id" | "traceparent" | "tracestate" => Inbound::Drop,
         "forwarded" => Inbound::Drop,
         "x-tandem-mirror" => Inbound::Mirror,
-        "x-tandem-principal" => Inbound::Principal,
         "grpc-encoding" | "grpc-accept-encoding" | "grpc-trace-bin" | "grpc-tags-bin" => {
             if protocol == CallerProtocol::Grpc { Inbound::Pass } else { Inbound::Drop }
         }
@@ -122,8 +156,7 @@ pub fn to_upstream(
                     "x-tandem-mirror may not be set from here",
                 ));
             }
-            Inbound::Principal if !hop.internal => continue,
-            Inbound::Principal | Inbound::Pass => {}
+            Inbound::Pass => {}
         }
         if named.iter().any(|other| other.eq_ignore_ascii_case(name.as_str())) {
             continue;
@@ -298,10 +331,20 @@ mod tests {
 
     #[test]
     fn protocols_m_8_only_services_pass_a_principal_on() {
-        let sent = [("x-tandem-principal", "cm9vdA")];
         let inside = Hop { internal: true, ..OUTSIDE };
-        assert_eq!(passed(&sent, CallerProtocol::Grpc, OUTSIDE), [""; 0]);
-        assert_eq!(passed(&sent, CallerProtocol::Grpc, inside), ["x-tandem-principal"]);
+        let of = |pairs: &[(&str, &str)], hop| principal_passed_on(&headers(pairs), hop).ok();
+        let root = [("x-tandem-principal", "cm9vdA")];
+        assert_eq!(of(&root, OUTSIDE), Some(None));
+        assert_eq!(of(&root, inside), Some(Some("root".into())));
+        assert_eq!(of(&[("x-tandem-principal", "cm9vdA==")], inside), Some(Some("root".into())));
+        assert_eq!(of(&[("x_tandem_principal", "cm9vdA")], inside), Some(None));
+        assert_eq!(principal_header("root"), "cm9vdA");
+        let twice = [root[0], root[0]];
+        for refused in [&twice[..], &[("x-tandem-principal", "%")], &[("x-tandem-principal", "")]] {
+            assert_eq!(of(refused, inside), None, "{refused:?}");
+        }
+        // The gateway sets it itself: what came never passes as it came.
+        assert_eq!(passed(&root, CallerProtocol::Grpc, inside), [""; 0]);
     }
 
     #[test]

@@ -99,6 +99,8 @@ pub enum Limit {
     JsonOut,
     /// LI-17, a `-bin` value.
     Binary,
+    /// LI-17, a token.
+    Token,
     /// LI-20
     Resets,
     /// LI-22
@@ -107,11 +109,19 @@ pub enum Limit {
     UpstreamMessage,
     /// LI-25
     UpstreamWaiting,
+    /// LI-24: calls at once of a namespace.
+    CallsAtOnce,
+    /// `limits.rate` of a team.
+    Rate,
+    /// `limits.at_once` of a team.
+    AtOnce,
+    /// Keys of callers that were none, by source (A-6).
+    KeyFailures,
 }
 
 impl Limit {
     /// In the order of their numbers (`limit as usize`).
-    pub const ALL: [Limit; 22] = [
+    pub const ALL: [Limit; 27] = [
         Limit::Connections,
         Limit::ConnectionsPerSource,
         Limit::HeadRead,
@@ -130,10 +140,15 @@ impl Limit {
         Limit::JsonNodes,
         Limit::JsonOut,
         Limit::Binary,
+        Limit::Token,
         Limit::Resets,
         Limit::RequestsPerConnection,
         Limit::UpstreamMessage,
         Limit::UpstreamWaiting,
+        Limit::CallsAtOnce,
+        Limit::Rate,
+        Limit::AtOnce,
+        Limit::KeyFailures,
     ];
 
     /// As metrics name it: by its key of `limits`, where there is one.
@@ -157,10 +172,15 @@ impl Limit {
             Limit::JsonNodes => "json_nodes",
             Limit::JsonOut => "json_out",
             Limit::Binary => "binary",
+            Limit::Token => "token",
             Limit::Resets => "resets",
             Limit::RequestsPerConnection => "requests_per_connection",
             Limit::UpstreamMessage => "upstream_message",
             Limit::UpstreamWaiting => "upstream_waiting",
+            Limit::CallsAtOnce => "calls_at_once",
+            Limit::Rate => "rate",
+            Limit::AtOnce => "at_once",
+            Limit::KeyFailures => "key_failures",
         }
     }
 }
@@ -295,10 +315,10 @@ pub enum Shape {
     Connect,
 }
 
-/// One field that cannot be bound (B-7).
+/// One field that cannot be bound (B-7), or one quota that is used up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Path of the field; may be empty.
+    /// Path of the field, which may be empty; the subject of a quota.
     pub field: String,
     pub description: String,
 }
@@ -311,6 +331,7 @@ pub struct Refusal {
     pub message: String,
     /// For the log; may name what the caller must not learn.
     pub log: String,
+    /// Of fields; of quotas with [`Reason::Quota`].
     pub violations: Vec<Violation>,
     /// How long to wait before trying again.
     pub retry_after: Option<Duration>,
@@ -329,6 +350,8 @@ pub enum Instead {
     Location(Box<str>),
     /// Send one of these media types: the header `Accept`.
     Types(&'static str),
+    /// Prove who you are in one of these ways: the header `WWW-Authenticate`.
+    Credential(Box<str>),
 }
 
 impl Refusal {
@@ -414,18 +437,23 @@ impl Refusal {
         Status { code, message: self.message.clone(), details }
     }
 
-    /// `google.rpc.BadRequest` and `google.rpc.RetryInfo`, where there is something to say.
+    /// `google.rpc.BadRequest`, `QuotaFailure` and `RetryInfo`, where there is something to say.
     fn details(&self) -> Vec<(String, Vec<u8>)> {
         let mut details = Vec::new();
         if !self.violations.is_empty() {
-            let mut bad_request = Vec::new();
+            // Both messages are a list of what is wrong, each with two texts.
+            let name = match self.reason {
+                Reason::Quota => "type.googleapis.com/google.rpc.QuotaFailure",
+                _ => "type.googleapis.com/google.rpc.BadRequest",
+            };
+            let mut message = Vec::new();
             for Violation { field, description } in &self.violations {
                 let mut violation = Vec::new();
                 fields::put_bytes(1, field.as_bytes(), &mut violation);
                 fields::put_bytes(2, description.as_bytes(), &mut violation);
-                fields::put_bytes(1, &violation, &mut bad_request);
+                fields::put_bytes(1, &violation, &mut message);
             }
-            details.push(("type.googleapis.com/google.rpc.BadRequest".to_owned(), bad_request));
+            details.push((name.to_owned(), message));
         }
         if let Some(after) = self.retry_after {
             let mut duration = Vec::new();
@@ -480,6 +508,7 @@ impl Refusal {
             Instead::Methods(methods) => Some((header::ALLOW, methods.join(", "))),
             Instead::Location(target) => Some((header::LOCATION, target.to_string())),
             Instead::Types(types) => Some((header::ACCEPT, (*types).to_owned())),
+            Instead::Credential(ways) => Some((header::WWW_AUTHENTICATE, ways.to_string())),
         };
         if let Some((name, text)) = told
             && let Ok(value) = HeaderValue::from_str(&text)
@@ -498,7 +527,7 @@ impl Refusal {
                 };
                 headers.insert(name, HeaderValue::from_static(accepted));
             }
-            Reason::NoCredential => {
+            Reason::NoCredential if !headers.contains_key(header::WWW_AUTHENTICATE) => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             _ => {}
@@ -688,6 +717,23 @@ mod tests {
         let body = String::from_utf8(answer.body.to_vec()).unwrap();
         assert!(body.contains("google.rpc.RetryInfo"), "{body}");
         assert!(body.contains("\"retryDelay\":\"1.001s\""), "{body}");
+    }
+
+    #[test]
+    fn protocols_e_2_a_quota_says_which_and_a_credential_which_ways() {
+        let quota = Violation { field: "principal".into(), description: "20 a second".into() };
+        let refusal =
+            Refusal { violations: vec![quota], ..Refusal::new(Reason::Quota, "too many") };
+        let body = String::from_utf8(refusal.render(Shape::Rest).body.to_vec()).unwrap();
+        let quota = r#"google.rpc.QuotaFailure","violations":[{"subject":"principal","description":"20 a second"}]"#;
+        assert!(body.contains(quota), "{body}");
+
+        let challenge =
+            |refusal: Refusal| refusal.render(Shape::Grpc).headers["www-authenticate"].clone();
+        assert_eq!(challenge(Refusal::new(Reason::NoCredential, "")), "Bearer");
+        let ways = "Bearer error=\"invalid_token\", ApiKey";
+        let instead = Instead::Credential(ways.into());
+        assert_eq!(challenge(Refusal { instead, ..Refusal::new(Reason::NoCredential, "") }), ways);
     }
 
     #[test]

@@ -11,6 +11,8 @@ mod grpc_frame;
 mod h1_request;
 #[path = "checks/json_values.rs"]
 mod json_values;
+#[path = "checks/jwt.rs"]
+mod jwt;
 #[path = "checks/metadata.rs"]
 mod metadata;
 #[path = "checks/negotiation.rs"]
@@ -44,6 +46,11 @@ fn the_corpus_of_h1_request_passes() {
 #[test]
 fn the_corpus_of_json_values_passes() {
     replay("json_values", json_values::check);
+}
+
+#[test]
+fn the_corpus_of_jwt_passes() {
+    replay("jwt", jwt::check);
 }
 
 #[test]

@@ -70,10 +70,12 @@ impl Reloader {
         let Some((loaded, contracts)) = loaded.filter(|_| !failed) else {
             return self.refused(text);
         };
-        let Platform { listen, threads, limits, observe, store, namespaces: _ } = &loaded.platform;
+        let Platform { listen, threads, identity, limits, observe, store, namespaces: _ } =
+            &loaded.platform;
         let needs_restart = [
             ("listen", *listen != self.started.listen),
             ("threads", *threads != self.started.threads),
+            ("identity", *identity != self.started.identity),
             ("limits", *limits != self.started.limits),
             ("observe", *observe != self.started.observe),
             ("store", *store != self.started.store),

@@ -10,14 +10,15 @@ use protox::file::{
     ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver,
 };
 use tandem_config::Namespace;
-use tandem_config::document::{Identity, PlatformLimits, Traces};
+use tandem_config::document::{Identities, Identity, PlatformLimits, Traces};
 use tandem_contract::Contract;
 use tandem_gateway::net::Names;
 use tandem_gateway::observe::{AccessLog, UpstreamFigures};
 use tandem_gateway::tasks::Side;
 use tandem_gateway::upstream::{Setting, Timing};
 use tandem_gateway::{
-    Declare, Gateway, KeepContracts, Listener, Plan, View, settings_of_documents,
+    ApiKeys, Declare, Gateway, KeepContracts, KeyTiming, Listener, Plan, View,
+    settings_of_documents,
 };
 
 /// The contract of tests: one method of each kind.
@@ -57,6 +58,11 @@ pub struct Setup {
     traces: Option<Traces>,
     settings: Declare,
     settings_of_team: String,
+    callers: String,
+    auth: String,
+    quota: String,
+    keys: KeyTiming,
+    api_keys: ApiKeys,
 }
 
 /// A gateway before `upstream`, with public methods; `Secret` is internal.
@@ -81,6 +87,11 @@ pub fn gateway(upstream: SocketAddr) -> Setup {
         traces: None,
         settings: Arc::new(settings_of_documents),
         settings_of_team: String::new(),
+        callers: String::new(),
+        auth: "{ public: true }".into(),
+        quota: String::new(),
+        keys: KeyTiming::default(),
+        api_keys: ApiKeys::default(),
     }
 }
 
@@ -198,6 +209,48 @@ impl Setup {
         self
     }
 
+    /// `identity` of the platform: `jwt: { … }, api_keys: {}`.
+    #[must_use]
+    pub fn callers(mut self, identity: &str) -> Setup {
+        self.callers = format!("identity: {{ {identity} }}\n");
+        self
+    }
+
+    /// `auth` of the team's defaults, in the place of `{ public: true }`.
+    #[must_use]
+    pub fn auth(mut self, auth: &str) -> Setup {
+        self.auth = auth.to_owned();
+        self
+    }
+
+    /// `quota` of the namespace: `calls_at_once: 3`.
+    #[must_use]
+    pub fn quota(mut self, quota: &str) -> Setup {
+        self.quota = format!("    quota: {{ {quota} }}\n");
+        self
+    }
+
+    /// How often keys of issuers are read.
+    #[must_use]
+    pub fn key_timing(mut self, keys: KeyTiming) -> Setup {
+        self.keys = keys;
+        self
+    }
+
+    /// The keys of callers.
+    #[must_use]
+    pub fn api_keys(mut self, keys: ApiKeys) -> Setup {
+        self.api_keys = keys;
+        self
+    }
+
+    /// More than two data threads.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Setup {
+        self.threads = threads;
+        self
+    }
+
     /// Lets callers ask for reflection and health.
     #[must_use]
     pub fn offering(mut self) -> Setup {
@@ -221,19 +274,22 @@ impl Setup {
             format!("limits: {{ {} }}\n", self.limits)
         };
         let platform = format!(
-            "format: 1\nlisten: {{ public: {{ address: \"127.0.0.1:0\" }} }}\n{limits}\
+            "format: 1\nlisten: {{ public: {{ address: \"127.0.0.1:0\" }} }}\n{limits}{callers}\
              namespaces:\n  notes:\n    may: {{ services: [test.v1.*], paths: [/**], \
-             upstreams: [\"127.0.0.0/8:1-65535\", \"*.test:1-65535\"], public_methods: true, loopback: true }}\n"
+             upstreams: [\"127.0.0.0/8:1-65535\", \"*.test:1-65535\"], public_methods: true, loopback: true }}\n{quota}",
+            callers = self.callers,
+            quota = self.quota
         );
         let team = format!(
             "namespace: notes\ncontract: {{ reflection: it{} }}\nupstreams:\n  \
              it: {{ address: {:?}{} }}\n{}\
-             defaults: {{ auth: {{ public: true }}{} }}\nmethods:\n  test.v1.Notes/*: {{}}\n  \
+             defaults: {{ auth: {}{} }}\nmethods:\n  test.v1.Notes/*: {{}}\n  \
              test.v1.Notes/Secret: {{ internal: true }}\n{}{}",
             self.following,
             self.addresses,
             self.upstream,
             self.second,
+            self.auth,
             self.rules,
             self.methods,
             self.settings_of_team
@@ -251,6 +307,7 @@ impl Setup {
         };
         Documents {
             limits: loaded.platform.limits.clone(),
+            identity: loaded.platform.identity.clone(),
             namespaces: loaded.namespaces.into_iter().map(|(namespace, _)| namespace).collect(),
             contracts,
         }
@@ -258,7 +315,7 @@ impl Setup {
 
     /// Starts it; must be called on a runtime.
     pub async fn start(self) -> TestGateway {
-        let Documents { limits, namespaces, contracts } = self.documents();
+        let Documents { limits, identity, namespaces, contracts } = self.documents();
         let any: SocketAddr = ([127, 0, 0, 1], 0).into();
         let listener = |name: &str, internal| Listener {
             name: name.into(),
@@ -280,6 +337,9 @@ impl Setup {
             traces: self.traces,
             grace: Duration::from_secs(10),
             upstreams: self.setting,
+            identity,
+            keys: self.keys,
+            api_keys: self.api_keys,
         };
         let side = Side::new(tokio::runtime::Handle::current());
         let gateway = Gateway::start(plan, side.clone()).await.expect("the gateway starts");
@@ -292,6 +352,7 @@ impl Setup {
 /// What a gateway serves, checked.
 pub struct Documents {
     pub limits: PlatformLimits,
+    pub identity: Identities,
     pub namespaces: Vec<Namespace>,
     pub contracts: BTreeMap<String, Arc<Contract>>,
 }

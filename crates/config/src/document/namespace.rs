@@ -13,6 +13,8 @@ use tandem_contract::compat::Follow;
 use tandem_contract::{ConfiguredFault, Contract, MethodKind, RuleText};
 use tandem_protocol::status::Code;
 
+use super::auth::Auth;
+use super::limit::{Limits, PlacedLimits};
 use super::platform::PlatformLimits;
 use super::rest::{JsonSwitches, RestSwitches};
 use super::settings::SettingsRules;
@@ -35,6 +37,9 @@ pub struct Namespace {
     pub methods: BTreeMap<String, MethodRules>,
     /// By full name of the service.
     pub settings: BTreeMap<String, SettingsRules>,
+    /// Calls of all methods that have not ended. Not the team's word: the platform's quota
+    /// ([`super::Quota::calls_at_once`]), `load` puts it here.
+    pub calls_at_once: u32,
 }
 
 /// Where the descriptors of the services come from.
@@ -96,8 +101,7 @@ pub struct MethodRules {
     pub internal: Option<bool>,
     pub auth: Option<Auth>,
     pub deadline: Option<Deadline>,
-    /// `limits.message`, bytes.
-    pub message_bytes_max: Option<u64>,
+    pub limits: Option<Limits>,
     pub retries: Option<Retries>,
     /// `rest.rpc_paths`; under `defaults` only.
     pub rpc_paths: Option<bool>,
@@ -105,22 +109,6 @@ pub struct MethodRules {
     pub json: Option<JsonSwitches>,
     /// In the place of the annotations; under `Service/Method` only.
     pub http: Option<Vec<RuleText>>,
-}
-
-/// Who may call, and what callers may do beside that.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Auth {
-    pub who: Who,
-    /// Whether a caller who asks by `x-tandem-debug` is told where the time went and which
-    /// implementation answered.
-    pub debug: bool,
-}
-
-/// Who may call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Who {
-    /// Everybody.
-    Public,
 }
 
 /// `deadline` as written.
@@ -176,6 +164,7 @@ pub struct ResolvedMethod {
     pub deadline: Option<Bounds>,
     /// The largest message of the caller, bytes; never above the platform's.
     pub message_bytes_max: u64,
+    pub limits: PlacedLimits,
     pub rest: RestSwitches,
     pub json: JsonSwitches,
     /// `None`: no call is tried again, unless it never began (security U-3).
@@ -212,16 +201,20 @@ impl Namespace {
         kind: MethodKind,
         limits: &PlatformLimits,
     ) -> ResolvedMethod {
-        let own = self.methods.get(&format!("{service}/{method}"));
-        let of_service = self.methods.get(&format!("{service}/*"));
+        let places = [format!("{service}/{method}"), format!("{service}/*")];
+        let [own, of_service] = [&places[0], &places[1]].map(|place| self.methods.get(place));
         let layers = [own, of_service, Some(&self.defaults)];
+        let placed = layers
+            .into_iter()
+            .zip(places.iter().map(String::as_str).chain(["defaults"]))
+            .find_map(|(layer, place)| Some((layer?.limits.as_ref()?, place)));
         let rules = layers.into_iter().flatten().fold(MethodRules::default(), MethodRules::or_from);
         let MethodRules {
             primary,
             internal,
             auth,
             deadline,
-            message_bytes_max,
+            limits: _, // with their place, above
             retries,
             rpc_paths: _,
             rest,
@@ -233,9 +226,14 @@ impl Namespace {
             internal: internal.unwrap_or(false),
             auth,
             deadline: bounds(deadline, kind, limits),
-            message_bytes_max: message_bytes_max
+            message_bytes_max: placed
+                .and_then(|(written, _)| written.message_bytes_max)
                 .unwrap_or(limits.message_bytes)
                 .min(limits.message_bytes),
+            limits: placed.map_or_else(PlacedLimits::default, |(written, place)| PlacedLimits {
+                place: place.to_owned(),
+                calls: written.calls.clone(),
+            }),
             rest: rest.unwrap_or_default(),
             json: json.unwrap_or_default(),
             retries: match retries {
@@ -279,7 +277,7 @@ impl MethodRules {
             internal,
             auth,
             deadline,
-            message_bytes_max,
+            limits,
             retries,
             rpc_paths,
             rest,
@@ -289,9 +287,9 @@ impl MethodRules {
         MethodRules {
             primary: self.primary.or_else(|| primary.clone()),
             internal: self.internal.or(*internal),
-            auth: self.auth.or(*auth),
+            auth: self.auth.or_else(|| auth.clone()),
             deadline: self.deadline.or(*deadline),
-            message_bytes_max: self.message_bytes_max.or(*message_bytes_max),
+            limits: self.limits.or_else(|| limits.clone()),
             retries: self.retries.or_else(|| retries.clone()),
             rpc_paths: self.rpc_paths.or(*rpc_paths),
             rest: self.rest.or_else(|| rest.clone()),

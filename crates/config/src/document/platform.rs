@@ -12,6 +12,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::identity::Identities;
 use super::tls::Tls;
 use super::units::{Address, Share};
 
@@ -23,6 +24,7 @@ pub struct Platform {
     pub listen: BTreeMap<String, Listen>,
     /// Data threads; `None`: as many as the cores allowed.
     pub threads: Option<NonZeroU16>,
+    pub identity: Identities,
     pub limits: PlatformLimits,
     pub observe: Observe,
     /// `None`: files alone are served, and nothing makes versions.

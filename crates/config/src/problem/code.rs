@@ -61,6 +61,7 @@ codes! {
     NoAuthPolicy "0115" "no auth policy"
     EqualRules "0120" "equal rules"
     SettingRefused "0122" "setting refused"
+    UnknownIdentity "0123" "unknown issuer, or keys that nobody takes"
     ContractUnusable "0201" "descriptor unusable"
     NoEditionCompiler "0202" "editions source without `buf` or `protoc`"
     TemplateError "0203" "template error"

@@ -8,11 +8,10 @@ use std::time::Duration;
 use super::Known::{Later, Now};
 use super::platform::hosts;
 use super::tls::tls;
-use super::{At, Known, Layer, Reading, contract, rest, settings};
+use super::{At, Layer, Reading, auth, contract, limits, rest, settings};
 use crate::document::units;
 use crate::document::{
-    Address, Auth, Deadline, HealthCheck, MethodRules, Namespace, Retries, RetryPolicy, Upstream,
-    Who,
+    Address, Deadline, HealthCheck, MethodRules, Namespace, Quota, Retries, RetryPolicy, Upstream,
 };
 use crate::problem::{Problem, Tnd};
 use crate::source::{Node, Value, cut};
@@ -75,6 +74,7 @@ pub(crate) fn namespace(reading: &mut Reading, root: &Node, file_stem: &str) -> 
         defaults: defaults.unwrap_or_default(),
         methods,
         settings: settings.unwrap_or_default(),
+        calls_at_once: Quota::default().calls_at_once, // the platform's word: `load` asks it
     })
 }
 
@@ -242,50 +242,15 @@ fn rules(reading: &mut Reading, at: &At<'_>, layer: Layer) -> MethodRules {
     MethodRules {
         primary,
         internal: fields.get("internal").and_then(|at| reading.boolean(at)),
-        auth: fields.get("auth").and_then(|at| auth(reading, at)),
+        auth: fields.get("auth").and_then(|at| auth::auth(reading, at)),
         deadline: fields.get("deadline").and_then(|at| deadline(reading, at)),
-        message_bytes_max: fields.get("limits").and_then(|at| limits(reading, at)),
+        limits: fields.get("limits").map(|at| limits::limits(reading, at)),
         retries: fields.get("retries").and_then(|at| retries(reading, at)),
         rpc_paths,
         rest,
         json: fields.get("json").map(|at| rest::json(reading, at)),
         http: fields.get("http").and_then(|at| rest::http(reading, at, layer)),
     }
-}
-
-fn auth(reading: &mut Reading, at: &At<'_>) -> Option<Auth> {
-    let fields = reading.fields(
-        at,
-        &[
-            Now("public"),
-            Now("debug"),
-            Later("jwt"),
-            Later("scopes"),
-            Later("claims"),
-            Later("groups"),
-            Later("mtls"),
-            Later("api_key"),
-            Later("any"),
-            Later("when"),
-        ],
-    );
-    let debug = fields.get("debug").and_then(|at| reading.boolean(at)).unwrap_or(false);
-    let Some(at) = fields.get("public") else {
-        if let Some(at) = fields.get("debug") {
-            let what = "`debug` gives a right to callers, and `auth` names none";
-            let fix = "write `auth: { public: true, debug: true }`, or take `debug` out";
-            reading.problem(at, Problem::error(Tnd::MissingKey, what).fix(fix));
-        }
-        return None;
-    };
-    if reading.boolean(at)? {
-        return Some(Auth { who: Who::Public, debug });
-    }
-    let problem = Problem::error(Tnd::WrongType, "`public: false` says nothing")
-        .here("a method without a policy is closed already")
-        .fix("take `auth` out; nobody may call then");
-    reading.problem(at, problem);
-    None
 }
 
 fn deadline(reading: &mut Reading, at: &At<'_>) -> Option<Deadline> {
@@ -345,17 +310,6 @@ fn code(reading: &mut Reading, at: &At<'_>) -> Option<Code> {
         reading.wrong(at, should, "write for example `UNAVAILABLE` or `RESOURCE_EXHAUSTED`");
     }
     code
-}
-
-fn limits(reading: &mut Reading, at: &At<'_>) -> Option<u64> {
-    const KEYS: [Known; 5] =
-        [Now("message"), Later("per"), Later("rate"), Later("burst"), Later("at_once")];
-    if let Value::List(_) = at.node.value {
-        reading.later(at, "only `limits: { message: SIZE }` is built in");
-        return None;
-    }
-    let fields = reading.fields(at, &KEYS);
-    fields.get("message").and_then(|at| reading.size(at, "1KiB", "256MiB"))
 }
 
 /// `package.Name` or `Name`, of protobuf identifiers.

@@ -8,6 +8,7 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use super::Known::{Later, Now};
+use super::identity::identity;
 use super::tls::tls;
 use super::{At, Reading};
 use crate::document::units::{self, Host, UnitFault};
@@ -28,7 +29,7 @@ pub(crate) fn platform(reading: &mut Reading, root: &Node) -> Platform {
             Now("listen"),
             Now("threads"),
             Now("store"),
-            Later("identity"),
+            Now("identity"),
             Now("limits"),
             Later("docs"),
             Now("observe"),
@@ -47,6 +48,7 @@ pub(crate) fn platform(reading: &mut Reading, root: &Node) -> Platform {
             .get("threads")
             .and_then(|at| reading.count(at, 1..=1024_u16))
             .and_then(NonZeroU16::new),
+        identity: fields.get("identity").map(|at| identity(reading, at)).unwrap_or_default(),
         limits: fields.get("limits").map(|at| limits(reading, at)).unwrap_or_default(),
         observe: fields.get("observe").map(|at| observe(reading, at)).unwrap_or_default(),
         store: fields.get("store").and_then(|at| store(reading, at)),
@@ -408,7 +410,7 @@ fn quota(reading: &mut Reading, at: &At<'_>) -> Quota {
     let fields = reading.fields(
         at,
         &[
-            Later("calls_at_once"),
+            Now("calls_at_once"),
             Later("cache"),
             Now("routes"),
             Now("document"),
@@ -417,10 +419,11 @@ fn quota(reading: &mut Reading, at: &At<'_>) -> Quota {
         ],
     );
     let default = Quota::default();
+    let at_once = fields.get("calls_at_once").and_then(|at| reading.count(at, 1..=1_000_000));
     let routes = fields.get("routes").and_then(|at| reading.count(at, 1..=100_000));
     let document = fields.get("document").and_then(|at| reading.size(at, "1KiB", "1MiB"));
     Quota {
-        calls_at_once: default.calls_at_once,
+        calls_at_once: at_once.unwrap_or(default.calls_at_once),
         routes: routes.unwrap_or(default.routes),
         document_bytes: document.unwrap_or(default.document_bytes),
     }

@@ -63,7 +63,10 @@ fn name(reading: &mut Reading, at: &At<'_>) -> Option<ServerName<'static>> {
 }
 
 /// One or more certificates, in the document or in a file.
-fn certificates(reading: &mut Reading, at: &At<'_>) -> Option<Vec<CertificateDer<'static>>> {
+pub(super) fn certificates(
+    reading: &mut Reading,
+    at: &At<'_>,
+) -> Option<Vec<CertificateDer<'static>>> {
     let text = reading.text(at)?;
     let pem = match text.trim_start().starts_with("-----BEGIN") {
         true => text.as_bytes().to_vec(),

@@ -135,8 +135,8 @@ fn write(out: &mut dyn Write, bytes: &[u8]) -> (usize, Option<std::io::Error>) {
     (written, out.flush().err())
 }
 
-/// Strangers' text appears in the request id and the path template only, both of closed
-/// alphabets; names are escaped all the same (security W-8).
+/// Strangers' text appears in the request id and the path template, both of closed alphabets, and in
+/// the principal, as its issuer wrote it; names are escaped all the same (security W-8).
 fn line(span: &Span) -> String {
     let Span {
         trace,
@@ -147,6 +147,7 @@ fn line(span: &Span) -> String {
         method,
         protocol,
         listener,
+        principal,
         upstream,
         started,
         took,
@@ -172,6 +173,7 @@ fn line(span: &Span) -> String {
         ("trace", &hex(trace)),
         ("span", &hex(span_id)),
         ("listener", listener),
+        ("principal", principal.as_deref().unwrap_or("")),
         ("protocol", protocol),
         ("call", name),
         ("method", method),

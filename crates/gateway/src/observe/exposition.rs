@@ -22,6 +22,7 @@ use super::metrics::{CODES, Metrics};
 use super::shard::OwnService;
 use super::upstreams::{EndpointState, RetryReason, UpstreamFigures};
 use crate::own::instances::InstanceState;
+use crate::policy::auth::TokenCheck;
 
 impl Metrics {
     /// All figures as OpenMetrics text.
@@ -202,6 +203,10 @@ impl Metrics {
             ("tandem_own_calls", "Calls that the gateway answered itself"),
             OwnService::ALL
                 .map(|service| named("service", service.name(), sum.own[service as usize])),
+        )?;
+        out.counters(
+            ("tandem_token_checks", "Tokens that were shown, by what became of them"),
+            TokenCheck::ALL.map(|check| named("result", check.name(), sum.tokens[check as usize])),
         )?;
         for ((name, help), count) in [
             (("tandem_connections", "Downstream connections accepted"), sum.connections),

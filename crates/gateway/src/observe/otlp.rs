@@ -119,6 +119,9 @@ fn put_call(span: &Span, out: &mut Vec<u8>) {
     put_count(9, "http.response.status_code", span.http_status.into(), &mut one);
     put_text(9, "tandem.request_id", &span.request_id, &mut one);
     put_text(9, "tandem.listener", &span.listener, &mut one);
+    if let Some(principal) = &span.principal {
+        put_text(9, "enduser.id", principal, &mut one);
+    }
     if let Some(upstream) = &span.upstream {
         put_text(9, "tandem.upstream", upstream, &mut one);
         put_count(9, "tandem.attempts", span.way.attempts().count() as u64, &mut one);

@@ -26,6 +26,7 @@ use super::traces::Span;
 use super::upstreams::UpstreamCounters;
 use super::way::Journey;
 use crate::body::BodyError;
+use crate::policy::limit::{Held, ToldLimits};
 
 /// The trace that a call belongs to.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +66,11 @@ pub struct Record {
     refusal: Option<Refused>,
     told: Option<Rc<Told>>,
     debug: Debug,
+    principal: Option<Arc<str>>,
+    /// What the answer says of the limits of the caller.
+    limits: Option<ToldLimits>,
+    /// What the call holds of them, until it ends.
+    held: Option<Held>,
     http_status: u16,
     received_bytes: u64,
     sent_bytes: u64,
@@ -120,6 +126,9 @@ impl Record {
             refusal: None,
             told: None,
             debug: Debug::NOTHING,
+            principal: None,
+            limits: None,
+            held: None,
             http_status: 0,
             received_bytes: 0,
             sent_bytes: 0,
@@ -153,6 +162,21 @@ impl Record {
         self.journey.admitted();
     }
 
+    /// Who calls, where that is known; never by which credential.
+    pub(crate) fn caller(&mut self, principal: Option<Arc<str>>) {
+        self.principal = principal;
+    }
+
+    /// What the answer says of the limits of the caller.
+    pub(crate) fn limits(&mut self, told: Option<ToldLimits>) {
+        self.limits = told;
+    }
+
+    /// What is given back when the call ends.
+    pub(crate) fn holds(&mut self, held: Held) {
+        self.held = Some(held);
+    }
+
     /// What the caller asked to be told, and may be told.
     pub(crate) fn tells(&mut self, debug: Debug) {
         self.debug = debug;
@@ -184,6 +208,9 @@ impl Record {
 
     /// Puts what the caller may be told of its call into the head of the answer.
     pub(crate) fn tell(&self, headers: &mut HeaderMap) {
+        if let Some(limits) = &self.limits {
+            limits.put(headers);
+        }
         if self.debug != Debug::NOTHING {
             let served_by = self.upstream.as_ref().map(|upstream| &*upstream.upstream);
             let took = self.journey.took();
@@ -249,6 +276,8 @@ impl Record {
         if std::mem::replace(&mut self.closed, true) {
             return;
         }
+        // Before anything of the end can be seen, so that the next call finds it given back.
+        self.held = None;
         self.hear();
         let took = self.journey.took();
         let code = if abandoned { Code::Cancelled } else { self.code.unwrap_or(Code::Unknown) };
@@ -296,6 +325,7 @@ impl Record {
             method,
             protocol: self.protocol,
             listener: Arc::clone(listener),
+            principal: self.principal.take(),
             upstream: self.upstream.take().map(|upstream| Arc::clone(&upstream.upstream)),
             started: self.started_unix,
             took,

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::access_log::AccessLog;
 use super::export::{Exporter, Sampler};
 use super::traces::{Ring, Span};
+use crate::policy::auth::TokenCheck;
 
 /// The writing half; stays on its data thread.
 pub(crate) struct Shard {
@@ -40,6 +41,7 @@ struct Counters {
     refusals: [AtomicU64; REASONS],
     limits: [AtomicU64; LIMITS],
     own: [AtomicU64; OWN],
+    tokens: [AtomicU64; TOKENS],
     connections: AtomicU64,
     connections_open: AtomicI64,
     upstream_connections_open: AtomicI64,
@@ -51,6 +53,7 @@ struct Counters {
 const REASONS: usize = Reason::ALL.len();
 const LIMITS: usize = Limit::ALL.len();
 const OWN: usize = OwnService::ALL.len();
+const TOKENS: usize = TokenCheck::ALL.len();
 
 /// A service of the gateway's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,6 +133,8 @@ pub(crate) struct ShardFigures {
     pub(crate) limits: [u64; LIMITS],
     /// By [`OwnService`].
     pub(crate) own: [u64; OWN],
+    /// By [`TokenCheck`].
+    pub(crate) tokens: [u64; TOKENS],
     pub(crate) connections: u64,
     pub(crate) connections_open: i64,
     pub(crate) upstream_connections_open: i64,
@@ -209,6 +214,10 @@ impl Shard {
         Standing::new(&self.counters, |counters| &counters.connections_open)
     }
 
+    pub(crate) fn count_token(&self, check: TokenCheck) {
+        self.counters.tokens[check as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Counts a connection to an upstream as open until the value is dropped.
     pub(crate) fn upstream_connection_opened(self: &Rc<Self>) -> Standing {
         Standing::new(&self.counters, |counters| &counters.upstream_connections_open)
@@ -236,6 +245,7 @@ impl ShardReader {
             refusals: read(&counters.refusals),
             limits: read(&counters.limits),
             own: read(&counters.own),
+            tokens: read(&counters.tokens),
             connections: counters.connections.load(Ordering::Relaxed),
             connections_open: counters.connections_open.load(Ordering::Relaxed),
             upstream_connections_open: counters.upstream_connections_open.load(Ordering::Relaxed),
@@ -268,6 +278,7 @@ impl std::ops::AddAssign for ShardFigures {
             refusals,
             limits,
             own,
+            tokens,
             connections,
             connections_open,
             upstream_connections_open,
@@ -280,6 +291,7 @@ impl std::ops::AddAssign for ShardFigures {
         add(&mut self.refusals, refusals);
         add(&mut self.limits, limits);
         add(&mut self.own, own);
+        add(&mut self.tokens, tokens);
         self.connections += connections;
         self.connections_open += connections_open;
         self.upstream_connections_open += upstream_connections_open;

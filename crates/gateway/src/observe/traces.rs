@@ -35,6 +35,8 @@ pub struct Span {
     /// `None` where the call was refused before that was known.
     pub protocol: Option<CallerProtocol>,
     pub listener: Arc<str>,
+    /// Who called, where that was asked or passed on by a service.
+    pub principal: Option<Arc<str>>,
     /// Name of the upstream that answered; `None` where none was asked.
     pub upstream: Option<Arc<str>>,
     /// Since 1970-01-01 UTC, by the clock of the wall.

@@ -19,6 +19,7 @@ mod connection;
 pub mod direct;
 mod eject;
 mod endpoint;
+pub(crate) mod get;
 mod group;
 mod health;
 mod names;

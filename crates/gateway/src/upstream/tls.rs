@@ -15,6 +15,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 const HTTP2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
 
 /// Why hands were not shaken; in words for the log.
 #[derive(Debug, thiserror::Error)]
@@ -57,18 +58,29 @@ pub struct Client {
     /// Or why there is none, for the log.
     config: Result<Arc<ClientConfig>, String>,
     name: Result<ServerName<'static>, String>,
+    /// What is spoken in it.
+    alpn: &'static [u8],
 }
 
 impl Client {
     /// By what is configured; `host` is the name in the certificate where none was written.
     pub fn new(tls: &Tls, host: &str) -> Client {
+        Client::speaking(HTTP2, tls, host)
+    }
+
+    /// The same, for a server that is asked by HTTP/1.
+    pub(super) fn http1(tls: &Tls, host: &str) -> Client {
+        Client::speaking(HTTP1, tls, host)
+    }
+
+    fn speaking(alpn: &'static [u8], tls: &Tls, host: &str) -> Client {
         let Tls { roots, name, identity } = tls;
-        let config = config(roots, identity.as_ref()).map(Arc::new);
+        let config = config(alpn, roots, identity.as_ref()).map(Arc::new);
         let name = match name {
             Some(name) => Ok(name.clone()),
             None => ServerName::try_from(host.to_owned()).map_err(|error| error.to_string()),
         };
-        Client { config: config.map_err(|error| error.to_string()), name }
+        Client { config: config.map_err(|error| error.to_string()), name, alpn }
     }
 
     /// Shakes hands over `stream`.
@@ -85,13 +97,16 @@ impl Client {
         let connected = TlsConnector::from(config).connect(name, stream).await;
         let stream = connected.map_err(|error| ShakeError::of(&error))?;
         match stream.get_ref().1.alpn_protocol() {
-            Some(HTTP2) => Ok(stream),
+            Some(agreed) if agreed == self.alpn => Ok(stream),
+            // Older servers know HTTP/1 and no ALPN.
+            None if self.alpn == HTTP1 => Ok(stream),
             Some(_) | None => Err(ShakeError::NoHttp2),
         }
     }
 }
 
 fn config(
+    alpn: &[u8],
     roots: &[rustls_pki_types::CertificateDer<'static>],
     identity: Option<&Identity>,
 ) -> Result<ClientConfig, rustls::Error> {
@@ -109,6 +124,6 @@ fn config(
         }
         None => builder.with_no_client_auth(),
     };
-    config.alpn_protocols = vec![HTTP2.to_vec()];
+    config.alpn_protocols = vec![alpn.to_vec()];
     Ok(config)
 }

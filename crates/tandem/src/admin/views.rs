@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tandem_config::document::ResolvedMethod;
+use tandem_config::document::{ResolvedMethod, Who};
 use tandem_contract::{Contract, Idempotency, Method, MethodKind};
 use tandem_gateway::View;
 use tandem_gateway::observe::{Outcome, Room, Span};
@@ -206,7 +206,7 @@ fn one_method(
         "rest": rest,
         "primary": rules.primary,
         "internal": rules.internal,
-        "public": rules.auth.is_some(),
+        "public": rules.auth.as_ref().is_some_and(|auth| auth.who == Who::Public),
         "deadline_ms": rules.deadline.map(|bounds| ms(bounds.default)),
         "deadline_ms_max": rules.deadline.map(|bounds| ms(bounds.max)),
         "message_bytes_max": rules.message_bytes_max,

@@ -380,6 +380,9 @@ fn plan(
         traces: platform.observe.traces.clone(),
         grace: GRACE,
         upstreams: Default::default(),
+        identity: platform.identity.clone(),
+        keys: Default::default(),
+        api_keys: Default::default(),
     })
 }
 

@@ -8,6 +8,7 @@
 use tandem_config::history::{DiffLine, Snapshot, SnapshotDocument, diff};
 use tandem_config::load::from_texts;
 use tandem_config::{Loaded, Namespace, Severity, check};
+use tandem_gateway::{ApiKey, ApiKeys};
 
 use tandem_config::document::NamespaceGrant;
 
@@ -165,6 +166,7 @@ impl Stored {
                 .map(|(name, content)| (name.to_string(), u64::from(content.version.number)))
                 .collect();
             view.serve(state.process.document.limits.clone(), namespaces, versions, &contracts)?;
+            view.set_api_keys(caller_keys(&*self.store).map_err(unreadable)?);
         }
         let (tokens, membership, namespaces) = everybody;
         self.people.replace(tokens, membership, &namespaces);
@@ -254,6 +256,22 @@ impl Stored {
             });
         }
     }
+}
+
+/// The API keys of callers, as the gateway compares them.
+fn caller_keys(store: &dyn Store) -> Result<ApiKeys, StoreFault> {
+    let all = issued::collect(store, issued::Sort::CallerKey)?;
+    let one = |(scope, id, issued): (Scope, String, issued::Issued)| {
+        let key = ApiKey {
+            digest: *issued.digest.as_bytes(),
+            name: issued.name,
+            namespace: scope.to_string(),
+            scopes: issued.scopes,
+            expires: Some(UNIX_EPOCH + Duration::from_millis(issued.expires.0)),
+        };
+        (id, key)
+    };
+    Ok(all.into_iter().map(one).collect())
 }
 
 fn ready_of(

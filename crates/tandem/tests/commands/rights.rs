@@ -335,3 +335,39 @@ fn security_se_1_a_secret_is_set_and_never_shown() {
     assert_eq!(team.tandem(&["secret", "remove", "notes", "password"]).exit, 0);
     assert_eq!(team.tandem(&["secret", "remove", "notes", "password"]).exit, 2);
 }
+
+#[test]
+fn security_a_6_a_callers_key_opens_methods_of_its_namespace_until_it_is_revoked() {
+    let team = Team::start();
+    let platform = team.place.read("tandem.yaml");
+    let Team { running, place, service } = team;
+    running.signal("-TERM");
+    place.write("tandem.yaml", &(platform + "identity: { api_keys: { header: x-api-key } }\n"));
+    let team = Team { running: crate::place::Running::start(&place, &[]), place, service };
+    let text = document(team.service.address, "2s")
+        .replace("auth: { public: true }", "auth: { api_key: true, scopes: [notes.read] }");
+    team.place.write("teams/notes.yaml", &text);
+    let applied = team.tandem(&["apply", "-m", "keys"]);
+    assert_eq!(applied.exit, 0, "{applied:?}");
+    let call = |key: Option<&str>| {
+        let request = Request::raw(team.running.public, "GET /v1/notes/x HTTP/1.1");
+        let request =
+            key.into_iter().fold(request, |request, key| request.header("x-api-key", key));
+        request.send().status
+    };
+    assert_eq!(call(None), 401);
+    let create = |name: &str, more: &[&str]| {
+        let said = team.tandem(&[&["key", "create", "notes", name][..], more].concat());
+        assert_eq!(said.exit, 0, "{said:?}");
+        said.out.trim().to_owned()
+    };
+    let key = create("mobile", &["--scope", "notes.read"]);
+    assert!(key.starts_with("tnk_"), "{key}");
+    assert_eq!(call(Some(&key)), 200);
+    assert_eq!(call(Some(&create("other", &[]))), 403);
+    let listed = team.tandem(&["key", "list", "notes", "--json"]).out;
+    let line = listed.lines().find(|line| line.contains("mobile")).unwrap();
+    let id = serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned();
+    assert_eq!(team.tandem(&["key", "revoke", "notes", &id, "--yes"]).exit, 0);
+    assert_eq!(call(Some(&key)), 401);
+}
