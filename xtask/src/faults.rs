@@ -44,7 +44,7 @@ fn found(language: &str, patch: &Path) -> Result<Option<String>, String> {
     std::fs::create_dir_all(&copy.0).map_err(|error| error.to_string())?;
     let listed = quiet(
         Command::new("git")
-            .args(["ls-files", "-co", "--exclude-standard", "cases", "proto"])
+            .args(["ls-files", "-co", "--exclude-standard", "cases", "clients", "proto"])
             .current_dir(root()),
     )?;
     for file in listed.lines() {

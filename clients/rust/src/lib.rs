@@ -15,6 +15,7 @@ mod rollout;
 
 /// Types made from `tandem/settings/v1/settings.proto`.
 #[allow(missing_docs, clippy::all)]
+#[rustfmt::skip]
 pub mod protos;
 
 pub use rollout::is_on;

@@ -90,10 +90,10 @@ pub mod settings_client {
         dead_code,
         missing_docs,
         clippy::wildcard_imports,
-        clippy::let_unit_value
+        clippy::let_unit_value,
     )]
-    use tonic::codegen::http::Uri;
     use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
     /// Served by the gateway on its internal listener.
     #[derive(Debug, Clone)]
     pub struct SettingsClient<T> {
@@ -133,13 +133,14 @@ pub mod settings_client {
             F: tonic::service::Interceptor,
             T::ResponseBody: Default,
             T: tonic::codegen::Service<
-                    http::Request<tonic::body::Body>,
-                    Response = http::Response<
-                        <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                    >,
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
                 >,
-            <T as tonic::codegen::Service<http::Request<tonic::body::Body>>>::Error:
-                Into<StdError> + std::marker::Send + std::marker::Sync,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
         {
             SettingsClient::new(InterceptedService::new(inner, interceptor))
         }
@@ -186,13 +187,21 @@ pub mod settings_client {
             tonic::Response<tonic::codec::Streaming<super::Snapshot>>,
             tonic::Status,
         > {
-            self.inner.ready().await.map_err(|e| {
-                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
-            })?;
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/tandem.settings.v1.Settings/Watch");
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.settings.v1.Settings/Watch",
+            );
             let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new("tandem.settings.v1.Settings", "Watch"));
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tandem.settings.v1.Settings", "Watch"));
             self.inner.server_streaming(req, path, codec).await
         }
         /// Says what became of a snapshot. An instance that never reports is shown as silent.
@@ -200,13 +209,21 @@ pub mod settings_client {
             &mut self,
             request: impl tonic::IntoRequest<super::ReportRequest>,
         ) -> std::result::Result<tonic::Response<super::ReportResponse>, tonic::Status> {
-            self.inner.ready().await.map_err(|e| {
-                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
-            })?;
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/tandem.settings.v1.Settings/Report");
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.settings.v1.Settings/Report",
+            );
             let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new("tandem.settings.v1.Settings", "Report"));
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tandem.settings.v1.Settings", "Report"));
             self.inner.unary(req, path, codec).await
         }
     }

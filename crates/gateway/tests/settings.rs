@@ -12,7 +12,7 @@ use tandem_gateway::{
 use tandem_protocol::envelope::{self, EnvelopeReader};
 use tandem_testkit::backend::{Backend, Script};
 use tandem_testkit::client::{End, GrpcAnswer, RestCall, Transfer, grpc, note, rest};
-use tandem_testkit::{Setup, TestGateway, gateway};
+use tandem_testkit::{Documents, Setup, TestGateway, gateway};
 
 const WATCH: &str = "/tandem.settings.v1.Settings/Watch";
 const REPORT: &str = "/tandem.settings.v1.Settings/Report";
@@ -22,6 +22,8 @@ const NOTES: &str = "test.v1.Notes";
 struct Desk {
     gateway: TestGateway,
     given: Arc<Mutex<Declared>>,
+    /// The same of a namespace `twin`.
+    given_twin: Arc<Mutex<Declared>>,
     setup: Setup,
     _backend: Backend,
 }
@@ -31,16 +33,17 @@ impl Desk {
     async fn with(message: &[u8]) -> Desk {
         let backend = Backend::start(vec![Script::Echo]);
         let given: Arc<Mutex<Declared>> = Arc::default();
-        let read = Arc::clone(&given);
+        let given_twin: Arc<Mutex<Declared>> = Arc::default();
+        let (read, read_twin) = (Arc::clone(&given), Arc::clone(&given_twin));
         let started = gateway(backend.address)
             .settings(Arc::new(move |namespace, _contract| match &*namespace.namespace {
                 "notes" => read.lock().expect("nobody panics with it").clone(),
-                _ => Declared::new(),
+                _ => read_twin.lock().expect("nobody panics with it").clone(),
             }))
             .start()
             .await;
         let setup = gateway(backend.address);
-        let desk = Desk { gateway: started, given, setup, _backend: backend };
+        let desk = Desk { gateway: started, given, given_twin, setup, _backend: backend };
         desk.publish(1, message);
         desk
     }
@@ -55,13 +58,7 @@ impl Desk {
         values: impl IntoIterator<Item = (&'a str, &'a [u8])>,
         require_all: bool,
     ) {
-        let declared = |message: &[u8]| {
-            let message = Bytes::copy_from_slice(message);
-            Some(DeclaredSettings { message, require_all })
-        };
-        let values = values.into_iter();
-        let declared = values.map(|(service, message)| (service.to_owned(), declared(message)));
-        self.reload_with(version, declared.collect());
+        self.reload_with(version, declared(values, require_all));
     }
 
     fn reload_with(&self, version: u64, declared: Declared) {
@@ -135,6 +132,18 @@ impl Desk {
     }
 }
 
+fn declared<'a, M: AsRef<[u8]>>(
+    values: impl IntoIterator<Item = (&'a str, M)>,
+    require_all: bool,
+) -> Declared {
+    let one = |message: M| {
+        let message = Bytes::copy_from_slice(message.as_ref());
+        Some(DeclaredSettings { message, require_all })
+    };
+    let values = values.into_iter();
+    values.map(|(service, message)| (service.to_owned(), one(message))).collect()
+}
+
 fn known(view: &View) -> ServiceInstances {
     let all = view.settings();
     all.into_iter().find(|known| known.service == NOTES).expect("the service has settings")
@@ -205,6 +214,14 @@ fn snapshots(body: &[u8]) -> Vec<Snapshot> {
         found.push(snapshot);
     }
     found
+}
+
+/// The head of a `Watch` at this authority.
+fn watching(authority: &str) -> http::Request<()> {
+    let request = http::Request::post(format!("http://{authority}{WATCH}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers");
+    request.body(()).expect("a request")
 }
 
 struct Watcher(RestCall);
@@ -369,8 +386,13 @@ async fn hybrid_se_1_values_are_those_of_the_document() {
         gateway(backend.address).contract(CONTRACT).settings_of_team(&settings)
     };
     let started = with("first").start().await;
-    let desk =
-        Desk { gateway: started, given: Arc::default(), setup: with("second"), _backend: backend };
+    let desk = Desk {
+        gateway: started,
+        given: Arc::default(),
+        given_twin: Arc::default(),
+        setup: with("second"),
+        _backend: backend,
+    };
     let mut watcher = desk.watch(Request::default()).await;
     assert_eq!(watcher.told(1).await[0].message, note("first"));
     assert!(desk.known().require_all);
@@ -510,6 +532,40 @@ async fn a_stop_ends_the_streams_of_watchers_cleanly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_two_namespaces_have_a_service_the_authority_says_whose_settings_are_meant() {
+    let desk = Desk::with(b"first").await;
+    let mut documents = desk.setup.documents();
+    let mut twin = documents.namespaces[0].clone();
+    twin.namespace = "twin".into();
+    twin.hosts = vec!["twin.test".into()];
+    documents.contracts.insert("twin".into(), Arc::clone(&documents.contracts["notes"]));
+    documents.namespaces.push(twin);
+    *desk.given.lock().expect("nobody panics with it") = declared([(NOTES, b"notes")], false);
+    *desk.given_twin.lock().expect("nobody panics with it") = declared([(NOTES, b"twin")], false);
+    let versions = BTreeMap::from([("notes".to_owned(), 7), ("twin".to_owned(), 8)]);
+    let Documents { limits, namespaces, contracts } = documents;
+    desk.gateway.view.reload(limits, namespaces, versions, &contracts).expect("they fit");
+    for (authority, version, message) in
+        [("any", 7, &b"notes"[..]), ("twin.test", 8, b"twin"), ("twin.test:8081", 8, b"twin")]
+    {
+        let (mut send, driven) = h2::client::handshake(
+            tokio::net::TcpStream::connect(desk.gateway.internal).await.expect("room"),
+        )
+        .await
+        .expect("HTTP/2");
+        desk.gateway.side.start(async move {
+            let _ = driven.await;
+        });
+        let (response, mut out) = send.send_request(watching(authority), false).expect("a stream");
+        let question = Request { instance: "one", ..Request::default() }.watch();
+        out.send_data(envelope::frame(&question), true).expect("it is sent");
+        let mut body = response.await.expect("a head").into_body();
+        let told = snapshots(&body.data().await.expect("values").expect("values")).remove(0);
+        assert_eq!((told.version, &*told.message), (version, message), "{authority}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn hybrid_se_3_a_thousand_watchers_are_all_told() {
     const CONNECTIONS: usize = 20;
     const EACH: usize = 50;
@@ -519,7 +575,7 @@ async fn hybrid_se_3_a_thousand_watchers_are_all_told() {
         let stream = tokio::net::TcpStream::connect(desk.gateway.internal).await.expect("room");
         let (send, driven) = h2::client::Builder::new()
             .initial_connection_window_size(1 << 24)
-            .handshake::<_, Bytes>(stream)
+            .handshake(stream)
             .await
             .expect("HTTP/2");
         desk.gateway.side.start(async move {
@@ -527,12 +583,8 @@ async fn hybrid_se_3_a_thousand_watchers_are_all_told() {
         });
         let mut send = send.ready().await.expect("a connection");
         for number in 0..EACH {
-            let request = http::Request::post(format!("http://any{WATCH}"))
-                .header("content-type", "application/grpc")
-                .header("te", "trailers");
-            let request = request.body(()).expect("a request");
             send = send.ready().await.expect("a stream");
-            let (response, mut out) = send.send_request(request, false).expect("a stream");
+            let (response, mut out) = send.send_request(watching("any"), false).expect("a stream");
             let instance = &*format!("{connection}-{number}");
             let question = Request { instance, ..Request::default() }.watch();
             out.send_data(envelope::frame(&question), true).expect("it is sent");

@@ -77,3 +77,53 @@ pub fn bearable(next: &CatalogueSettings) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protos::google::r#type::Money;
+
+    #[test]
+    fn the_new_price_is_for_principals_of_its_share() {
+        // Alice's number is 139 (clients/vectors.json).
+        for (per_mille, said, price) in [
+            (139, Some("YWxpY2U"), "12.50 EUR"),
+            (140, Some("YWxpY2U"), "EUR 12.50"),
+            (140, Some("YWxpY2U="), "EUR 12.50"),
+            (1000, None, "12.50 EUR"),
+            (1000, Some(""), "12.50 EUR"),
+            (1000, Some("?"), "12.50 EUR"),
+        ] {
+            let new_price_format = Some(crate::protos::tandem::settings::v1::Rollout { per_mille });
+            let settings = CatalogueSettings { new_price_format, ..Default::default() };
+            let mut caller = MetadataMap::new();
+            if let Some(said) = said {
+                caller.insert("x-tandem-principal", said.parse().unwrap());
+            }
+            let money = Money { currency_code: "EUR".into(), units: 12, nanos: 500_000_000 };
+            let price_text = validate::price_text(&money);
+            let product = Product { price: Some(money), price_text, ..Default::default() };
+            let look = Team::new(Reader::of(settings)).look(&caller);
+            assert_eq!(look.of(product).price_text, price, "{per_mille} {said:?}");
+        }
+    }
+
+    #[test]
+    fn values_that_cannot_be_borne_are_refused() {
+        for (percent, hidden, refused) in [
+            (None, 0, None),
+            (Some(0), 50, None),
+            (Some(60), 0, None),
+            (Some(-1), 0, Some("max_discount_percent must be 0 to 60")),
+            (Some(61), 0, Some("max_discount_percent must be 0 to 60")),
+            (None, 51, Some("hidden_categories must be at most 50")),
+        ] {
+            let settings = CatalogueSettings {
+                max_discount_percent: percent,
+                hidden_categories: vec![String::new(); hidden],
+                new_price_format: None,
+            };
+            assert_eq!(bearable(&settings).err().as_deref(), refused, "{percent:?} {hidden}");
+        }
+    }
+}

@@ -310,7 +310,7 @@ mod tests {
     }
 
     fn ids(index: &Index, query: &str, mode: Mode) -> Vec<String> {
-        let found = index.search(query, mode, 0, 100).unwrap();
+        let found = index.search(query, mode, 1.0, 0, 100).unwrap();
         assert_eq!(found.hits.len(), found.total);
         let mut ids: Vec<String> = found.hits.into_iter().map(|hit| hit.id).collect();
         ids.sort();
@@ -343,11 +343,26 @@ mod tests {
         index.commit(30).unwrap();
         let mut paged = Vec::new();
         for skip in (0..30).step_by(7) {
-            let found = index.search("same", Mode::All, skip, 7).unwrap();
+            let found = index.search("same", Mode::All, 1.0, skip, 7).unwrap();
             paged.extend(found.hits.into_iter().map(|hit| hit.id));
         }
         let expected: Vec<String> = (0..30).map(|n| format!("products/{n:02}")).collect();
         assert_eq!(paged, expected);
+    }
+
+    #[test]
+    fn a_word_in_a_name_counts_what_the_team_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = Index::open(folder.path()).unwrap();
+        index.put(&document("products/name", "red kettle", "blue teapot")).unwrap();
+        index.put(&document("products/text", "blue teapot", "red kettle")).unwrap();
+        index.commit(2).unwrap();
+        for mode in [Mode::All, Mode::Any, Mode::Phrase] {
+            for (weight, first) in [(0.1, "products/text"), (10.0, "products/name")] {
+                let found = index.search("red kettle", mode, weight, 0, 2).unwrap();
+                assert_eq!((&*found.hits[0].id, found.total), (first, 2), "{weight} {mode:?}");
+            }
+        }
     }
 
     #[test]

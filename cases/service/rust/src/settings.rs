@@ -14,20 +14,19 @@ pub struct Reader<M>(Source<M>);
 
 #[derive(Clone)]
 enum Source<M> {
-    /// The defaults of the contract, for good.
-    Defaults(Arc<M>),
+    Fixed(Arc<M>),
     Gateway(Settings<M>),
 }
 
 impl<M: Message + Default + 'static> Reader<M> {
-    /// The defaults of the contract, for good.
-    pub fn defaults() -> Reader<M> {
-        Reader(Source::Defaults(Arc::default()))
+    /// These values, for good.
+    pub fn of(values: M) -> Reader<M> {
+        Reader(Source::Fixed(Arc::new(values)))
     }
 
     pub fn current(&self) -> Arc<M> {
         match &self.0 {
-            Source::Defaults(values) => Arc::clone(values),
+            Source::Fixed(values) => Arc::clone(values),
             Source::Gateway(settings) => settings.current(),
         }
     }
@@ -44,7 +43,7 @@ pub fn watch<M: Message + Default + Clone + 'static>(
     program: &str,
     on_change: Option<OnChange<M>>,
 ) -> Result<Reader<M>, Box<dyn std::error::Error>> {
-    let Some(internal) = options.internal else { return Ok(Reader::defaults()) };
+    let Some(internal) = options.internal else { return Ok(Reader::of(M::default())) };
     let instance = format!("{program}-{}", std::process::id());
     let watched = Watched { instance, file: options.settings_file.clone(), on_change };
     let settings = Settings::watch(format!("http://{internal}"), service, watched)?;

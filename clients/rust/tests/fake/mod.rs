@@ -1,6 +1,7 @@
 //! A small gateway: what it publishes is what a test says, what it hears is kept.
 
 #[allow(missing_docs, clippy::all, dead_code)]
+#[rustfmt::skip]
 pub mod protos;
 
 use std::net::SocketAddr;

@@ -90,7 +90,7 @@ pub mod settings_server {
         dead_code,
         missing_docs,
         clippy::wildcard_imports,
-        clippy::let_unit_value
+        clippy::let_unit_value,
     )]
     use tonic::codegen::*;
     /// Generated trait containing gRPC methods that should be implemented for use with SettingsServer.
@@ -99,7 +99,8 @@ pub mod settings_server {
         /// Server streaming response type for the Watch method.
         type WatchStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::Snapshot, tonic::Status>,
-            > + std::marker::Send
+            >
+            + std::marker::Send
             + 'static;
         /// Sends the values at once, unless the caller has them already, and again with each change.
         /// The stream ends only with the gateway or the caller.
@@ -138,7 +139,10 @@ pub mod settings_server {
                 max_encoding_message_size: None,
             }
         }
-        pub fn with_interceptor<F>(inner: T, interceptor: F) -> InterceptedService<Self, F>
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
         where
             F: tonic::service::Interceptor,
         {
@@ -193,17 +197,24 @@ pub mod settings_server {
                 "/tandem.settings.v1.Settings/Watch" => {
                     #[allow(non_camel_case_types)]
                     struct WatchSvc<T: Settings>(pub Arc<T>);
-                    impl<T: Settings> tonic::server::ServerStreamingService<super::WatchRequest> for WatchSvc<T> {
+                    impl<
+                        T: Settings,
+                    > tonic::server::ServerStreamingService<super::WatchRequest>
+                    for WatchSvc<T> {
                         type Response = super::Snapshot;
                         type ResponseStream = T::WatchStream;
-                        type Future =
-                            BoxFuture<tonic::Response<Self::ResponseStream>, tonic::Status>;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
                         fn call(
                             &mut self,
                             request: tonic::Request<super::WatchRequest>,
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
-                            let fut = async move { <T as Settings>::watch(&inner, request).await };
+                            let fut = async move {
+                                <T as Settings>::watch(&inner, request).await
+                            };
                             Box::pin(fut)
                         }
                     }
@@ -232,15 +243,21 @@ pub mod settings_server {
                 "/tandem.settings.v1.Settings/Report" => {
                     #[allow(non_camel_case_types)]
                     struct ReportSvc<T: Settings>(pub Arc<T>);
-                    impl<T: Settings> tonic::server::UnaryService<super::ReportRequest> for ReportSvc<T> {
+                    impl<T: Settings> tonic::server::UnaryService<super::ReportRequest>
+                    for ReportSvc<T> {
                         type Response = super::ReportResponse;
-                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
                         fn call(
                             &mut self,
                             request: tonic::Request<super::ReportRequest>,
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
-                            let fut = async move { <T as Settings>::report(&inner, request).await };
+                            let fut = async move {
+                                <T as Settings>::report(&inner, request).await
+                            };
                             Box::pin(fut)
                         }
                     }
@@ -266,16 +283,25 @@ pub mod settings_server {
                     };
                     Box::pin(fut)
                 }
-                _ => Box::pin(async move {
-                    let mut response = http::Response::new(tonic::body::Body::default());
-                    let headers = response.headers_mut();
-                    headers.insert(
-                        tonic::Status::GRPC_STATUS,
-                        (tonic::Code::Unimplemented as i32).into(),
-                    );
-                    headers.insert(http::header::CONTENT_TYPE, tonic::metadata::GRPC_CONTENT_TYPE);
-                    Ok(response)
-                }),
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
             }
         }
     }
