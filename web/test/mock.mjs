@@ -310,7 +310,7 @@ export async function startMock({ port = 0 } = {}) {
   const head = (audit) => state.digest(JSON.stringify(audit)).slice(7);
   const chain = (audit, query) => ({
     entries: audit.filter(({ number }) => number < Number(query.get('before') ?? Infinity)).reverse().slice(0, Number(query.get('most') ?? 100)),
-    head: head(audit),
+    head: { number: audit.length, digest: head(audit) },
   });
   const verdict = (audit, query) => {
     const whole = query.get('head') === null || query.get('head') === head(audit);
