@@ -32,6 +32,7 @@ export async function startMock({ port = 0 } = {}) {
   const streams = new Set();
   const figures = new Map();
   let ticks = 0;
+  let strangers = 0;
 
   // ---- who asks
   function personOf(request) {
@@ -310,7 +311,7 @@ export async function startMock({ port = 0 } = {}) {
   const head = (audit) => state.digest(JSON.stringify(audit)).slice(7);
   const chain = (audit, query) => ({
     entries: audit.filter(({ number }) => number < Number(query.get('before') ?? Infinity)).reverse().slice(0, Number(query.get('most') ?? 100)),
-    head: head(audit),
+    head: { number: audit.length, digest: head(audit) },
   });
   const verdict = (audit, query) => {
     const whole = query.get('head') === null || query.get('head') === head(audit);
@@ -361,6 +362,7 @@ export async function startMock({ port = 0 } = {}) {
       response.end(said === undefined ? undefined : JSON.stringify(said));
     } catch (thrown) {
       if (!(thrown instanceof No)) console.error(thrown);
+      if (thrown.status === 401) strangers += 1;
       const { status: code, body } = thrown instanceof No ? thrown : new No(500, String(thrown));
       response.writeHead(code, { 'content-type': 'application/json' });
       response.end(JSON.stringify(body));
@@ -382,7 +384,12 @@ export async function startMock({ port = 0 } = {}) {
       return link;
     },
     /** Ends every session, as a restart would. */
-    forgetSessions: () => sessions.clear(),
+    forgetSessions() {
+      sessions.clear();
+      for (const response of streams) response.end();
+    },
+    /** How many questions came without a credential that is known. */
+    strangers: () => strangers,
     async close() {
       clearInterval(clock);
       for (const response of streams) response.end();

@@ -43,15 +43,14 @@ pub(crate) fn test() -> Result<(), String> {
     shown(node.command("npm").args(["run", "--silent", "browser"]).env("TANDEM_CHROMIUM", browser))
 }
 
-/// A Node that is new enough, by the PATH on which it is found first.
+/// A Node that is new enough: that of the system, or the PATH on which another is found first.
 struct Node {
-    path: OsString,
+    path: Option<OsString>,
 }
 
 impl Node {
     fn find() -> Result<Node, String> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let of_system = Node { path: path.clone() };
+        let of_system = Node { path: None };
         if of_system.is_fine() {
             return Ok(of_system);
         }
@@ -62,9 +61,10 @@ impl Node {
             quiet(Command::new(venv.join("bin/pip")).args(["install", "--quiet", NODE_PACKAGE]))?;
         }
         let bin = bin_of(&venv).ok_or("the Python package of Node has no node")?;
+        let path = std::env::var_os("PATH").unwrap_or_default();
         let folders = std::iter::once(bin).chain(std::env::split_paths(&path));
         let path = std::env::join_paths(folders).map_err(|error| error.to_string())?;
-        let of_package = Node { path };
+        let of_package = Node { path: Some(path) };
         if of_package.is_fine() {
             return Ok(of_package);
         }
@@ -77,13 +77,17 @@ impl Node {
     }
 
     fn command(&self, program: &str) -> Command {
-        // Found by our PATH and not by the one that this process has.
-        let place = std::env::split_paths(&self.path)
-            .map(|folder| folder.join(program))
-            .find(|place| place.is_file())
-            .unwrap_or_else(|| PathBuf::from(program));
-        let mut command = Command::new(place);
-        command.current_dir(web()).env("PATH", &self.path);
+        let mut command = match &self.path {
+            None => Command::new(program),
+            Some(path) => {
+                // Looked for by our PATH and not by the one that this process has.
+                let folder = std::env::split_paths(path).find(|one| one.join(program).is_file());
+                let mut command = Command::new(folder.unwrap_or_default().join(program));
+                command.env("PATH", path);
+                command
+            }
+        };
+        command.current_dir(web());
         command
     }
 

@@ -17,24 +17,37 @@ export function sentence(text: string): string {
 
 const message = (why: string): string => `-m ${sentence(why === '' ? '…' : why)}`;
 
+/** A word where it can be taken for nothing else, JSON otherwise; `FIELD=` is the default. */
 function value(json: Json): string {
-  return typeof json === 'string' ? json : JSON.stringify(json);
+  if (json === null) return '';
+  return typeof json === 'string' && !isJson(json) ? json : JSON.stringify(json);
+}
+
+function isJson(text: string): boolean {
+  if (text === '') return true;
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export interface Named {
+  namespace: string;
   service: string;
   why: string;
 }
 
-/** `tandem settings set SERVICE FIELD=VALUE… -m "…"`; `null` takes a field back to its default. */
+/** `tandem settings set SERVICE FIELD=VALUE… -n NS -m "…"`; `null` takes a field back to its default. */
 export function settingsSet(of: Named & { edits: Record<string, Json>; draft?: boolean }): string {
   const fields = Object.entries(of.edits).map(([field, json]) => word(`${field}=${value(json)}`));
   const draft = of.draft ? ' --draft' : '';
-  return `tandem settings set ${word(of.service)} ${fields.join(' ')} ${message(of.why)}${draft}`;
+  return `tandem settings set ${word(of.service)} ${fields.join(' ')} -n ${word(of.namespace)} ${message(of.why)}${draft}`;
 }
 
 export function settingsRollback(of: Named & { to: number }): string {
-  return `tandem settings rollback ${word(of.service)} --to ${of.to} ${message(of.why)}`;
+  return `tandem settings rollback ${word(of.service)} --to ${of.to} -n ${word(of.namespace)} ${message(of.why)}`;
 }
 
 export function apply(of: { namespace: string; why: string; draft?: boolean }): string {
@@ -83,8 +96,8 @@ export function tokenRevoke(of: { id: string }): string {
   return `tandem token revoke ${word(of.id)}`;
 }
 
-export function auditVerify(of: { head: string }): string {
-  return `tandem audit verify${of.head === '' ? '' : ` --head ${word(of.head)}`}`;
+export function auditVerify(of: { namespace: string | null; head: string }): string {
+  return `tandem audit verify${of.namespace === null ? '' : ` ${word(of.namespace)}`}${of.head === '' ? '' : ` --head ${word(of.head)}`}`;
 }
 
-const expires = (days: number | null): string => (days === null ? '' : ` --expires-days ${days}`);
+const expires = (days: number | null): string => (days === null ? '' : ` --expires ${days}`);

@@ -21,12 +21,23 @@ export function fromText(kind: string, text: string): Json {
   if (WIDE.has(kind)) return trimmed;
   if (REAL.has(kind)) return /^-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(trimmed) ? Number(trimmed) : trimmed;
   if (kind === 'duration') return durationToJson(trimmed) ?? trimmed;
+  if (kind === 'json') return parsed(trimmed);
   if (kind === 'timestamp' || kind === 'bytes') return trimmed;
   return text;
 }
 
+/** JSON, or the words as they stand while it is none yet. */
+function parsed(text: string): Json {
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return text;
+  }
+}
+
 export function toText(kind: string, value: Json | undefined): string {
   if (value === undefined || value === null) return '';
+  if (kind === 'json') return JSON.stringify(value);
   if (kind === 'duration' && typeof value === 'string') return durationToText(value);
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
@@ -37,7 +48,7 @@ export function blank(field: Field): Json {
     case 'bool': return false;
     case 'enum': return field.values[0] ?? '';
     case 'rollout': return { per_mille: 0 };
-    case 'message': return {};
+    case 'message': case 'json': return {};
     case 'duration': return '0s';
     default: return isNumber(field.kind) ? (WIDE.has(field.kind) ? '0' : 0) : '';
   }

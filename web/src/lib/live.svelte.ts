@@ -22,6 +22,10 @@ class Live {
   now = $state(Date.now() / 1000);
   changes = $state.raw<ChangeEvent[]>([]);
 
+  /** Asked before a stream that was refused is asked for again: failed attempts are counted. */
+  mayGoOn: () => Promise<boolean> = () => Promise.resolve(true);
+
+  #tries = 0;
   readonly #series = new Map<string, Series>();
   readonly #listeners = new Set<OnChange>();
   #source: EventSource | null = null;
@@ -82,9 +86,19 @@ class Live {
       // The browser tries again by itself unless the answer was no stream of events.
       if (source.readyState === EventSource.CLOSED && this.#source === source) {
         this.#source = null;
-        setTimeout(() => this.#follow(), 3000);
+        void this.#again();
       }
     });
+  }
+
+  async #again(): Promise<void> {
+    if (!(await this.mayGoOn())) {
+      this.#wanted = false;
+      this.#close('off');
+      return;
+    }
+    this.#tries += 1;
+    setTimeout(() => this.#follow(), Math.min(30_000, 1500 * 2 ** this.#tries));
   }
 
   #close(state: LiveState): void {
@@ -108,6 +122,7 @@ class Live {
         mean: method.mean_ms ?? null,
       });
     }
+    this.#tries = 0;
     this.state = 'live';
     this.status = status;
     this.now = at;

@@ -35,13 +35,11 @@ class Who {
 
   async signOut(): Promise<void> {
     live.stop();
-    try {
-      await ask('DELETE', '/session');
-    } finally {
-      localStorage.removeItem(HINT);
-      this.me = null;
-      this.lost = false;
-    }
+    // A session that the gateway no longer knows is as good as ended.
+    await ask('DELETE', '/session').catch(() => {});
+    localStorage.removeItem(HINT);
+    this.me = null;
+    this.lost = false;
   }
 
   role(namespace: string): Role | null {
@@ -60,7 +58,15 @@ class Who {
       this.problems = problemsOf(thrown);
       return false;
     }
-    return this.#look();
+    if (await this.#look()) return true;
+    if (this.problems.length === 0) {
+      this.problems = [{
+        code: '', severity: 'error', where: '', what: 'the browser did not keep the session',
+        why: 'its cookie is a secure one, which not every browser takes over plain HTTP from this machine',
+        fix: 'use another browser, or the address of the gateway with TLS',
+      }];
+    }
+    return false;
   }
 
   async #look(): Promise<boolean> {
@@ -79,6 +85,17 @@ class Who {
 }
 
 export const session = new Who();
+
+live.mayGoOn = async () => {
+  try {
+    await ask('GET', '/session');
+    return true;
+  } catch (thrown) {
+    if (!(thrown instanceof Refusal && thrown.status === 401)) return true;
+    if (session.me !== null) session.lost = true;
+    return false;
+  }
+};
 
 whenSessionIsLost(() => {
   if (session.me !== null) session.lost = true;

@@ -1,6 +1,6 @@
 // Numbers, times and values as people read them. What is not known is `–`, never zero.
 import { durationToText } from './duration.ts';
-import type { Json } from './types.ts';
+import type { Field, Json } from './types.ts';
 
 export const UNKNOWN = '–';
 
@@ -72,6 +72,11 @@ export function ofKind(kind: string, json: Json | undefined): string {
   if (kind === 'duration' && typeof json === 'string') return durationToText(json);
   if (kind === 'bool') return json === true ? 'on' : 'off';
   return json === null && kind !== 'message' ? 'none' : value(json);
+}
+
+/** A whole value of a field. */
+export function ofField(field: Field | undefined, json: Json | undefined): string {
+  return field === undefined || field.repeated || field.map ? value(json) : ofKind(field.kind, json);
 }
 
 /** The share of a rollout, and of nothing else. */

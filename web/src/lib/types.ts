@@ -87,7 +87,7 @@ export interface NamespaceSummary {
   role: Role | null;
   version: number;
   hosts: string[];
-  methods: number;
+  methods: number | null;
   draft: boolean;
   contract: string | boolean | null;
   problems: (string | Problem)[];
@@ -107,7 +107,7 @@ export interface Namespace {
   name: string;
   role: Role | null;
   version: Version | null;
-  text: string;
+  text: string | null;
   may: Json;
   quota: Json;
 }
@@ -127,7 +127,7 @@ export interface DiffLine {
 
 export type Kind =
   | 'bool' | 'int32' | 'int64' | 'uint32' | 'uint64' | 'float' | 'double' | 'string' | 'bytes'
-  | 'enum' | 'rollout' | 'duration' | 'timestamp' | 'message';
+  | 'enum' | 'rollout' | 'duration' | 'timestamp' | 'message' | 'json';
 
 export interface Rule {
   rule: string;
@@ -142,6 +142,8 @@ export interface Field {
   kind: Kind;
   repeated: boolean;
   map: boolean;
+  /** Of its members one is given at most. */
+  oneof?: string | null;
   default: Json;
   rules: Rule[];
   min: string | null;
@@ -168,7 +170,9 @@ export interface Settings {
   message: string;
   version: number;
   require: 'none' | 'all';
-  values: Record<string, Json>;
+  /** Null where what is written is refused; `problems` says why. */
+  values: Record<string, Json> | null;
+  problems?: Problem[];
   written: Record<string, Json>;
   may_change: string[];
   fields: Field[];
@@ -217,13 +221,13 @@ export interface AuditEntry {
 
 export interface AuditPage {
   entries: AuditEntry[];
-  head: string;
+  head: string | { number: number; digest: string };
 }
 
 export interface AuditVerdict {
   whole: boolean;
-  entries: number;
-  head: string;
+  entries: number | null;
+  head: string | null;
   faults: (string | Problem)[];
 }
 

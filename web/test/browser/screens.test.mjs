@@ -226,7 +226,7 @@ test('an audit log is verified against a head that was kept', needsMock, async (
     const { head } = await api('GET', '/namespaces/shop/audit');
     await at('/t/shop/audit');
     await page.getByText('not verified').waitFor();
-    await page.getByLabel('Head that you kept').fill(head);
+    await page.getByLabel('Head that you kept').fill(head.digest);
     await page.getByRole('button', { name: 'Verify' }).click();
     await page.getByText('whole, 4 entries').waitFor();
     await page.getByLabel('Head that you kept').fill('0'.repeat(64));
@@ -242,7 +242,7 @@ test('an administrator makes and revokes tokens', needsMock, async () => {
     await page.getByRole('button', { name: 'Make a token…' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByLabel('Name').fill('ci');
-    await dialog.getByText('tandem token create ci --expires-days 90').waitFor();
+    await dialog.getByText('tandem token create ci --expires 90').waitFor();
     await dialog.getByRole('button', { name: 'Make the token' }).click();
     await page.getByText(/^tnd_/).waitFor();
     await page.getByRole('button', { name: 'Done' }).click();

@@ -27,6 +27,8 @@ test('typed text becomes the JSON of its kind, and what is none stays as it was 
     ['duration', '250ms', '0.25s'],
     ['duration', '1h 30m', '5400s'],
     ['duration', 'soon', 'soon'],
+    ['json', '{"a": [1]}', { a: [1] }],
+    ['json', '{"a":', '{"a":'],
   ];
   for (const [kind, text, json] of table) assert.deepEqual(fromText(kind, text), json, `${kind} ${text}`);
 });

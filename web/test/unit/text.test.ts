@@ -11,15 +11,15 @@ import type { Settings } from '../../src/lib/types.ts';
 
 test('a command that is copied into a shell says what was typed, whatever was typed', () => {
   for (const why of ['winter sale', `it's "10 %" $HOME \`id\` \\ !`, '', "a 'b' c", '$(touch /tmp/x)']) {
-    const text = command.settingsSet({ service: 'a.b.C', edits: { greeting: why, list: ['x y', "z'"], n: 3, gone: null }, why });
+    const text = command.settingsSet({ namespace: 'shop', service: 'a.b.C', edits: { greeting: why, list: ['x y', "z'"], n: 3, gone: null, digits: '30' }, why });
     const words = execFileSync('sh', ['-c', `tandem() { printf '%s\\0' "$@"; }; ${text}`]).toString().split('\0').slice(0, -1);
-    assert.deepEqual(words, ['settings', 'set', 'a.b.C', `greeting=${why}`, `list=${JSON.stringify(['x y', "z'"])}`, 'n=3', 'gone=null', '-m', why === '' ? '…' : why]);
+    assert.deepEqual(words, ['settings', 'set', 'a.b.C', `greeting=${why === '' ? '""' : why}`, `list=${JSON.stringify(['x y', "z'"])}`, 'n=3', 'gone=', 'digits="30"', '-n', 'shop', '-m', why === '' ? '…' : why]);
   }
 });
 
 test('commands name what they act on', () => {
-  assert.equal(command.settingsSet({ service: 'a.C', edits: { n: 30 }, why: 'winter sale', draft: true }), 'tandem settings set a.C n=30 -m "winter sale" --draft');
-  assert.equal(command.settingsRollback({ service: 'a.C', to: 3, why: 'x' }), 'tandem settings rollback a.C --to 3 -m "x"');
+  assert.equal(command.settingsSet({ namespace: 'shop', service: 'a.C', edits: { n: 30 }, why: 'winter sale', draft: true }), 'tandem settings set a.C n=30 -n shop -m "winter sale" --draft');
+  assert.equal(command.settingsRollback({ namespace: 'shop', service: 'a.C', to: 3, why: 'x' }), 'tandem settings rollback a.C --to 3 -n shop -m "x"');
   assert.equal(command.rollback({ namespace: 'shop', to: 2, why: 'x' }), 'tandem rollback shop --to 2 -m "x"');
   assert.equal(command.secretSet({ namespace: 'shop', name: 'db' }), 'tandem secret set shop db');
 });
