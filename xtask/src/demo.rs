@@ -56,6 +56,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
     say("Admin", &format!("http://{}   token in {}", shop.admin, shop.token_file.display()));
     let mut checks = Checks::default();
     step_one(&shop, &mut checks)?;
+    step_team(&shop, &mut checks)?;
     if go {
         step_both(&shop, &mut checks)?;
     }
@@ -127,6 +128,14 @@ struct Shop {
     token_file: PathBuf,
     token: String,
     primary: &'static str,
+    program: PathBuf,
+}
+
+/// What a command printed.
+struct Said {
+    fine: bool,
+    out: String,
+    err: String,
 }
 
 impl Drop for Shop {
@@ -151,12 +160,14 @@ impl Shop {
             token_file: PathBuf::new(),
             token: String::new(),
             primary: if go { "go" } else { "rust" },
+            program: gateway.to_owned(),
         };
         // Search must know the gateway's port, and the gateway search's: this one is chosen here.
         let internal = free_address()?;
-        let rust = shop.service("catalogue-rust", &built.rust.join("catalogue"), &[])?;
+        let watch = ["--internal", &internal];
+        let rust = shop.service("catalogue-rust", &built.rust.join("catalogue"), &watch)?;
         let primary = if go {
-            shop.service("catalogue-go", &built.go.join("catalogue-go"), &[])?
+            shop.service("catalogue-go", &built.go.join("catalogue-go"), &watch)?
         } else {
             rust.clone()
         };
@@ -268,6 +279,19 @@ impl Shop {
     fn ask_admin(&self, path: &str) -> Result<Value, String> {
         let bearer = format!("Bearer {}", self.token);
         http::send(&self.admin, "GET", path, &[("authorization", &bearer)], "")?.json()
+    }
+
+    /// A command of the program that serves, as the operator.
+    fn tandem(&self, words: &[&str]) -> Result<Said, String> {
+        let output = Command::new(&self.program)
+            .args(words)
+            .args(["--admin", &self.admin, "--token-file"])
+            .arg(&self.token_file)
+            .output()
+            .map_err(|error| format!("{}: {error}", self.program.display()))?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        Ok(Said { fine: output.status.success(), out, err })
     }
 
     fn stop(&mut self) {
@@ -384,6 +408,88 @@ fn step_one(shop: &Shop, checks: &mut Checks) -> Result<(), String> {
     Ok(())
 }
 
+/// The team in charge: a ceiling is raised by a command, every service obeys within a second, a
+/// value beyond the contract's rule is refused, and it is all taken back.
+fn step_team(shop: &Shop, checks: &mut Checks) -> Result<(), String> {
+    let sides: &[(&str, &str)] = match shop.primary {
+        "go" => &[("go", "localhost"), ("rust", "rust.localhost")],
+        _ => &[("rust", "localhost")],
+    };
+    let dear = json!({
+        "displayName": "Blue kettle",
+        "price": { "currencyCode": "EUR", "units": "12" },
+        "discountPercent": 25,
+    })
+    .to_string();
+    let take = |host: &str, id: &str| -> Result<Answer, String> {
+        let path = format!("/v1/products?productId={id}");
+        http::send(&shop.public, "POST", &path, &[("host", host)], &dear)
+    };
+    let settled = until(Duration::from_secs(20), || {
+        let shown = shop.ask_admin("/api/v1/namespaces/shop/settings").ok()?;
+        let applied = shown[0]["instances"].as_array()?.iter();
+        let applied = applied.filter(|one| one["state"] == "applied").count();
+        (applied == sides.len() && shown[0]["version"].as_u64()? > 0).then_some(())
+    });
+    checks.that("every service runs by version 1 of the settings", settled.is_some());
+    for (side, host) in sides {
+        let refused = take(host, &format!("dear-{side}"))?;
+        checks.that(&format!("{side} refuses a discount of 25 %"), refused.status == 400);
+    }
+    let set = ["settings", "set", "Catalogue", "max_discount_percent=30", "-m", "winter sale"];
+    let said = shop.tandem(&set)?;
+    let began = Instant::now();
+    checks.that(&format!("30 is taken: {}{}", said.out, said.err), said.fine);
+    say("2 team", &format!("tandem {}", shown_words(&set)));
+    for (side, host) in sides {
+        let mut tries = 0;
+        let taken = until(Duration::from_secs(5), || {
+            tries += 1;
+            let answer = take(host, &format!("sale-{side}-{tries}")).ok()?;
+            (answer.status == 200).then(|| began.elapsed())
+        });
+        let within = taken.filter(|took| *took < Duration::from_secs(1));
+        checks.that(&format!("{side} obeys within a second: {taken:?}"), within.is_some());
+        if let Some(took) = taken {
+            let took = took.as_secs_f64() * 1e3;
+            say("", &format!("the {side} service takes a discount of 25 % after {took:.0} ms"));
+        }
+    }
+    let more = ["settings", "set", "Catalogue", "max_discount_percent=90", "-m", "more"];
+    let said = shop.tandem(&more)?;
+    let sentence = "max_discount_percent is at most 60";
+    let refused = said.err.lines().find(|line| line.contains(sentence)).unwrap_or_default();
+    checks.that(&format!("90 is refused: {}", said.err), !said.fine && !refused.is_empty());
+    say("", &format!("tandem {}", shown_words(&more)));
+    say("", &format!("→ {refused}"));
+    let back = ["settings", "rollback", "Catalogue", "--to", "1", "-m", "it is over", "--yes"];
+    let said = shop.tandem(&back)?;
+    checks.that(&format!("it is taken back: {}{}", said.out, said.err), said.fine);
+    for (side, host) in sides {
+        let mut tries = 0;
+        let refused = until(Duration::from_secs(5), || {
+            tries += 1;
+            let answer = take(host, &format!("over-{side}-{tries}")).ok()?;
+            (answer.status == 400).then_some(())
+        });
+        checks.that(&format!("{side} refuses 25 % again"), refused.is_some());
+    }
+    let audit = shop.tandem(&["audit", "list", "shop"])?;
+    let who = audit.out.lines().last().unwrap_or_default().trim();
+    checks.that(&format!("the audit log says who: {who}"), who.contains("it is over"));
+    say("", &format!("taken back; the log: {who}"));
+    Ok(())
+}
+
+/// A command line as one would type it.
+fn shown_words(words: &[&str]) -> String {
+    let one = |word: &&str| match word.contains(' ') {
+        true => format!("\"{word}\""),
+        false => (*word).to_owned(),
+    };
+    words.iter().map(one).collect::<Vec<_>>().join(" ")
+}
+
 /// The same calls answered by Go and by Rust.
 fn step_both(shop: &Shop, checks: &mut Checks) -> Result<(), String> {
     let calls: [(&str, &str, String); 7] = [
@@ -413,7 +519,7 @@ fn step_both(shop: &Shop, checks: &mut Checks) -> Result<(), String> {
         );
     }
     say(
-        "2 both",
+        "3 both",
         &format!("{equal} of {} answers equal but for times and error texts", calls.len()),
     );
     Ok(())
@@ -446,6 +552,9 @@ fn paste(shop: &Shop) {
         say("", &format!("curl -H 'host: rust.localhost' {public}/v1/products"));
     }
     say("", &format!("grpcurl -plaintext {public} list"));
+    if let Ok(said) = shop.tandem(&["open"]) {
+        say("page", &format!("{}   signs in once", said.out.trim()));
+    }
     say(
         "",
         &format!(

@@ -57,8 +57,13 @@ impl Guard {
         self.hosts.contains(&host)
     }
 
-    /// A page of another origin is refused even where it only reads.
-    fn origin_is_ours(&self, headers: &HeaderMap) -> bool {
+    /// A page of another origin is refused even where it only reads. What may come from elsewhere
+    /// is a person who follows a link to the page, which holds nothing by itself.
+    fn origin_is_ours(&self, request: &Request) -> bool {
+        let headers = request.headers();
+        let link = request.method() == Method::GET
+            && !request.uri().path().starts_with("/api/")
+            && headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
         let origin = match headers.get(header::ORIGIN) {
             None => true,
             Some(origin) => {
@@ -68,7 +73,7 @@ impl Guard {
         };
         let site = match headers.get("sec-fetch-site") {
             None => true,
-            Some(site) => matches!(site.as_bytes(), b"same-origin" | b"none"),
+            Some(site) => matches!(site.as_bytes(), b"same-origin" | b"none") || link,
         };
         origin && site
     }
@@ -160,7 +165,7 @@ pub(crate) async fn judge(
     if !guard.host_is_ours(request.headers()) {
         return refuse(StatusCode::MISDIRECTED_REQUEST, "this host is not served here\n");
     }
-    if !guard.origin_is_ours(request.headers()) {
+    if !guard.origin_is_ours(&request) {
         return refuse(StatusCode::FORBIDDEN, "pages of other origins may not ask here\n");
     }
     let mut response = next.run(request).await;

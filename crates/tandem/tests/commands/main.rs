@@ -10,6 +10,7 @@ mod examples;
 mod exits;
 mod golden;
 mod init;
+mod kills;
 mod place;
 mod rights;
 mod run;
