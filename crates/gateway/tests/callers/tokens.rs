@@ -1,8 +1,11 @@
 //! Tokens of an issuer, and the issuer's faults (security ).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tandem_gateway::KeyTiming;
+use tandem_gateway::net::Names;
 use tandem_testkit::issuer::{KeyAnswer, SigningKey, key_set};
 use tandem_testkit::{Issuer, Setup, TestGateway, gateway};
 
@@ -321,5 +324,32 @@ async fn security_po_2_nobody_is_let_in_by_keys_that_were_never_read_and_nobody_
         }
         assert_eq!(backend.calls(), 0);
         drop(kept);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn security_t_4_an_issuer_is_asked_only_where_it_may_stand() {
+    for (led_to, loopback) in [([127, 0, 0, 1], true), ([169, 254, 169, 254], false)] {
+        let (issuer, backend) = (Issuer::start(), echo());
+        // A name that leads to this machine is not the word of the platform that it may.
+        let document = issuer.document("staff", ", jwks: auto");
+        let document = document.replace("https://127.0.0.1", "https://id.test");
+        let asked = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&asked);
+        let names = Names::answered_by(move |_host, port| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Ok(vec![(led_to, port).into()])
+        });
+        let timing = KeyTiming { least: Duration::from_millis(20), ..KeyTiming::default() };
+        let gateway = gateway(backend.address)
+            .callers(&format!("jwt: {{ {document} }}"))
+            .auth("{ jwt: staff }")
+            .names(names)
+            .key_timing(timing)
+            .start()
+            .await;
+        // Three readings have failed by then.
+        gateway.until(|_| asked.load(Ordering::Relaxed) > 3).await;
+        assert_eq!((gateway.view.issuers()[0].keys, issuer.asked()), (0, 0), "{loopback}");
     }
 }
