@@ -73,6 +73,7 @@ codes! {
     AddressForbidden "0304" "address forbidden"
     NoCredential "0401" "no credential"
     NoRight "0402" "no right"
+    KeySetUnreadable "0403" "key set cannot be read"
     StoreInUse "0501" "store in use"
     StoreDamaged "0502" "store damaged, last good kept"
     NewerVersion "0503" "a newer version was published"

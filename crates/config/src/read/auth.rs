@@ -96,12 +96,15 @@ fn any(reading: &mut Reading, at: &At<'_>, fields: &Fields<'_>) -> Option<Who> {
     let why = "each entry of `any` says what it asks for";
     lonely(reading, fields, &["scopes", "claims", "groups"], why);
     let ways = reading.list(at, |reading, at| {
+        let before = reading.problems.len();
         let fields = reading.fields(at, &WAY);
         match (fields.get("jwt"), fields.get("api_key")) {
             (Some(first), Some(second)) => {
                 two(reading, first, second);
                 None
             }
+            // A key that is not taken says so itself.
+            (None, None) if reading.problems.len() > before => None,
             (None, None) => {
                 let fix = "write `{ jwt: NAME }` or `{ api_key: true }`";
                 let problem = Problem::error(Tnd::MissingKey, "an entry of `any` names no way");

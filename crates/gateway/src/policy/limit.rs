@@ -10,22 +10,24 @@
 //! Not here: when a limit is asked (`policy`), what the caller reads (`protocol::refusal`).
 
 mod gcra;
+mod rule;
 mod table;
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
+use std::hash::BuildHasher as _;
 use std::net::IpAddr;
-use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tandem_config::document::{CallLimit, Per, PlacedLimits, Rate};
-use tandem_protocol::refusal::{Limit, Reason, Refusal, Violation};
+use tandem_protocol::refusal::{Limit, Refusal};
 use tokio::time::Instant;
 
 use self::gcra::Gcra;
+pub(crate) use self::rule::Rule;
+use self::rule::{Counted, Kinds, Refused, Whose};
 use self::table::{Slot, Table};
 
 /// What is counted of the process, over snapshots and data threads.
@@ -52,37 +54,6 @@ enum Kind {
     Principal,
     Source,
     Header,
-}
-
-/// One limit.
-pub(crate) struct Rule {
-    id: u64,
-    per: Whose,
-    rate: Option<Gcra>,
-    at_once: Option<u32>,
-    hasher: RandomState,
-    /// Of the whole namespace; else of newcomers for whom the table has no room.
-    common: Slot,
-    table: Option<Arc<Table>>,
-    /// In answers: `principal`, `principal-2`.
-    name: Box<str>,
-    /// For the caller: `20 a second for each caller`.
-    text: Box<str>,
-    kinds: Kinds,
-}
-
-/// As which limits a rule is counted where it is met.
-#[derive(Clone, Copy)]
-struct Kinds {
-    rate: Limit,
-    at_once: Limit,
-}
-
-enum Whose {
-    Principal,
-    Source,
-    Namespace,
-    Header(HeaderName),
 }
 
 /// Who calls, as far as limits ask.
@@ -135,29 +106,21 @@ pub(crate) struct Passing<'m> {
 /// One rule that let the call in.
 struct Passed {
     rule: Arc<Rule>,
-    /// `None`: in the common slot.
-    name: Option<u64>,
-    /// What is kept now, where there is a rate.
-    kept: u64,
+    counted: Counted,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        for Passed { rule, name, kept: _ } in &self.passed {
-            if rule.at_once.is_some() {
-                // A slot with an open call keeps its name.
-                rule.with(*name, |slot| slot.open.fetch_sub(1, SeqCst));
-            }
+        for Passed { rule, counted } in &self.passed {
+            rule.ended(counted);
         }
     }
 }
 
 impl Drop for Passing<'_> {
     fn drop(&mut self) {
-        for Passed { rule, name, kept: _ } in &self.held.passed {
-            if let (Some(rate), Whose::Namespace) = (rule.rate, &rule.per) {
-                rule.with(*name, |slot| slot.kept.fetch_sub(rate.interval, SeqCst));
-            }
+        for Passed { rule, counted } in &self.held.passed {
+            rule.not_carried(counted);
         }
     }
 }
@@ -305,8 +268,8 @@ impl Passing<'_> {
     fn ask(&mut self, rules: &[Arc<Rule>], caller: Caller<'_>) -> Result<(), Over> {
         for rule in rules {
             match rule.pass(rule.name_of(caller), self.now) {
-                Ok((name, kept)) => {
-                    self.held.passed.push(Passed { rule: Arc::clone(rule), name, kept });
+                Ok(counted) => {
+                    self.held.passed.push(Passed { rule: Arc::clone(rule), counted });
                 }
                 Err(refused) => {
                     let told = self.told(Some((rule, &refused)));
@@ -343,9 +306,10 @@ impl Passing<'_> {
             let seconds = Duration::from_nanos(whole_in + 999_999_999).as_secs();
             let _ = write!(text, "{comma}\"{}\";r={left};t={seconds}", rule.name);
         };
-        for Passed { rule, kept, .. } in &self.held.passed {
+        for Passed { rule, counted } in &self.held.passed {
             if let Some(rate) = rule.rate {
-                say(rule, rate.left(*kept, self.now), Gcra::whole_in(*kept, self.now));
+                let kept = counted.kept;
+                say(rule, rate.left(kept, self.now), Gcra::whole_in(kept, self.now));
             }
         }
         if let Some((rule, Refused::Rate { kept, .. })) = refused {
@@ -353,138 +317,6 @@ impl Passing<'_> {
         }
         let ratelimit = HeaderValue::try_from(text).ok().filter(|text| !text.is_empty())?;
         Some(ToldLimits { ratelimit, policy })
-    }
-}
-
-/// Why a rule does not let a call in.
-pub(crate) enum Refused {
-    Rate { wait: Duration, kept: u64 },
-    AtOnce,
-}
-
-impl Rule {
-    /// Whom the call is counted with; `None`: with all.
-    fn name_of(&self, caller: Caller<'_>) -> Option<u64> {
-        self.table.as_ref()?;
-        let mut hasher = self.hasher.build_hasher();
-        self.id.hash(&mut hasher);
-        let source = |hasher: &mut std::hash::DefaultHasher| match caller.peer.to_canonical() {
-            IpAddr::V4(address) => address.octets().hash(hasher),
-            // Whoever has one address of a /64 has them all.
-            IpAddr::V6(address) => address.octets()[..8].hash(hasher),
-        };
-        match &self.per {
-            Whose::Principal => match caller.principal {
-                Some(principal) => (true, principal).hash(&mut hasher),
-                None => {
-                    false.hash(&mut hasher);
-                    source(&mut hasher);
-                }
-            },
-            Whose::Source => source(&mut hasher),
-            Whose::Header(name) => {
-                for value in caller.headers.get_all(name) {
-                    value.as_bytes().hash(&mut hasher);
-                }
-            }
-            Whose::Namespace => return None,
-        }
-        Some(Table::name(hasher.finish()))
-    }
-
-    /// Counts a call, or says why not. Gives back in which slot, and what is kept there.
-    fn pass(&self, name: Option<u64>, now: u64) -> Result<(Option<u64>, u64), Refused> {
-        loop {
-            let found = name
-                .zip(self.table.as_deref())
-                .and_then(|(name, table)| Some((name, table.slot(name, now)?)));
-            let Some((name, slot)) = found else {
-                return self.count(&self.common, now).map(|kept| (None, kept));
-            };
-            let counted = self.count(slot, now);
-            if slot.belongs_to(name) {
-                return counted.map(|kept| (Some(name), kept));
-            }
-            // Somebody took the slot meanwhile: what was counted is not his.
-            if counted.is_ok() {
-                if self.at_once.is_some() {
-                    slot.open.fetch_sub(1, SeqCst);
-                }
-                if let Some(rate) = self.rate {
-                    slot.kept.fetch_sub(rate.interval, SeqCst);
-                }
-            }
-        }
-    }
-
-    fn count(&self, slot: &Slot, now: u64) -> Result<u64, Refused> {
-        if let Some(most) = self.at_once
-            && slot.open.fetch_add(1, SeqCst) >= most
-        {
-            slot.open.fetch_sub(1, SeqCst);
-            return Err(Refused::AtOnce);
-        }
-        let Some(rate) = self.rate else { return Ok(0) };
-        let mut kept = slot.kept.load(SeqCst);
-        loop {
-            match rate.decide(kept, now) {
-                Ok(next) => match slot.kept.compare_exchange_weak(kept, next, SeqCst, SeqCst) {
-                    Ok(_) => return Ok(next),
-                    Err(other) => kept = other,
-                },
-                Err(wait) => {
-                    if self.at_once.is_some() {
-                        slot.open.fetch_sub(1, SeqCst);
-                    }
-                    return Err(Refused::Rate { wait: Duration::from_nanos(wait), kept });
-                }
-            }
-        }
-    }
-
-    /// Something with the slot that a call was counted in. One that was given away since held
-    /// nothing of the call any more.
-    fn with<T>(&self, name: Option<u64>, act: impl FnOnce(&Slot) -> T) {
-        let Some((name, table)) = name.zip(self.table.as_deref()) else {
-            act(&self.common);
-            return;
-        };
-        if let Some(slot) = table.find(name) {
-            act(slot);
-        }
-    }
-
-    /// Whether a call of this caller would be let in; for rules that count failures only.
-    pub(crate) fn would_pass(&self, caller: Caller<'_>, now: u64) -> Result<(), Refused> {
-        let (Some(rate), Some(name), Some(table)) =
-            (self.rate, self.name_of(caller), self.table.as_deref())
-        else {
-            return Ok(());
-        };
-        let slot = table.find(name).unwrap_or(&self.common);
-        let kept = slot.kept.load(SeqCst);
-        match rate.decide(kept, now) {
-            Ok(_) => Ok(()),
-            Err(wait) => Err(Refused::Rate { wait: Duration::from_nanos(wait), kept }),
-        }
-    }
-
-    /// Counts, whether there is room or not.
-    pub(crate) fn note(&self, caller: Caller<'_>, now: u64) {
-        let _ = self.pass(self.name_of(caller), now);
-    }
-
-    pub(crate) fn refusal(&self, refused: &Refused) -> Refusal {
-        let (limit, wait) = match refused {
-            Refused::Rate { wait, kept: _ } => (self.kinds.rate, *wait),
-            Refused::AtOnce => (self.kinds.at_once, Duration::from_secs(1)),
-        };
-        let (field, description) = (self.name.to_string(), self.text.to_string());
-        Refusal {
-            retry_after: Some(wait),
-            violations: vec![Violation { field, description }],
-            ..Refusal::new(Reason::Quota, "too many calls").over(limit)
-        }
     }
 }
 

@@ -1,8 +1,14 @@
 //! Tokens of an issuer, and the issuer's faults (security ).
 
+use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tandem_config::document::Share;
 use tandem_gateway::KeyTiming;
+use tandem_gateway::net::Names;
+use tandem_gateway::observe::AccessLog;
 use tandem_testkit::issuer::{KeyAnswer, SigningKey, key_set};
 use tandem_testkit::{Issuer, Setup, TestGateway, gateway};
 
@@ -162,6 +168,8 @@ async fn security_a_1_and_a_2_whatever_is_wrong_the_answer_is_one_and_nothing_re
         assert_eq!(call(caller, gateway.public, &twice[..1]).await.code, 0, "{caller:?}");
     }
     assert_eq!(backend.calls(), 3, "only the good ones");
+    let text = gateway.view.metrics().text();
+    assert!(text.contains("tandem_limits_met_total{limit=\"token\"} 3\n"), "security LI-17");
     assert_eq!(issuer.asked(), 1, "security A-3: one reading, whatever was shown");
 }
 
@@ -201,19 +209,48 @@ async fn scopes_groups_and_claims_are_asked_for_beside_the_token() {
     }
 }
 
+/// Lines as they are written.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("nobody panicked").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn the_principal_is_in_the_trace_and_the_credential_is_not() {
-    let (issuer, backend) = (Issuer::start(), echo());
-    let gateway =
-        with_keys(before(&issuer, &backend, "{ jwt: staff, scopes: [a] }").start().await).await;
+async fn security_w_7_the_principal_is_in_log_and_trace_and_the_credential_is_nowhere() {
+    let (issuer, backend, lines) = (Issuer::start(), echo(), Lines::default());
+    let log = AccessLog::start(Box::new(lines.clone()), Share::ALL).unwrap();
+    let setup = before(&issuer, &backend, "{ jwt: staff, scopes: [a] }").access_log(log);
+    let gateway = with_keys(setup.start().await).await;
     let token = issuer.token("ann", "\"scope\":\"a\",");
-    let credential = format!("Bearer {token}");
-    let headers = [("authorization", &*credential), ("x-request-id", "this-one")];
-    assert_eq!(call(Caller::Http1, gateway.public, &headers).await.code, 0);
-    gateway.until(|gateway| !gateway.view.request("this-one").is_empty()).await;
-    let span = &gateway.view.request("this-one")[0];
-    assert_eq!(span.principal.as_deref(), Some("jwt:staff:ann"));
-    assert!(!format!("{span:?}").contains(&token[..40]));
+    let poor = issuer.token("bob", "");
+    for (id, token) in [("good", &token), ("poor", &poor), ("wrong", &format!("{token}x"))] {
+        let credential = format!("Bearer {token}");
+        let headers = [("authorization", &*credential), ("x-request-id", id)];
+        call(Caller::Http1, gateway.public, &headers).await;
+        gateway.until(|gateway| !gateway.view.request(id).is_empty()).await;
+    }
+    let spans = ["good", "poor", "wrong"].map(|id| gateway.view.request(id).remove(0));
+    let named = spans.each_ref().map(|span| span.principal.as_deref());
+    assert_eq!(named, [Some("jwt:staff:ann"), None, None]);
+    let told = format!("{spans:?}{}", gateway.view.metrics().text());
+    gateway.gateway.stop().await;
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(log.lines().count(), 3, "{log}");
+    assert!(log.lines().next().unwrap().contains("\"principal\":\"jwt:staff:ann\""), "{log}");
+    for secret in [&token, &poor] {
+        let signature = secret.rsplit('.').next().unwrap();
+        assert!(!log.contains(signature) && !told.contains(signature));
+        assert!(!log.contains(&secret[..60]) && !told.contains(&secret[..60]));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -321,5 +358,32 @@ async fn security_po_2_nobody_is_let_in_by_keys_that_were_never_read_and_nobody_
         }
         assert_eq!(backend.calls(), 0);
         drop(kept);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn security_t_4_an_issuer_is_asked_only_where_it_may_stand() {
+    for (led_to, loopback) in [([127, 0, 0, 1], true), ([169, 254, 169, 254], false)] {
+        let (issuer, backend) = (Issuer::start(), echo());
+        // A name that leads to this machine is not the word of the platform that it may.
+        let document = issuer.document("staff", ", jwks: auto");
+        let document = document.replace("https://127.0.0.1", "https://id.test");
+        let asked = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&asked);
+        let names = Names::answered_by(move |_host, port| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Ok(vec![(led_to, port).into()])
+        });
+        let timing = KeyTiming { least: Duration::from_millis(20), ..KeyTiming::default() };
+        let gateway = gateway(backend.address)
+            .callers(&format!("jwt: {{ {document} }}"))
+            .auth("{ jwt: staff }")
+            .names(names)
+            .key_timing(timing)
+            .start()
+            .await;
+        // Three readings have failed by then.
+        gateway.until(|_| asked.load(Ordering::Relaxed) > 3).await;
+        assert_eq!((gateway.view.issuers()[0].keys, issuer.asked()), (0, 0), "{loopback}");
     }
 }

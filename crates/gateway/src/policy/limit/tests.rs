@@ -3,6 +3,8 @@
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use tandem_protocol::refusal::Reason;
+
 use super::*;
 
 const MS: u64 = 1_000_000;
