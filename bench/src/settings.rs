@@ -202,14 +202,17 @@ impl Shop {
         std::fs::write(folder.0.join("tandem.yaml"), platform)?;
         write(&folder, go.1, None)?;
         let path = |name: &str| folder.0.join(name).display().to_string();
+        let ready = folder.0.join("ready.json");
         let words = ["run", "--config", &path("tandem.yaml"), "--data", &path("data")];
-        let words: Vec<String> = words.map(str::to_owned).to_vec();
+        let words = [&words[..], &["--ready-file", &path("ready.json")]].concat();
+        let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
         let log = folder.0.join("gateway.log");
         let gateway = Running::start(&root.join("target/release/tandem"), &words, log)?;
         let shop = Shop { gateway, internal, go, rust, folder };
         // Both obey the defaults by themselves; a first change shows that both are told.
         timeout(LIMIT, async {
-            while TcpStream::connect(internal).await.is_err() {
+            // Before that the signal of a change would end it.
+            while !ready.exists() {
                 sleep(Duration::from_millis(5)).await;
             }
         })
