@@ -23,8 +23,9 @@ use crate::peer::{Peer, Speaks};
 use crate::process::{Folder, Outcome, Running, stay_on_load_core};
 use crate::report;
 
-const CONNECTIONS: usize = 20;
-const WATCHERS_A_CONNECTION: usize = 50;
+/// Each carries a report a watcher and change: together less than one connection may (LI-22).
+const CONNECTIONS: usize = 40;
+const WATCHERS_A_CONNECTION: usize = 25;
 const CHANGES: usize = 200;
 const CHANGES_QUICK: usize = 30;
 const SERVICE: &str = "tandem.cases.catalogue.v1.Catalogue";
