@@ -205,8 +205,8 @@ impl Shop {
         let path = |name: &str| folder.0.join(name).display().to_string();
         let ready = folder.0.join("ready.json");
         let words = ["run", "--config", &path("tandem.yaml"), "--data", &path("data")];
-        let words = [&words[..], &["--ready-file", &path("ready.json")]].concat();
-        let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+        let mut words: Vec<String> = words.map(str::to_owned).to_vec();
+        words.extend(["--ready-file".to_owned(), path("ready.json")]);
         let log = folder.0.join("gateway.log");
         let gateway = Running::start(&root.join("target/release/tandem"), &words, log)?;
         let shop = Shop { gateway, internal, go, rust, folder };
