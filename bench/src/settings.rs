@@ -23,8 +23,9 @@ use crate::peer::{Peer, Speaks};
 use crate::process::{Folder, Outcome, Running, stay_on_load_core};
 use crate::report;
 
-const CONNECTIONS: usize = 20;
-const WATCHERS_A_CONNECTION: usize = 50;
+/// Each carries a report a watcher and change: together less than one connection may (LI-22).
+const CONNECTIONS: usize = 40;
+const WATCHERS_A_CONNECTION: usize = 25;
 const CHANGES: usize = 200;
 const CHANGES_QUICK: usize = 30;
 const SERVICE: &str = "tandem.cases.catalogue.v1.Catalogue";
@@ -202,14 +203,17 @@ impl Shop {
         std::fs::write(folder.0.join("tandem.yaml"), platform)?;
         write(&folder, go.1, None)?;
         let path = |name: &str| folder.0.join(name).display().to_string();
+        let ready = folder.0.join("ready.json");
         let words = ["run", "--config", &path("tandem.yaml"), "--data", &path("data")];
-        let words: Vec<String> = words.map(str::to_owned).to_vec();
+        let mut words: Vec<String> = words.map(str::to_owned).to_vec();
+        words.extend(["--ready-file".to_owned(), path("ready.json")]);
         let log = folder.0.join("gateway.log");
         let gateway = Running::start(&root.join("target/release/tandem"), &words, log)?;
         let shop = Shop { gateway, internal, go, rust, folder };
         // Both obey the defaults by themselves; a first change shows that both are told.
         timeout(LIMIT, async {
-            while TcpStream::connect(internal).await.is_err() {
+            // Before that the signal of a change would end it.
+            while !ready.exists() {
                 sleep(Duration::from_millis(5)).await;
             }
         })
