@@ -49,11 +49,6 @@ impl Running {
         Ok(Running { child, log })
     }
 
-    /// Tells it to read its files again.
-    pub(crate) fn hang_up(&self) -> Outcome<()> {
-        Ok(kill(Pid::from_raw(self.child.id() as i32), Signal::SIGHUP)?)
-    }
-
     /// What it said, when it has ended.
     pub(crate) fn ended(&mut self) -> Option<String> {
         let status = self.child.try_wait().ok()??;

@@ -1,12 +1,13 @@
-//! `bench settings`: from a change of a team's file to every instance's running by it (hybrid SE-3).
+//! `bench settings`: from a change of a setting to every instance's running by it (hybrid SE-3).
 //!
 //! A thousand watchers of our own, on the HTTP/2 library, and the catalogue in Go and in Rust. The
-//! clock of a change runs from the moment before its file is written: reading, checking and
-//! publishing are part of it. A watcher of ours is there once it has the values and has sent its
+//! clock of a change runs from the moment before it is sent to the admin API, as `tandem settings
+//! set` sends it: checking it, storing it safely and publishing are part of it. A watcher of ours is there once it has the values and has sent its
 //! report; a service once a call to it is answered by them, which is asked every millisecond.
 //!
-//! The gateway serves files alone, and is told of a change by SIGHUP.
+//! The gateway has its embedded store; each change is a version.
 
+use std::cell::Cell;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use h2::client::{SendRequest, handshake};
 use http::Request;
 use serde_json::{Map, Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -129,8 +131,8 @@ async fn measure(root: &Path, changes: usize) -> Outcome<Taken> {
         // Never the value before, never one that was there at the start.
         let percent = 21 + (change % 39) as u8;
         let began = Instant::now();
-        shop.write(Some(percent))?;
-        shop.gateway.hang_up()?;
+        // Not waited for before the rest: who watches may be told before who asked is answered.
+        let set = shop.set(percent);
         let since = |moment: Instant| moment.duration_since(began).as_secs_f64() * 1e3;
         let watched = async {
             let mut times = Vec::with_capacity(watchers);
@@ -143,10 +145,11 @@ async fn measure(root: &Path, changes: usize) -> Outcome<Taken> {
             Outcome::Ok(times)
         };
         let obeyed = |send| obeys(send, percent);
-        let everybody = async { tokio::join!(watched, obeyed(&mut go), obeyed(&mut rust)) };
-        let (watched, go, rust) = timeout(LIMIT, everybody)
+        let everybody = async { tokio::join!(set, watched, obeyed(&mut go), obeyed(&mut rust)) };
+        let (set, watched, go, rust) = timeout(LIMIT, everybody)
             .await
             .map_err(|_elapsed| format!("change {change} never came\n{}", shop.gateway.said()))?;
+        set?;
         let (watched, go, rust) = (watched?, since(go?), since(rust?));
         let last = watched.iter().copied().fold(0.0, f64::max);
         taken.each.extend(watched);
@@ -158,13 +161,18 @@ async fn measure(root: &Path, changes: usize) -> Outcome<Taken> {
     Ok(taken)
 }
 
-/// A gateway on files, and the catalogue twice.
+/// A gateway with a store, and the catalogue twice.
 struct Shop {
     gateway: Running,
+    admin: SocketAddr,
+    token: String,
+    /// Of the namespace, which a change is made from.
+    version: Cell<u64>,
     internal: SocketAddr,
     go: (Running, SocketAddr),
     rust: (Running, SocketAddr),
-    folder: Folder,
+    /// Goes with the shop.
+    _folder: Folder,
 }
 
 impl Shop {
@@ -196,12 +204,12 @@ impl Shop {
         let platform = format!(
             "format: 1\nlisten:\n  public: {{ address: \"127.0.0.1:0\" }}\n  \
              internal: {{ address: \"{internal}\" }}\n  admin: {{ address: \"127.0.0.1:0\" }}\n\
-             observe: {{ access_log: {{ to: none }} }}\nnamespaces:\n  shop:\n    may: {{ services: \
+             observe: {{ access_log: {{ to: none }} }}\nstore: {{ embedded: store }}\nnamespaces:\n  shop:\n    may: {{ services: \
              [tandem.cases.catalogue.v1.*], paths: [/**], upstreams: [\"127.0.0.0/8:1-65535\"], \
              public_methods: true, loopback: true }}\n"
         );
         std::fs::write(folder.0.join("tandem.yaml"), platform)?;
-        write(&folder, go.1, None)?;
+        write(&folder, go.1)?;
         let path = |name: &str| folder.0.join(name).display().to_string();
         let ready = folder.0.join("ready.json");
         let words = ["run", "--config", &path("tandem.yaml"), "--data", &path("data")];
@@ -209,18 +217,29 @@ impl Shop {
         words.extend(["--ready-file".to_owned(), path("ready.json")]);
         let log = folder.0.join("gateway.log");
         let gateway = Running::start(&root.join("target/release/tandem"), &words, log)?;
-        let shop = Shop { gateway, internal, go, rust, folder };
-        // Both obey the defaults by themselves; a first change shows that both are told.
-        timeout(LIMIT, async {
-            // Before that the signal of a change would end it.
-            while !ready.exists() {
-                sleep(Duration::from_millis(5)).await;
+        let told = timeout(LIMIT, async {
+            loop {
+                let told = std::fs::read_to_string(&ready).ok();
+                match told.and_then(|text| serde_json::from_str::<Value>(&text).ok()) {
+                    Some(told) => return told,
+                    None => sleep(Duration::from_millis(5)).await,
+                }
             }
         })
         .await
-        .map_err(|_elapsed| format!("no gateway\n{}", shop.gateway.said()))?;
-        shop.write(Some(60))?;
-        shop.gateway.hang_up()?;
+        .map_err(|_elapsed| format!("no gateway\n{}", gateway.said()))?;
+        let text = |key: &str| told[key].as_str().unwrap_or_default().to_owned();
+        let token = std::fs::read_to_string(text("admin_token_file"))?.trim().to_owned();
+        let (admin, version) = (text("admin").parse()?, Cell::new(1));
+        let shop = Shop { gateway, admin, token, version, internal, go, rust, _folder: folder };
+        // Both obey the defaults by themselves; a first change shows that both are told. It is
+        // refused until the team's file is version 1.
+        let first = timeout(LIMIT, async {
+            while shop.set(60).await.is_err() {
+                sleep(Duration::from_millis(20)).await;
+            }
+        });
+        first.await.map_err(|_elapsed| format!("no version 1\n{}", shop.gateway.said()))?;
         for address in [shop.go.1, shop.rust.1] {
             let mut send = connect(address).await?;
             timeout(LIMIT, obeys(&mut send, 60))
@@ -230,20 +249,36 @@ impl Shop {
         Ok(shop)
     }
 
-    fn write(&self, percent: Option<u8>) -> Outcome<()> {
-        write(&self.folder, self.go.1, percent)
+    /// What `tandem settings set Catalogue max_discount_percent=PERCENT` sends.
+    async fn set(&self, percent: u8) -> Outcome<()> {
+        let Shop { admin, token, version, .. } = self;
+        let body = json!({ "values": { "max_discount_percent": percent }, "why": "bench" });
+        let body = body.to_string();
+        let request = format!(
+            "PATCH /api/v1/namespaces/shop/settings/{SERVICE} HTTP/1.1\r\nhost: {admin}\r\n\
+             authorization: Bearer {token}\r\nif-match: \"{}\"\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            version.get(),
+            body.len()
+        );
+        let mut stream = TcpStream::connect(admin).await?;
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        if !answer.starts_with("HTTP/1.1 200 ") {
+            return Err(format!("the change was refused: {answer}").into());
+        }
+        version.set(version.get() + 1);
+        Ok(())
     }
 }
 
 /// The file of the shop's team.
-fn write(folder: &Folder, catalogue: SocketAddr, percent: Option<u8>) -> Outcome<()> {
-    let settings = percent.map_or_else(String::new, |percent| {
-        format!("settings:\n  {SERVICE}: {{ values: {{ max_discount_percent: {percent} }} }}\n")
-    });
+fn write(folder: &Folder, catalogue: SocketAddr) -> Outcome<()> {
     let team = format!(
         "namespace: shop\ncontract: {{ reflection: it }}\nupstreams:\n  \
          it: {{ address: \"{catalogue}\" }}\ndefaults: {{ auth: {{ public: true }} }}\n\
-         methods:\n  {SERVICE}/*: {{}}\n{settings}"
+         methods:\n  {SERVICE}/*: {{}}\n"
     );
     Ok(std::fs::write(folder.0.join("teams/shop.yaml"), team)?)
 }

@@ -543,7 +543,7 @@ async fn where_two_namespaces_have_a_service_the_authority_says_whose_settings_a
     *desk.given.lock().expect("nobody panics with it") = declared([(NOTES, b"notes")], false);
     *desk.given_twin.lock().expect("nobody panics with it") = declared([(NOTES, b"twin")], false);
     let versions = BTreeMap::from([("notes".to_owned(), 7), ("twin".to_owned(), 8)]);
-    let Documents { limits, namespaces, contracts } = documents;
+    let Documents { limits, namespaces, contracts, identity: _ } = documents;
     desk.gateway.view.reload(limits, namespaces, versions, &contracts).expect("they fit");
     for (authority, version, message) in
         [("any", 7, &b"notes"[..]), ("twin.test", 8, b"twin"), ("twin.test:8081", 8, b"twin")]

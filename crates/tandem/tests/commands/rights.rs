@@ -102,10 +102,9 @@ fn request(team: &Team, operation: &str, namespace: &str) -> Request {
         ("PATCH", _) => json!({ "values": {}, "why": "x" }),
         ("PUT", "draft") => json!({ "text": "x" }),
         ("PUT" | "POST", "x" | "user:x" | "{who}" | "{name}" | "keys" | "tokens") => json!({}),
-        _ => return request.from_version(99),
+        _ => return request.made_from(99),
     };
-    let request = request.from_version(99).json(&body);
-    request
+    request.made_from(99).json(&body)
 }
 
 /// Whether an answer says that the right was missing.
@@ -192,7 +191,7 @@ fn security_t_8_a_body_that_names_an_owner_or_a_version_is_refused() {
         let mut body = json!({ "text": text, "why": "x" });
         body[extra] = json!("notes");
         let request = team.api("POST", "/namespaces/notes/publish").token(&team.operator());
-        let answer = request.from_version(1).json(&body).send();
+        let answer = request.made_from(1).json(&body).send();
         assert_eq!(answer.status, 400, "{extra} {answer:?}");
     }
     team.is_at(1);

@@ -152,7 +152,7 @@ impl Request {
         self.header("authorization", &format!("Bearer {token}"))
     }
 
-    pub(crate) fn from_version(self, number: u64) -> Request {
+    pub(crate) fn made_from(self, number: u64) -> Request {
         self.header("if-match", &format!("\"{number}\""))
     }
 

@@ -106,7 +106,7 @@ fn security_rb_10_a_manager_changes_the_field_that_was_opened_to_him_and_nothing
         0
     );
     let change = |values: serde_json::Value, from: u64| {
-        let request = team.api("PATCH", SERVICE).token(&manager).from_version(from);
+        let request = team.api("PATCH", SERVICE).token(&manager).made_from(from);
         request.json(&json!({ "values": values, "why": "a sale" })).send()
     };
     let shown = team.api("GET", SERVICE).token(&manager).send().json();
@@ -124,7 +124,7 @@ fn security_rb_10_a_manager_changes_the_field_that_was_opened_to_him_and_nothing
     }
     // Nor by the document itself.
     let text = team.tandem(&["show", "notes"]).out.replace("max: 10s", "max: 11s");
-    let publish = team.api("POST", "/namespaces/notes/publish").token(&manager).from_version(3);
+    let publish = team.api("POST", "/namespaces/notes/publish").token(&manager).made_from(3);
     let publish = publish.json(&json!({ "text": text, "why": "x" })).send();
     assert_eq!(publish.status, 403, "{publish:?}");
     team.is_at(3);
@@ -136,7 +136,7 @@ fn security_rb_10_a_manager_changes_the_field_that_was_opened_to_him_and_nothing
 fn of_two_editors_the_second_is_told_and_loses_nothing() {
     let team = team();
     let change = |length: u32, from: u64| {
-        let request = team.api("PATCH", SERVICE).token(&team.operator()).from_version(from);
+        let request = team.api("PATCH", SERVICE).token(&team.operator()).made_from(from);
         request.json(&json!({ "values": { "max_length": length }, "why": "x" })).send()
     };
     assert_eq!(change(30, 2).status, 200);

@@ -65,7 +65,7 @@ fn security_ad_6_of_two_changes_made_from_one_version_the_second_is_told_what_is
         let text = document(team.service.address, deadline);
         let body = json!({ "text": text, "why": "a race" });
         let request = team.api("POST", "/namespaces/notes/publish").token(&team.operator());
-        request.from_version(from).json(&body).send()
+        request.made_from(from).json(&body).send()
     };
     let first = publish("3s", 1);
     assert_eq!((first.status, first.header("etag")), (200, Some("\"2\"")), "{first:?}");
