@@ -370,3 +370,119 @@ fn security_a_6_a_callers_key_opens_methods_of_its_namespace_until_it_is_revoked
     assert_eq!(team.tandem(&["key", "revoke", "notes", &id, "--yes"]).exit, 0);
     assert_eq!(call(Some(&key)), 401);
 }
+
+/// Whether `value` is what the schema says; what is wrong with it otherwise. Knows the words that
+/// the document uses, and no others.
+fn holds(root: &Value, schema: &Value, value: &Value, path: &str) -> Result<(), String> {
+    let known = [
+        "$ref",
+        "anyOf",
+        "type",
+        "properties",
+        "required",
+        "additionalProperties",
+        "items",
+        "enum",
+        "const",
+        "format",
+        "description",
+        "minimum",
+        "pattern",
+    ];
+    for word in schema.as_object().unwrap().keys() {
+        assert!(known.contains(&word.as_str()), "{word} is not judged here");
+    }
+    if let Some(reference) = schema["$ref"].as_str() {
+        return holds(root, root.pointer(&reference[1..]).expect(reference), value, path);
+    }
+    if let Some(parts) = schema["anyOf"].as_array() {
+        let faults: Vec<String> =
+            parts.iter().filter_map(|part| holds(root, part, value, path).err()).collect();
+        return if faults.len() < parts.len() { Ok(()) } else { Err(faults.join(" or ")) };
+    }
+    if let Some(values) = schema["enum"].as_array()
+        && !values.contains(value)
+    {
+        return Err(format!("{path}: {value} is none of {values:?}"));
+    }
+    if schema.get("const").is_some_and(|one| one != value) {
+        return Err(format!("{path}: {value} is not {}", schema["const"]));
+    }
+    let types: Vec<&str> = match &schema["type"] {
+        Value::String(one) => vec![one],
+        Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
+        _ => vec![],
+    };
+    let is = |name: &&str| match *name {
+        "null" => value.is_null(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_u64() || value.is_i64(),
+        "number" => value.is_number(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        other => panic!("{other}"),
+    };
+    if !types.is_empty() && !types.iter().any(is) {
+        return Err(format!("{path}: {value} is no {types:?}"));
+    }
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        if schema.get("items").is_some() {
+            holds(root, &schema["items"], item, &format!("{path}[{index}]"))?;
+        }
+    }
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if value.is_object() && value.get(name).is_none() {
+            return Err(format!("{path}.{name} is missing"));
+        }
+    }
+    for (name, inner) in value.as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        match (schema["properties"].get(name), &schema["additionalProperties"]) {
+            (Some(schema), _) => holds(root, schema, inner, &path)?,
+            (None, Value::Bool(false)) => return Err(format!("{path} is not in the schema")),
+            (None, schema @ Value::Object(_)) => holds(root, schema, inner, &path)?,
+            (None, _) => {}
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn experience_ux_33_every_answer_is_what_the_openapi_document_says() {
+    let team = Team::start();
+    // Something of each sort to be shown.
+    team.token("owner", &[]);
+    assert_eq!(team.tandem(&["member", "add", "notes", "user:ann", "--role", "viewer"]).exit, 0);
+    assert_eq!(team.tandem(&["key", "create", "notes", "mobile"]).exit, 0);
+    team.place.write("teams/notes.yaml", &document(team.service.address, "3s"));
+    assert_eq!(team.tandem(&["apply", "--draft", "-m", "x"]).exit, 0);
+    assert_eq!(team.tandem(&["apply", "-m", "x"]).exit, 0);
+    assert_eq!(team.tandem(&["rollback", "notes", "--to", "1", "-m", "x", "--yes"]).exit, 0);
+    team.place.write("teams/notes.yaml", &document(team.service.address, "4s"));
+    assert_eq!(team.tandem(&["apply", "--draft", "-m", "x"]).exit, 0);
+    let root = team.api("GET", "/openapi.json").send().json();
+    let mut held = 0;
+    for (path, methods) in root["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let name = format!("{} {path}", method.to_ascii_uppercase());
+            if APART.contains(&name.as_str()) || method != "get" {
+                continue;
+            }
+            let answer = request(&team, &name, "notes").token(&team.operator()).send();
+            let json = "/responses/200/content/application~1json/schema";
+            let schema = match (answer.status, operation.pointer(json)) {
+                (200, Some(schema)) => schema,
+                (200, None) => continue, // a descriptor set
+                _ => operation
+                    .pointer("/responses/default/content/application~1json/schema")
+                    .expect("every operation may refuse"),
+            };
+            if let Err(why) = holds(&root, schema, &answer.json(), "answer") {
+                panic!("{name}: {why}\n{answer:?}");
+            }
+            held += 1;
+        }
+    }
+    assert!(held > 20, "{held}");
+}
