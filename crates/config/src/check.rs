@@ -7,6 +7,7 @@
 //!
 //! Not here: reading (`load`), serving (`tandem-gateway`).
 
+mod cached;
 mod event_ids;
 mod rules;
 
@@ -127,6 +128,7 @@ impl Claims<'_> {
         self.references();
         self.auth(contract);
         self.lower_only();
+        self.cached(contract);
         if let Some(contract) = contract {
             self.methods(contract);
             self.unmentioned(contract);

@@ -7,6 +7,7 @@
 //! Not here: reading text (`crate::load()`), judging a document (`crate::check`), places of keys
 //! in the text (`crate::source`).
 
+mod cache;
 mod namespace;
 mod platform;
 mod reach;
@@ -14,6 +15,7 @@ mod rest;
 mod tls;
 pub mod units;
 
+pub use self::cache::{Cache, CacheRules};
 pub use self::namespace::{
     Auth, Bounds, ContractSource, Deadline, FollowRules, HealthCheck, MethodRules, Namespace,
     ResolvedMethod, Retries, RetryPolicy, Upstream, Who,

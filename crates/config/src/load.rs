@@ -206,6 +206,7 @@ fn from_files(
                 let grant = platform.namespaces.get(&document.namespace);
                 let loopback = grant.is_some_and(|grant| grant.may.loopback);
                 document.upstreams.values_mut().for_each(|upstream| upstream.loopback = loopback);
+                document.cache_bytes = grant.map_or(0, |grant| grant.quota.cache_bytes);
             }
             let loaded = Loaded { platform, namespaces, platform_source, sources };
             let over = over_quota(&loaded);

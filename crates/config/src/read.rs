@@ -5,6 +5,7 @@
 //!
 //! Not here: what the documents mean together (`check`).
 
+mod cache;
 mod contract;
 mod namespace;
 mod platform;

@@ -91,6 +91,15 @@ impl Projection {
             .inspect_err(|_fault| out.truncate(start))
     }
 
+    /// Whether each of `paths` names a field, as [`Projection::new`] would say.
+    ///
+    /// # Errors
+    /// A sentence about the first path that names no field.
+    pub fn check(contract: &Contract, message: MessageId, paths: &[&str]) -> Result<(), String> {
+        let mut chosen = Chosen { message, fields: BTreeMap::new() };
+        paths.iter().try_for_each(|path| chosen.choose(contract, path))
+    }
+
     /// Chooses every field that the type has.
     pub fn all(plans: &Plans, message: MessageId) -> Projection {
         let contract = Arc::clone(plans.contract());

@@ -13,6 +13,7 @@ use tandem_contract::compat::Follow;
 use tandem_contract::{ConfiguredFault, Contract, MethodKind, RuleText};
 use tandem_protocol::status::Code;
 
+use super::cache::{Cache, CacheRules};
 use super::platform::PlatformLimits;
 use super::rest::{JsonSwitches, RestSwitches};
 use super::tls::Tls;
@@ -32,6 +33,9 @@ pub struct Namespace {
     pub defaults: MethodRules,
     /// By `package.Service/Method` or `package.Service/*`.
     pub methods: BTreeMap<String, MethodRules>,
+    /// Bytes of answers that are kept for it. Not the team's word: the platform's quota
+    /// ([`super::Quota::cache_bytes`]), `load` puts it here.
+    pub cache_bytes: u64,
 }
 
 /// Where the descriptors of the services come from.
@@ -96,6 +100,7 @@ pub struct MethodRules {
     /// `limits.message`, bytes.
     pub message_bytes_max: Option<u64>,
     pub retries: Option<Retries>,
+    pub cache: Option<Cache>,
     /// `rest.rpc_paths`; under `defaults` only.
     pub rpc_paths: Option<bool>,
     pub rest: Option<RestSwitches>,
@@ -177,6 +182,9 @@ pub struct ResolvedMethod {
     pub json: JsonSwitches,
     /// `None`: no call is tried again, unless it never began (security U-3).
     pub retries: Option<RetryPolicy>,
+    /// `None`: no answer is kept. What is written for methods that cannot be kept holds for the
+    /// others of its line; whoever serves knows the contract.
+    pub cache: Option<CacheRules>,
 }
 
 impl RetryPolicy {
@@ -220,6 +228,7 @@ impl Namespace {
             deadline,
             message_bytes_max,
             retries,
+            cache,
             rpc_paths: _,
             rest,
             json,
@@ -238,6 +247,10 @@ impl Namespace {
             retries: match retries {
                 Some(Retries::Within(policy)) => Some(policy),
                 Some(Retries::None) | None => None,
+            },
+            cache: match cache {
+                Some(Cache::Kept(rules)) if kind == MethodKind::Unary => Some(rules),
+                Some(Cache::Kept(_) | Cache::None) | None => None,
             },
         }
     }
@@ -278,6 +291,7 @@ impl MethodRules {
             deadline,
             message_bytes_max,
             retries,
+            cache,
             rpc_paths,
             rest,
             json,
@@ -290,6 +304,7 @@ impl MethodRules {
             deadline: self.deadline.or(*deadline),
             message_bytes_max: self.message_bytes_max.or(*message_bytes_max),
             retries: self.retries.or_else(|| retries.clone()),
+            cache: self.cache.or_else(|| cache.clone()),
             rpc_paths: self.rpc_paths.or(*rpc_paths),
             rest: self.rest.or_else(|| rest.clone()),
             json: self.json.or(*json),

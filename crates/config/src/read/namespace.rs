@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Known::{Later, Now};
 use super::platform::hosts;
 use super::tls::tls;
-use super::{At, Known, Layer, Reading, contract, rest};
+use super::{At, Known, Layer, Reading, cache, contract, rest};
 use crate::document::units;
 use crate::document::{
     Address, Auth, Deadline, HealthCheck, MethodRules, Namespace, Retries, RetryPolicy, Upstream,
@@ -73,6 +73,7 @@ pub(crate) fn namespace(reading: &mut Reading, root: &Node, file_stem: &str) -> 
         upstreams,
         defaults: defaults.unwrap_or_default(),
         methods,
+        cache_bytes: 0, // the platform's word: `load` asks it
     })
 }
 
@@ -216,7 +217,7 @@ fn rules(reading: &mut Reading, at: &At<'_>, layer: Layer) -> MethodRules {
             Now("internal"),
             Later("mirror"),
             Later("same"),
-            Later("cache"),
+            Now("cache"),
             Now("limits"),
             Now("retries"),
             Now("deadline"),
@@ -244,6 +245,7 @@ fn rules(reading: &mut Reading, at: &At<'_>, layer: Layer) -> MethodRules {
         deadline: fields.get("deadline").and_then(|at| deadline(reading, at)),
         message_bytes_max: fields.get("limits").and_then(|at| limits(reading, at)),
         retries: fields.get("retries").and_then(|at| retries(reading, at)),
+        cache: fields.get("cache").and_then(|at| cache::cache(reading, at)),
         rpc_paths,
         rest,
         json: fields.get("json").map(|at| rest::json(reading, at)),

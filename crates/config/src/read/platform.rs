@@ -381,7 +381,7 @@ fn quota(reading: &mut Reading, at: &At<'_>) -> Quota {
         at,
         &[
             Later("calls_at_once"),
-            Later("cache"),
+            Now("cache"),
             Now("routes"),
             Now("document"),
             Later("versions"),
@@ -391,10 +391,12 @@ fn quota(reading: &mut Reading, at: &At<'_>) -> Quota {
     let default = Quota::default();
     let routes = fields.get("routes").and_then(|at| reading.count(at, 1..=100_000));
     let document = fields.get("document").and_then(|at| reading.size(at, "1KiB", "1MiB"));
+    let cache = fields.get("cache").and_then(|at| reading.size(at, "0KiB", "65536MiB"));
     Quota {
         calls_at_once: default.calls_at_once,
         routes: routes.unwrap_or(default.routes),
         document_bytes: document.unwrap_or(default.document_bytes),
+        cache_bytes: cache.unwrap_or(default.cache_bytes),
     }
 }
 
