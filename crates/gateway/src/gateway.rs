@@ -18,6 +18,7 @@ use tandem_config::document::{PlatformLimits, Traces};
 use tandem_contract::Contract;
 use tokio::sync::watch;
 
+use crate::cache::{CacheFigures, Caches, Purged};
 use crate::limits::Limits;
 use crate::listen::{self, Listener, Room};
 use crate::net;
@@ -69,6 +70,7 @@ pub struct Gateway {
     addresses: BTreeMap<String, SocketAddr>,
     reconciler: Arc<Reconciler>,
     metrics: Metrics,
+    caches: Caches,
     side: Side,
     begin_drain: watch::Sender<bool>,
     drain: Drain,
@@ -130,6 +132,8 @@ impl Gateway {
             sockets.push((listener, socket));
         }
         let metrics = Metrics::new(threads);
+        let caches = Caches::new();
+        metrics.has_caches(caches.clone());
         let current = Arc::new(ArcSwap::from_pointee(Snapshot::empty()));
         let reconciler = Reconciler::new(
             limits,
@@ -137,6 +141,7 @@ impl Gateway {
             &contracts,
             keeper,
             metrics.clone(),
+            caches.clone(),
             Arc::clone(&current),
         );
         reconciler.publish().map_err(StartError::Snapshot)?;
@@ -180,6 +185,7 @@ impl Gateway {
             addresses,
             reconciler,
             metrics,
+            caches,
             side,
             begin_drain,
             drain,
@@ -200,6 +206,7 @@ impl Gateway {
         View {
             reconciler: Arc::clone(&self.reconciler),
             metrics: self.metrics.clone(),
+            caches: self.caches.clone(),
             side: self.side.clone(),
             drain: self.drain.clone(),
         }
@@ -238,6 +245,7 @@ impl Gateway {
 pub struct View {
     reconciler: Arc<Reconciler>,
     metrics: Metrics,
+    caches: Caches,
     side: Side,
     drain: Drain,
 }
@@ -308,6 +316,18 @@ impl View {
     /// The limits that hold for the namespaces.
     pub fn limits(&self) -> PlatformLimits {
         self.reconciler.limits()
+    }
+
+    /// What is kept of answers, by namespace; those that never kept any are left out.
+    pub fn cache(&self) -> Vec<CacheFigures> {
+        self.caches.figures()
+    }
+
+    /// Forgets what is kept of `method` (`package.Service/Method`), or of all methods of the
+    /// namespace; what is under way at this moment is not kept either. `None` where nothing of
+    /// that name ever kept anything.
+    pub fn purge(&self, namespace: &str, method: Option<&str>) -> Option<Purged> {
+        self.caches.purge(namespace, method)
     }
 
     /// Counters and figures.

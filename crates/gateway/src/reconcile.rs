@@ -18,6 +18,7 @@ use tandem_config::document::{ContractSource, PlatformLimits};
 use tandem_contract::{ConfiguredFault, Contract, RuleFault, fields};
 use tandem_transcode::Plans;
 
+use crate::cache::Caches;
 use crate::observe::Metrics;
 use crate::snapshot::Snapshot;
 
@@ -65,6 +66,7 @@ pub(crate) struct Reconciler {
     wanted: Mutex<Wanted>,
     keeper: Option<Arc<dyn KeepContracts>>,
     metrics: Metrics,
+    caches: Caches,
     current: Arc<ArcSwap<Snapshot>>,
 }
 
@@ -85,11 +87,12 @@ impl Reconciler {
         contracts: &BTreeMap<String, Arc<Contract>>,
         keeper: Option<Arc<dyn KeepContracts>>,
         metrics: Metrics,
+        caches: Caches,
         current: Arc<ArcSwap<Snapshot>>,
     ) -> Arc<Reconciler> {
         let states = states_of(&namespaces, contracts, None);
         let wanted = Wanted { generation: 0, limits, namespaces, states };
-        Arc::new(Reconciler { wanted: Mutex::new(wanted), keeper, metrics, current })
+        Arc::new(Reconciler { wanted: Mutex::new(wanted), keeper, metrics, caches, current })
     }
 
     fn wanted(&self) -> MutexGuard<'_, Wanted> {
@@ -143,7 +146,8 @@ impl Reconciler {
                 ContractState::Waiting { .. } => None,
             })
             .collect();
-        match Snapshot::build(&wanted.limits, &wanted.namespaces, &plans, &self.metrics) {
+        let Reconciler { metrics, caches, .. } = self;
+        match Snapshot::build(&wanted.limits, &wanted.namespaces, &plans, metrics, caches) {
             Ok(snapshot) => {
                 let before = self.current.load();
                 for fault in snapshot.left_out.iter().filter(|one| !before.left_out.contains(one)) {

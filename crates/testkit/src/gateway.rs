@@ -41,6 +41,7 @@ pub struct Setup {
     upstream: String,
     contract: String,
     limits: String,
+    quota: String,
     rules: String,
     methods: String,
     following: String,
@@ -63,6 +64,7 @@ pub fn gateway(upstream: SocketAddr) -> Setup {
         upstream: String::new(),
         contract: CONTRACT.to_owned(),
         limits,
+        quota: String::new(),
         rules,
         methods,
         following: String::new(),
@@ -135,6 +137,13 @@ impl Setup {
         self
     }
 
+    /// The platform's quota for the team: `cache: 1MiB`.
+    #[must_use]
+    pub fn quota(mut self, quota: &str) -> Setup {
+        self.quota = quota.to_owned();
+        self
+    }
+
     /// Adds to `defaults` of the team: `deadline: { default: 100ms }`.
     #[must_use]
     pub fn rules(mut self, rules: &str) -> Setup {
@@ -203,7 +212,8 @@ impl Setup {
         let platform = format!(
             "format: 1\nlisten: {{ public: {{ address: \"127.0.0.1:0\" }} }}\n{limits}\
              namespaces:\n  notes:\n    may: {{ services: [test.v1.*], paths: [/**], \
-             upstreams: [\"127.0.0.0/8:1-65535\", \"*.test:1-65535\"], public_methods: true, loopback: true }}\n"
+             upstreams: [\"127.0.0.0/8:1-65535\", \"*.test:1-65535\"], public_methods: true, loopback: true }}\n    quota: {{ {} }}\n",
+            self.quota
         );
         let team = format!(
             "namespace: notes\ncontract: {{ reflection: it{} }}\nupstreams:\n  \

@@ -17,6 +17,7 @@ use super::durations::{DurationFigures, Durations};
 use super::export::ExportCounts;
 use super::shard::{ShardFigures, ShardReader, Totals};
 use super::upstreams::UpstreamCounters;
+use crate::cache::{CacheFigures, CacheUse, Caches};
 
 /// gRPC codes, OK among them.
 pub(super) const CODES: usize = 17;
@@ -37,6 +38,7 @@ struct MethodShard {
     in_flight: AtomicI64,
     abandoned: AtomicU64,
     codes: [AtomicU64; CODES],
+    cache: [AtomicU64; CacheUse::ALL.len()],
     durations: Durations,
 }
 
@@ -49,6 +51,8 @@ pub struct MethodFigures {
     pub abandoned: u64,
     /// Ended calls by gRPC code.
     pub codes: [u64; CODES],
+    /// Calls of a method that keeps answers, by how they were answered ([`CacheUse`]).
+    pub cache: [u64; CacheUse::ALL.len()],
     /// How long ended calls took.
     pub durations: DurationFigures,
 }
@@ -85,6 +89,10 @@ impl MethodCounters {
         }
     }
 
+    pub(super) fn cache_used(&self, thread: usize, made: CacheUse) {
+        self.shards[thread].cache[made as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
     /// What was counted so far.
     pub fn figures(&self) -> MethodFigures {
         let mut figures = MethodFigures::default();
@@ -93,6 +101,9 @@ impl MethodCounters {
             figures.abandoned += shard.abandoned.load(Ordering::Relaxed);
             for (sum, code) in figures.codes.iter_mut().zip(&shard.codes) {
                 *sum += code.load(Ordering::Relaxed);
+            }
+            for (sum, made) in figures.cache.iter_mut().zip(&shard.cache) {
+                *sum += made.load(Ordering::Relaxed);
             }
             figures.durations.add(&shard.durations);
         }
@@ -116,6 +127,7 @@ struct Inner {
     totals: Arc<Totals>,
     access_log: OnceLock<Arc<LogCounts>>,
     export: OnceLock<Arc<ExportCounts>>,
+    caches: OnceLock<Caches>,
 }
 
 impl fmt::Debug for Metrics {
@@ -135,6 +147,7 @@ impl Metrics {
             totals: Arc::default(),
             access_log: OnceLock::new(),
             export: OnceLock::new(),
+            caches: OnceLock::new(),
         }))
     }
 
@@ -158,6 +171,15 @@ impl Metrics {
 
     pub(super) fn exporter(&self) -> Option<&ExportCounts> {
         self.0.export.get().map(|counts| &**counts)
+    }
+
+    /// Where answers are kept; said once, at the start.
+    pub(crate) fn has_caches(&self, caches: Caches) {
+        let _ = self.0.caches.set(caches);
+    }
+
+    pub(super) fn caches(&self) -> Vec<CacheFigures> {
+        self.0.caches.get().map(Caches::figures).unwrap_or_default()
     }
 
     pub(crate) fn add_shards(&self, readers: Vec<ShardReader>) {

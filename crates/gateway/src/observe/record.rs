@@ -24,8 +24,9 @@ use super::metrics::MethodCounters;
 use super::shard::{OwnService, Shard};
 use super::traces::Span;
 use super::upstreams::UpstreamCounters;
-use super::way::Journey;
+use super::way::{Journey, Way};
 use crate::body::BodyError;
+use crate::cache::CacheUse;
 
 /// The trace that a call belongs to.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +62,11 @@ pub struct Record {
     protocol: Option<CallerProtocol>,
     own: Option<OwnService>,
     upstream: Option<Arc<UpstreamCounters>>,
+    /// Of a call that was made for several, and counted by whoever made it.
+    fetched_of: Option<Arc<str>>,
+    /// Where it is hit, stale or shared, the service did not get this call: it is no sample for a
+    /// mirror.
+    cache: Option<CacheUse>,
     code: Option<Code>,
     refusal: Option<Refused>,
     told: Option<Rc<Told>>,
@@ -116,6 +122,8 @@ impl Record {
             protocol: None,
             own: None,
             upstream: None,
+            fetched_of: None,
+            cache: None,
             code: None,
             refusal: None,
             told: None,
@@ -165,6 +173,26 @@ impl Record {
         &mut self.journey
     }
 
+    /// What is kept is asked first.
+    pub(crate) fn asked_of_cache(&mut self) {
+        self.journey.asked();
+    }
+
+    /// How the call was answered, its method keeping answers.
+    pub(crate) fn cache_used(&mut self, made: CacheUse) {
+        self.cache = Some(made);
+        self.journey.cache_used(made);
+        if made != CacheUse::Passed {
+            self.journey.over();
+        }
+    }
+
+    /// This call asked the upstream for everybody who waited, in this way.
+    pub(crate) fn fetched(&mut self, upstream: &Arc<str>, way: Way) {
+        self.fetched_of = Some(Arc::clone(upstream));
+        self.journey.fetched(way);
+    }
+
     /// Nothing more is wanted of the upstream.
     pub(crate) fn upstream_over(&mut self) {
         self.journey.over();
@@ -185,7 +213,8 @@ impl Record {
     /// Puts what the caller may be told of its call into the head of the answer.
     pub(crate) fn tell(&self, headers: &mut HeaderMap) {
         if self.debug != Debug::NOTHING {
-            let served_by = self.upstream.as_ref().map(|upstream| &*upstream.upstream);
+            let served_by = self.upstream.as_ref().map(|upstream| &upstream.upstream);
+            let served_by = served_by.or(self.fetched_of.as_ref()).map(|name| &**name);
             let took = self.journey.took();
             debug::put_in_head(self.debug, self.journey.way(), took, served_by, headers);
         }
@@ -256,6 +285,9 @@ impl Record {
         let method = match (&self.counters, self.own) {
             (Some(counters), _) => {
                 counters.ended(*thread, code, took, abandoned);
+                if let Some(made) = self.cache {
+                    counters.cache_used(*thread, made);
+                }
                 Arc::clone(&counters.method)
             }
             (None, Some(service)) => {
@@ -292,7 +324,11 @@ impl Record {
             method,
             protocol: self.protocol,
             listener: Arc::clone(listener),
-            upstream: self.upstream.take().map(|upstream| Arc::clone(&upstream.upstream)),
+            upstream: self
+                .upstream
+                .take()
+                .map(|upstream| Arc::clone(&upstream.upstream))
+                .or_else(|| self.fetched_of.take()),
             started: self.started_unix,
             took,
             way,

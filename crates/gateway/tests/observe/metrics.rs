@@ -48,9 +48,11 @@ async fn the_text_is_openmetrics_with_and_without_calls() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_manual_lists_every_metric_with_its_kind_and_its_labels() {
-    let (_backend, gateway) = echoing().await;
-    rest(gateway.public, "GET", "/v1/notes/a", "").await;
-    gateway.until(|gateway| gateway.figures("Get").calls() == 1).await;
+    let backend = Backend::start(vec![Script::Echo]);
+    let keeping = gateway(backend.address).method("Read", "cache: { ttl: 1s }");
+    let gateway = keeping.start().await;
+    rest(gateway.public, "GET", "/v1/read/a", "").await;
+    gateway.until(|gateway| gateway.figures("Read").calls() == 1).await;
     let manual = std::fs::read_to_string(concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../docs/manual/metrics.md"
