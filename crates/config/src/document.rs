@@ -25,7 +25,7 @@ pub use self::platform::{
     Observe, Offer, PathPattern, PatternSegment, Platform, PlatformLimits, Quota, ServicePattern,
     Traces, UpstreamPattern, VerbPattern,
 };
-pub use self::reach::forbidden;
+pub use self::reach::{forbidden, is_listener};
 pub use self::rest::{
     EncodedSlash, ErrorDetails, HeadHold, JsonDefaults, JsonEnums, JsonInt64, JsonNames,
     JsonSwitches, PatchMask, PathSwitches, RestSwitches, StreamEnvelope, StreamFraming,

@@ -282,6 +282,7 @@ impl Upstream {
             health,
             eject,
             loopback,
+            own_listeners,
             tls,
         } = document;
         let authority = addresses.first().map(authority_of);
@@ -298,6 +299,7 @@ impl Upstream {
             health: *health,
             eject: *eject,
             loopback: *loopback,
+            own_listeners: Arc::clone(own_listeners),
             tls: tls.as_ref().map(|tls| tls::Client::new(tls, &host_of(addresses))),
             counters,
             made,

@@ -5,6 +5,7 @@
 //! Not here: whether the team may say it (`crate::check`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,6 +77,9 @@ pub struct Upstream {
     /// Whether its names may lead to this machine. Not the team's word: the platform grants it
     /// ([`super::Grants::loopback`]), `load` puts it here.
     pub loopback: bool,
+    /// Where the gateway itself listens, and so no upstream may lead. `load` puts it here; ports
+    /// that the system chooses at the start are not known to it.
+    pub own_listeners: Arc<[SocketAddr]>,
     /// `None`: clear text (h2c).
     pub tls: Option<Tls>,
 }

@@ -3,6 +3,7 @@
 //! Not here: whether upstreams and methods that are named exist (`check`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Known::{Later, Now};
@@ -137,6 +138,7 @@ fn upstreams(reading: &mut Reading, at: &At<'_>) -> BTreeMap<String, Upstream> {
             eject: fields.get("eject").and_then(|at| reading.boolean(at)).unwrap_or(true),
             tls: fields.get("tls").and_then(|at| tls(reading, at)),
             loopback: false, // the platform's word: `load` asks it
+            own_listeners: Arc::default(),
         };
         if let Some(at) = fields.get("balance")
             && reading.text(at).is_some_and(|text| text != "p2c")
