@@ -8,6 +8,7 @@
 //! Not here: reading (`load`), serving (`tandem-gateway`).
 
 mod callers;
+mod cached;
 mod event_ids;
 mod rules;
 mod settings;
@@ -22,7 +23,7 @@ use tandem_contract::{ConfiguredFault, Contract, ProtoText, Template, TemplateSe
 use crate::compile::{self, Compile};
 use crate::document::{
     Address, ContractSource, Deadline, Grants, MethodRules, Namespace, PathPattern, PatternSegment,
-    Platform, UpstreamPattern, VerbPattern, forbidden,
+    Platform, UpstreamPattern, VerbPattern, forbidden, is_listener,
 };
 use crate::load::{Loaded, descriptor_set, proto_texts};
 use crate::problem::{Problem, Severity, Tnd, sort};
@@ -130,6 +131,7 @@ impl Claims<'_> {
         self.callers(contract.map(|contract| &**contract));
         self.lower_only();
         self.settings_granted();
+        self.cached(contract.map(|contract| &**contract));
         if let Some(contract) = contract {
             self.methods(contract);
             self.unmentioned(contract);
@@ -235,6 +237,18 @@ impl Claims<'_> {
             let problem = Problem::error(Tnd::AddressForbidden, what)
                 .here(why)
                 .fix("use another address; these cannot be granted");
+            return self.report(problem, trail);
+        }
+        let listen = self.platform.listen.values();
+        let own: Vec<_> =
+            listen.map(|listen| listen.address).filter(|one| one.port() != 0).collect();
+        if let Address::Fixed(fixed) = address
+            && is_listener(*fixed, &own, |address| address.is_loopback())
+        {
+            let what = format!("{fixed} may not be an upstream");
+            let problem = Problem::error(Tnd::AddressForbidden, what)
+                .here("the gateway itself listens there")
+                .fix("name the service's own address; this one cannot be granted");
             return self.report(problem, trail);
         }
         let loopback = match address {

@@ -10,6 +10,7 @@
 mod auth;
 mod identity;
 mod limit;
+mod cache;
 mod namespace;
 mod platform;
 mod reach;
@@ -19,6 +20,7 @@ mod tls;
 pub mod units;
 
 pub use self::auth::{Auth, ClaimValue, TokenRule, Way, Who};
+pub use self::cache::{Cache, CacheRules};
 pub use self::identity::{ApiKeyHeader, HttpsUrl, Identities, Issuer, KeySource, KeysAt};
 pub use self::limit::{CallLimit, Limits, Per, PlacedLimits, Rate};
 pub use self::namespace::{
@@ -30,7 +32,7 @@ pub use self::platform::{
     Observe, Offer, PathPattern, PatternSegment, Platform, PlatformLimits, Quota, ServicePattern,
     StorePlace, Traces, UpstreamPattern, VerbPattern,
 };
-pub use self::reach::forbidden;
+pub use self::reach::{forbidden, is_listener};
 pub use self::rest::{
     EncodedSlash, ErrorDetails, HeadHold, JsonDefaults, JsonEnums, JsonInt64, JsonNames,
     JsonSwitches, PatchMask, PathSwitches, RestSwitches, StreamEnvelope, StreamFraming,

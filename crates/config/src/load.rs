@@ -6,6 +6,7 @@
 //! Not here: what the documents mean together (`check`).
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -256,13 +257,19 @@ fn from_files(
             if let Some(grants) = grants {
                 platform.namespaces = grants;
             }
+            let listen = platform.listen.values().map(|listen| listen.address);
+            let own: Arc<[SocketAddr]> = listen.filter(|address| address.port() != 0).collect();
             for (document, _) in &mut namespaces {
                 let grant = platform.namespaces.get(&document.namespace);
                 let loopback = grant.is_some_and(|grant| grant.may.loopback);
+                for upstream in document.upstreams.values_mut() {
+                    upstream.loopback = loopback;
+                    upstream.own_listeners = Arc::clone(&own);
+                }
+                document.cache_bytes = grant.map_or(0, |grant| grant.quota.cache_bytes);
                 if let Some(grant) = grant {
                     document.calls_at_once = grant.quota.calls_at_once;
                 }
-                document.upstreams.values_mut().for_each(|upstream| upstream.loopback = loopback);
             }
             let loaded = Loaded { platform, namespaces, platform_source, sources };
             let over = over_quota(&loaded);

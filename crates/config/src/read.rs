@@ -6,6 +6,7 @@
 //! Not here: what the documents mean together (`check`).
 
 mod auth;
+mod cache;
 mod contract;
 mod identity;
 mod limits;

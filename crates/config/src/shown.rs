@@ -159,7 +159,7 @@ fn platform(rows: &mut Rows<'_>, platform: &Platform) {
     rows.one(&[At("observe"), At("access_log"), At("share")], "100%");
     rows.one(&[At("store"), At("embedded")], "none");
     rows.one(&[At("store"), At("key")], "store.key in the folder");
-    let Quota { calls_at_once, routes, document_bytes } = Quota::default();
+    let Quota { calls_at_once, routes, document_bytes, cache_bytes } = Quota::default();
     for name in namespaces.keys() {
         let at = |group, key| [At("namespaces"), At(name), At(group), At(key)];
         for role in ["owner", "publisher", "editor", "viewer"] {
@@ -174,6 +174,7 @@ fn platform(rows: &mut Rows<'_>, platform: &Platform) {
         rows.one(&at("quota", "calls_at_once"), &calls_at_once.to_string());
         rows.one(&at("quota", "routes"), &routes.to_string());
         rows.one(&at("quota", "document"), &size(document_bytes));
+        rows.one(&at("quota", "cache"), &size(cache_bytes));
     }
 }
 
@@ -269,6 +270,7 @@ fn team(rows: &mut Rows<'_>) {
             ("deadline", &*bounds),
             ("limits", "the platform's"),
             ("retries", &*budget),
+            ("cache", "none"),
             ("rest", "strict"),
             ("json", "{ defaults: omit, enums: name, names: json, int64: string }"),
             ("http", "the contract's annotations"),

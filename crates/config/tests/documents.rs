@@ -159,7 +159,6 @@ fn experience_ux_24_values_have_their_type_and_their_unit() {
 fn what_is_known_and_not_built_is_refused_never_ignored() {
     for (old, new) in [
         ("  primary: go", "  primary: go\n  candidate: rust"),
-        ("  primary: go", "  primary: go\n  cache: { ttl: 1s }"),
         ("  primary: go", "  primary: go\n  mirror: none"),
         ("{ public: true }", "{ mtls: { san: [a] } }"),
         ("{ public: true }", "{ jwt: staff, when: \"true\" }"),

@@ -18,6 +18,7 @@ use tandem_config::document::{Identities, PlatformLimits, Traces};
 use tandem_contract::Contract;
 use tokio::sync::{broadcast, watch};
 
+use crate::cache::{CacheFigures, Caches, Purged};
 use crate::limits::Limits;
 use crate::listen::{self, Listener, Room};
 use crate::net;
@@ -84,6 +85,7 @@ pub struct Gateway {
     reconciler: Arc<Reconciler>,
     judges: Arc<Judges>,
     metrics: Metrics,
+    caches: Caches,
     side: Side,
     begin_drain: watch::Sender<bool>,
     drain: Drain,
@@ -150,6 +152,8 @@ impl Gateway {
             sockets.push((listener, socket));
         }
         let metrics = Metrics::new(threads);
+        let caches = Caches::new();
+        metrics.has_caches(caches.clone());
         let current = Arc::new(ArcSwap::from_pointee(Snapshot::empty()));
         let board = Board::new();
         metrics.has_settings(Arc::clone(&board));
@@ -162,6 +166,7 @@ impl Gateway {
             settings,
             metrics.clone(),
             Arc::clone(&judges),
+            caches.clone(),
             Arc::clone(&current),
             Arc::clone(&board),
         );
@@ -211,6 +216,7 @@ impl Gateway {
             reconciler,
             judges,
             metrics,
+            caches,
             side,
             begin_drain,
             drain,
@@ -232,6 +238,7 @@ impl Gateway {
             reconciler: Arc::clone(&self.reconciler),
             judges: Arc::clone(&self.judges),
             metrics: self.metrics.clone(),
+            caches: self.caches.clone(),
             side: self.side.clone(),
             drain: self.drain.clone(),
         }
@@ -271,6 +278,7 @@ pub struct View {
     reconciler: Arc<Reconciler>,
     judges: Arc<Judges>,
     metrics: Metrics,
+    caches: Caches,
     side: Side,
     drain: Drain,
 }
@@ -403,6 +411,18 @@ impl View {
     /// behind is told that he missed some, and finds them in [`View::settings`].
     pub fn settings_refused(&self) -> broadcast::Receiver<SettingsRefused> {
         self.reconciler.board().refused()
+    }
+
+    /// What is kept of answers, by namespace; those that never kept any are left out.
+    pub fn cache(&self) -> Vec<CacheFigures> {
+        self.caches.figures()
+    }
+
+    /// Forgets what is kept of `method` (`package.Service/Method`), or of all methods of the
+    /// namespace; what is under way at this moment is not kept either. `None` where nothing of
+    /// that name ever kept anything.
+    pub fn purge(&self, namespace: &str, method: Option<&str>) -> Option<Purged> {
+        self.caches.purge(namespace, method)
     }
 
     /// Counters and figures.

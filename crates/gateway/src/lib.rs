@@ -23,6 +23,8 @@ mod path;
 pub mod snapshot;
 // … may it go, and until when …
 mod policy;
+// … answered from what is kept …
+mod cache;
 // … sent to its upstream, or answered by the gateway itself …
 pub mod upstream;
 mod own;
@@ -33,6 +35,7 @@ pub mod observe;
 mod gateway;
 mod reconcile;
 
+pub use self::cache::{CacheFigures, CacheUse, Purged};
 pub use self::gateway::{Gateway, NamespaceStatus, Plan, StartError, Stopped, View};
 pub use self::listen::Listener;
 pub use self::own::board::{

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tandem_config::document::forbidden;
+use tandem_config::document::{forbidden, is_listener};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Connections that the kernel keeps for us while the acceptor is busy.
@@ -67,20 +67,35 @@ pub async fn connect(address: SocketAddr, limit: Duration) -> io::Result<TcpStre
 }
 
 /// Connects to an upstream's address, if anybody may: the last look at an address, after names
-/// were resolved (security RB-8, T-3). `loopback` is what the platform granted.
+/// were resolved (security RB-8, T-3). `loopback` is what the platform granted, `own` where the
+/// gateway itself listens.
 ///
 /// # Errors
 /// `PermissionDenied` for an address that no upstream may have, else as [`connect`].
 pub async fn connect_upstream(
     address: SocketAddr,
     loopback: bool,
+    own: &[SocketAddr],
     limit: Duration,
 ) -> io::Result<TcpStream> {
+    let no = |why| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
     if let Some(why) = denied(address.ip(), loopback) {
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+        return no(why);
     }
-    connect(address, limit).await
+    let here = |ours: &dyn Fn(IpAddr) -> bool| is_listener(address, own, ours);
+    if here(&|address| address.is_loopback()) {
+        return no(OWN);
+    }
+    let stream = connect(address, limit).await?;
+    // The machine speaks to an address of its own from that address. Nothing has been sent.
+    let from = stream.local_addr()?.ip().to_canonical();
+    if here(&|address| address == from) {
+        return no(OWN);
+    }
+    Ok(stream)
 }
+
+const OWN: &str = "the gateway itself listens there";
 
 fn denied(address: IpAddr, loopback: bool) -> Option<&'static str> {
     let here = address.to_canonical().is_loopback();

@@ -6,6 +6,7 @@
 //!
 //! Not here: how bytes came in (`listen`) and go out (`upstream`).
 
+mod cached;
 mod grpc;
 mod pace;
 mod rest;
@@ -29,6 +30,7 @@ use tandem_protocol::status;
 use tandem_protocol::strict::{self, HeadLimits};
 use tokio::time::Instant;
 
+use self::cached::Caller;
 use crate::call::{Answer, Incoming, Version};
 use crate::listen::Origin;
 use crate::observe::{Begin, Debug, Record, TraceContext};
@@ -331,17 +333,20 @@ async fn carry_call(call: Call, incoming: Incoming) -> Answer {
         return call.refused(&refusal, shape, record);
     };
     record.admitted();
+    let caller = Caller { headers: &incoming.headers, principal: principal.as_deref() };
+    let method = method.0 as usize;
     match (protocol, binding) {
         (CallerProtocol::Rest, Some(binding)) => {
             let rest = rest::Request {
                 plan,
-                method: method.0 as usize,
+                method,
                 version: incoming.version,
                 upstream,
                 binding,
                 query: canonical.query,
                 http_method: incoming.method.as_str(),
                 headers: &incoming.headers,
+                caller,
                 metadata,
                 deadline,
             };
@@ -352,7 +357,16 @@ async fn carry_call(call: Call, incoming: Incoming) -> Answer {
         }
         (CallerProtocol::Rest | CallerProtocol::Grpc, _) => {
             let tracestate = incoming.headers.get(&TRACESTATE);
-            let request = grpc::Request { plan, upstream, codec, metadata, tracestate, deadline };
+            let request = grpc::Request {
+                plan,
+                method,
+                upstream,
+                codec,
+                caller,
+                metadata,
+                tracestate,
+                deadline,
+            };
             match grpc::carry(&call, request, incoming.body, &mut record).await {
                 Ok(answer) => answer.with(record),
                 Err(refusal) => call.refused(&refusal, shape, record),

@@ -18,6 +18,7 @@ use tandem_config::document::{ContractSource, PlatformLimits};
 use tandem_contract::{ConfiguredFault, Contract, RuleFault, fields};
 use tandem_transcode::Plans;
 
+use crate::cache::Caches;
 use crate::observe::Metrics;
 use crate::own::board::{Board, Declare};
 use crate::policy::Judges;
@@ -69,6 +70,7 @@ pub(crate) struct Reconciler {
     declare: Declare,
     metrics: Metrics,
     judges: Arc<Judges>,
+    caches: Caches,
     current: Arc<ArcSwap<Snapshot>>,
     board: Arc<Board>,
 }
@@ -101,6 +103,7 @@ impl Reconciler {
         declare: Declare,
         metrics: Metrics,
         judges: Arc<Judges>,
+        caches: Caches,
         current: Arc<ArcSwap<Snapshot>>,
         board: Arc<Board>,
     ) -> Arc<Reconciler> {
@@ -108,7 +111,7 @@ impl Reconciler {
         let states = states_of(&namespaces, contracts, None);
         let wanted = Wanted { generation: 0, limits, namespaces, versions, states };
         let wanted = Mutex::new(wanted);
-        Arc::new(Reconciler { wanted, keeper, declare, metrics, judges, current, board })
+        Arc::new(Reconciler { wanted, keeper, declare, metrics, judges, caches, current, board })
     }
 
     pub(crate) fn board(&self) -> &Board {
@@ -174,13 +177,8 @@ impl Reconciler {
                 ContractState::Waiting { .. } => None,
             })
             .collect();
-        match Snapshot::build(
-            &wanted.limits,
-            &wanted.namespaces,
-            &plans,
-            &self.metrics,
-            &self.judges,
-        ) {
+        let Reconciler { metrics, caches, judges, .. } = self;
+        match Snapshot::build(&wanted.limits, &wanted.namespaces, &plans, metrics, judges, caches) {
             Ok(snapshot) => {
                 let before = self.current.load();
                 for fault in snapshot.left_out.iter().filter(|one| !before.left_out.contains(one)) {

@@ -13,13 +13,14 @@ use http::uri::PathAndQuery;
 use tandem_config::Namespace;
 use tandem_config::document::{
     Address, Bounds, JsonDefaults, JsonEnums, JsonInt64, JsonNames, JsonSwitches, PlatformLimits,
-    RestSwitches, Unknown,
+    ResolvedMethod, RestSwitches, Unknown,
 };
 use tandem_contract::directory::{Directory, DirectoryFault, DirectoryMethod, NamespaceEntry};
-use tandem_contract::{Contract, MessageId, Method, MethodKind};
+use tandem_contract::{Contract, Idempotency, MessageId, Method, MethodKind};
 use tandem_transcode::{BindOptions, FieldText, JsonOptions, Plans, RulePlan};
 use tokio::time::Instant;
 
+use crate::cache::{Caches, MethodCache};
 use crate::observe::{MethodCounters, Metrics, UpstreamCounters};
 use crate::policy::Judges;
 use crate::policy::auth::Policy;
@@ -58,6 +59,8 @@ pub(crate) struct MethodPlan {
     pub(crate) event_id: Option<FieldText>,
     pub(crate) json: JsonSwitches,
     pub(crate) retries: RetryRules,
+    /// `None`: no answer is kept.
+    pub(crate) cache: Option<MethodCache>,
     pub(crate) counters: Arc<MethodCounters>,
     /// `/package.Service/Method`.
     pub(crate) rpc_name: Arc<str>,
@@ -124,10 +127,12 @@ impl Snapshot {
         plans: &BTreeMap<String, Arc<Plans>>,
         metrics: &Metrics,
         judges: &Judges,
+        caches: &Caches,
     ) -> Result<Snapshot, Vec<DirectoryFault>> {
         let mut entries = Vec::new();
         let mut method_plans = Vec::new();
         let mut waiting = BTreeSet::new();
+        let mut cache_quotas = BTreeMap::new();
         for namespace in namespaces {
             let Some(compiled) = plans.get(&namespace.namespace) else {
                 waiting.insert(namespace.namespace.clone());
@@ -161,6 +166,10 @@ impl Snapshot {
                     .collect();
                 let path = PathAndQuery::try_from(&*method.path);
                 let event_id = event_id(&resolved.rest, contract, method);
+                let cache = cache(caches, namespace, method, compiled, &resolved);
+                if cache.is_some() {
+                    cache_quotas.insert(&*namespace.namespace, namespace.cache_bytes);
+                }
                 method_plans.push(MethodPlan {
                     plans: Arc::clone(compiled),
                     kind: method.kind,
@@ -184,6 +193,7 @@ impl Snapshot {
                     rest: resolved.rest,
                     event_id,
                     json: resolved.json,
+                    cache,
                     retries: RetryRules::of(resolved.retries.as_ref(), method.idempotency),
                     counters: metrics.method(&namespace.namespace, method.full_name()),
                     rpc_name: Arc::from(&*method.path),
@@ -204,6 +214,7 @@ impl Snapshot {
         if !refused.is_empty() {
             return Err(refused);
         }
+        caches.share(limits, &cache_quotas);
         Ok(Snapshot { directory, methods: method_plans, waiting, left_out })
     }
 }
@@ -216,6 +227,31 @@ fn event_id(rest: &RestSwitches, contract: &Contract, method: &Method) -> Option
         .inspect_err(|what| {
             let method = method.full_name();
             tracing::warn!(method, "rest.sse_id_field: {what}; events are counted instead");
+        })
+        .ok()
+}
+
+/// What is kept of a method's answers. A contract that came by reflection may say another thing
+/// than the one that was checked: then nothing is kept, and the method serves.
+fn cache(
+    caches: &Caches,
+    namespace: &Namespace,
+    method: &Method,
+    plans: &Plans,
+    resolved: &ResolvedMethod,
+) -> Option<MethodCache> {
+    let rules = resolved.cache.clone()?;
+    let fits = method.kind == MethodKind::Unary
+        && method.idempotency == Idempotency::NoSideEffects
+        && namespace.cache_bytes > 0;
+    if !fits {
+        return None;
+    }
+    let (name, primary) = (method.full_name(), resolved.primary.as_deref());
+    caches
+        .method(namespace, (name, method.input), plans, primary, rules)
+        .inspect_err(|what| {
+            tracing::warn!(method = name, "cache.fields: {what}; nothing is kept");
         })
         .ok()
 }
@@ -258,6 +294,7 @@ impl Upstream {
             health,
             eject,
             loopback,
+            own_listeners,
             tls,
         } = document;
         let authority = addresses.first().map(authority_of);
@@ -274,6 +311,7 @@ impl Upstream {
             health: *health,
             eject: *eject,
             loopback: *loopback,
+            own_listeners: Arc::clone(own_listeners),
             tls: tls.as_ref().map(|tls| tls::Client::new(tls, &host_of(addresses))),
             counters,
             made,

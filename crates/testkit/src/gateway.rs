@@ -44,6 +44,7 @@ pub struct Setup {
     upstream: String,
     contract: String,
     limits: String,
+    quota: String,
     rules: String,
     methods: String,
     following: String,
@@ -60,7 +61,6 @@ pub struct Setup {
     settings_of_team: String,
     callers: String,
     auth: String,
-    quota: String,
     keys: KeyTiming,
     api_keys: ApiKeys,
 }
@@ -73,6 +73,7 @@ pub fn gateway(upstream: SocketAddr) -> Setup {
         upstream: String::new(),
         contract: CONTRACT.to_owned(),
         limits,
+        quota: String::new(),
         rules,
         methods,
         following: String::new(),
@@ -89,7 +90,6 @@ pub fn gateway(upstream: SocketAddr) -> Setup {
         settings_of_team: String::new(),
         callers: String::new(),
         auth: "{ public: true }".into(),
-        quota: String::new(),
         keys: KeyTiming::default(),
         api_keys: ApiKeys::default(),
     }

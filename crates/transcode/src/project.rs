@@ -1,4 +1,5 @@
-//! Some fields of a message, chosen by their paths: as a key, cut out, or kept alone.
+//! Some fields of a message, chosen by their paths: as a key, as the message that a key stands for,
+//! cut out, or kept alone.
 //!
 //! A path goes through lists and maps to each element and each value: `books.author.name` is the
 //! name of every book's author. What a parser would read counts, not how it was written: the last
@@ -12,6 +13,7 @@
 //! Not here: which fields are chosen, and what for (the cache, the log, the differ).
 
 mod key;
+mod message_of_key;
 mod wire_fields;
 
 use std::collections::BTreeMap;
@@ -87,6 +89,36 @@ impl Projection {
             .message(self.chosen.message, Some(&self.chosen), &[wire], 1, out)
             .map(drop)
             .inspect_err(|_fault| out.truncate(start))
+    }
+
+    /// Whether each of `paths` names a field, as [`Projection::new`] would say.
+    ///
+    /// # Errors
+    /// A sentence about the first path that names no field.
+    pub fn check(contract: &Contract, message: MessageId, paths: &[&str]) -> Result<(), String> {
+        let mut chosen = Chosen { message, fields: BTreeMap::new() };
+        paths.iter().try_for_each(|path| chosen.choose(contract, path))
+    }
+
+    /// Chooses every field that the type has.
+    pub fn all(plans: &Plans, message: MessageId) -> Projection {
+        let contract = Arc::clone(plans.contract());
+        let fields = &contract.message(message).fields;
+        let fields = fields.iter().map(|field| (field.number, Part::Whole)).collect();
+        let chosen = Chosen { message, fields };
+        Projection { contract, chosen, wire_depth: Limits::default().wire_depth }
+    }
+
+    /// Appends the message that `key` stands for: what was chosen, as [`Projection::key`] saw it.
+    /// One key gives one message, byte for byte, whichever message the key was made of.
+    ///
+    /// # Errors
+    /// When `key` is none of this projection; `out` is then as before.
+    pub fn message_of_key(&self, key: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
+        let start = out.len();
+        let levels = self.wire_depth;
+        let mut reader = message_of_key::Reader { contract: &self.contract, rest: key, levels };
+        reader.message(self.chosen.message, out).inspect_err(|_fault| out.truncate(start))
     }
 
     /// The message without the chosen fields; everything else stays, unknown fields too.

@@ -501,6 +501,50 @@ proptest! {
     }
 
     #[test]
+    fn security_fz_14_one_key_is_one_message_and_says_what_was_chosen(
+        seed in any::<u64>(),
+        choice in 0..=CHOICES.len(),
+    ) {
+        let projection = match CHOICES.get(choice) {
+            Some(paths) => projection(paths),
+            None => Projection::all(&types().plans, message()),
+        };
+        let dice = &mut Dice(seed);
+        let one = wire(&any_message(dice, 2));
+        let other = rewritten(dice, message(), &one);
+        let of_key = |key: &[u8]| {
+            let mut out = b"before".to_vec();
+            projection.message_of_key(key, &mut out).unwrap();
+            out.strip_prefix(b"before").unwrap().to_vec()
+        };
+        let asked = of_key(&key(&projection, &one));
+        prop_assert_eq!(&of_key(&key(&projection, &other)), &asked);
+        prop_assert_eq!(key(&projection, &asked), key(&projection, &one));
+        let json = read(&asked);
+        match CHOICES.get(choice) {
+            None => prop_assert_eq!(json, read(&one)),
+            // A parent of nothing that is set is not set either, which `only` leaves as it is.
+            Some(_) => prop_assert_eq!(json, read(&of_key(&key(
+                &projection,
+                &projection.only(&one).unwrap(),
+            )))),
+        }
+    }
+
+    #[test]
+    fn any_bytes_end_in_a_message_of_a_key_or_a_fault(
+        bytes in prop::collection::vec(0..40_u8, 0..200),
+    ) {
+        let projection = Projection::all(&types().plans, message());
+        let mut out = b"before".to_vec();
+        if projection.message_of_key(&bytes, &mut out).is_err() {
+            prop_assert_eq!(out, b"before");
+        }
+        // `sub` in itself, a hundred thousand times.
+        prop_assert!(projection.message_of_key(&[12; 100_000], &mut Vec::new()).is_err());
+    }
+
+    #[test]
     fn what_is_cut_out_is_gone_and_nothing_else(
         seed in any::<u64>(),
         choice in 0..CHOICES.len(),

@@ -5,6 +5,7 @@
 //! Not here: whether the team may say it (`crate::check`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use tandem_contract::{ConfiguredFault, Contract, MethodKind, RuleText};
 use tandem_protocol::status::Code;
 
 use super::auth::Auth;
+use super::cache::{Cache, CacheRules};
 use super::limit::{Limits, PlacedLimits};
 use super::platform::PlatformLimits;
 use super::rest::{JsonSwitches, RestSwitches};
@@ -40,6 +42,9 @@ pub struct Namespace {
     /// Calls of all methods that have not ended. Not the team's word: the platform's quota
     /// ([`super::Quota::calls_at_once`]), `load` puts it here.
     pub calls_at_once: u32,
+    /// Bytes of answers that are kept for it. Not the team's word: the platform's quota
+    /// ([`super::Quota::cache_bytes`]), `load` puts it here.
+    pub cache_bytes: u64,
 }
 
 /// Where the descriptors of the services come from.
@@ -80,6 +85,9 @@ pub struct Upstream {
     /// Whether its names may lead to this machine. Not the team's word: the platform grants it
     /// ([`super::Grants::loopback`]), `load` puts it here.
     pub loopback: bool,
+    /// Where the gateway itself listens, and so no upstream may lead. `load` puts it here; ports
+    /// that the system chooses at the start are not known to it.
+    pub own_listeners: Arc<[SocketAddr]>,
     /// `None`: clear text (h2c).
     pub tls: Option<Tls>,
 }
@@ -103,6 +111,7 @@ pub struct MethodRules {
     pub deadline: Option<Deadline>,
     pub limits: Option<Limits>,
     pub retries: Option<Retries>,
+    pub cache: Option<Cache>,
     /// `rest.rpc_paths`; under `defaults` only.
     pub rpc_paths: Option<bool>,
     pub rest: Option<RestSwitches>,
@@ -169,6 +178,9 @@ pub struct ResolvedMethod {
     pub json: JsonSwitches,
     /// `None`: no call is tried again, unless it never began (security U-3).
     pub retries: Option<RetryPolicy>,
+    /// `None`: no answer is kept. What is written for methods that cannot be kept holds for the
+    /// others of its line; whoever serves knows the contract.
+    pub cache: Option<CacheRules>,
 }
 
 impl RetryPolicy {
@@ -216,6 +228,7 @@ impl Namespace {
             deadline,
             limits: _, // with their place, above
             retries,
+            cache,
             rpc_paths: _,
             rest,
             json,
@@ -239,6 +252,10 @@ impl Namespace {
             retries: match retries {
                 Some(Retries::Within(policy)) => Some(policy),
                 Some(Retries::None) | None => None,
+            },
+            cache: match cache {
+                Some(Cache::Kept(rules)) if kind == MethodKind::Unary => Some(rules),
+                Some(Cache::Kept(_) | Cache::None) | None => None,
             },
         }
     }
@@ -279,6 +296,7 @@ impl MethodRules {
             deadline,
             limits,
             retries,
+            cache,
             rpc_paths,
             rest,
             json,
@@ -291,6 +309,7 @@ impl MethodRules {
             deadline: self.deadline.or(*deadline),
             limits: self.limits.or_else(|| limits.clone()),
             retries: self.retries.or_else(|| retries.clone()),
+            cache: self.cache.or_else(|| cache.clone()),
             rpc_paths: self.rpc_paths.or(*rpc_paths),
             rest: self.rest.or_else(|| rest.clone()),
             json: self.json.or(*json),

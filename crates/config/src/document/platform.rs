@@ -259,11 +259,14 @@ pub struct Quota {
     /// Methods and REST rules together.
     pub routes: u32,
     pub document_bytes: u64,
+    /// Answers kept for it, with all that belongs to them.
+    pub cache_bytes: u64,
 }
 
 impl Default for Quota {
     fn default() -> Quota {
-        Quota { calls_at_once: 1_000, routes: 2_000, document_bytes: 1024 * 1024 }
+        const MIB: u64 = 1024 * 1024;
+        Quota { calls_at_once: 1_000, routes: 2_000, document_bytes: MIB, cache_bytes: 64 * MIB }
     }
 }
 

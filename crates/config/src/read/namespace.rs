@@ -3,12 +3,13 @@
 //! Not here: whether upstreams and methods that are named exist (`check`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Known::{Later, Now};
 use super::platform::hosts;
 use super::tls::tls;
-use super::{At, Layer, Reading, auth, contract, limits, rest, settings};
+use super::{At, Layer, Reading, auth, cache, contract, limits, rest, settings};
 use crate::document::units;
 use crate::document::{
     Address, Deadline, HealthCheck, MethodRules, Namespace, Quota, Retries, RetryPolicy, Upstream,
@@ -75,6 +76,7 @@ pub(crate) fn namespace(reading: &mut Reading, root: &Node, file_stem: &str) -> 
         methods,
         settings: settings.unwrap_or_default(),
         calls_at_once: Quota::default().calls_at_once, // the platform's word: `load` asks it
+        cache_bytes: 0,                                // the platform's word: `load` asks it
     })
 }
 
@@ -138,6 +140,7 @@ fn upstreams(reading: &mut Reading, at: &At<'_>) -> BTreeMap<String, Upstream> {
             eject: fields.get("eject").and_then(|at| reading.boolean(at)).unwrap_or(true),
             tls: fields.get("tls").and_then(|at| tls(reading, at)),
             loopback: false, // the platform's word: `load` asks it
+            own_listeners: Arc::default(),
         };
         if let Some(at) = fields.get("balance")
             && reading.text(at).is_some_and(|text| text != "p2c")
@@ -218,7 +221,7 @@ fn rules(reading: &mut Reading, at: &At<'_>, layer: Layer) -> MethodRules {
             Now("internal"),
             Later("mirror"),
             Later("same"),
-            Later("cache"),
+            Now("cache"),
             Now("limits"),
             Now("retries"),
             Now("deadline"),
@@ -246,6 +249,7 @@ fn rules(reading: &mut Reading, at: &At<'_>, layer: Layer) -> MethodRules {
         deadline: fields.get("deadline").and_then(|at| deadline(reading, at)),
         limits: fields.get("limits").map(|at| limits::limits(reading, at)),
         retries: fields.get("retries").and_then(|at| retries(reading, at)),
+        cache: fields.get("cache").and_then(|at| cache::cache(reading, at)),
         rpc_paths,
         rest,
         json: fields.get("json").map(|at| rest::json(reading, at)),

@@ -411,7 +411,7 @@ fn quota(reading: &mut Reading, at: &At<'_>) -> Quota {
         at,
         &[
             Now("calls_at_once"),
-            Later("cache"),
+            Now("cache"),
             Now("routes"),
             Now("document"),
             Later("versions"),
@@ -422,10 +422,12 @@ fn quota(reading: &mut Reading, at: &At<'_>) -> Quota {
     let at_once = fields.get("calls_at_once").and_then(|at| reading.count(at, 1..=1_000_000));
     let routes = fields.get("routes").and_then(|at| reading.count(at, 1..=100_000));
     let document = fields.get("document").and_then(|at| reading.size(at, "1KiB", "1MiB"));
+    let cache = fields.get("cache").and_then(|at| reading.size(at, "0KiB", "65536MiB"));
     Quota {
         calls_at_once: at_once.unwrap_or(default.calls_at_once),
         routes: routes.unwrap_or(default.routes),
         document_bytes: document.unwrap_or(default.document_bytes),
+        cache_bytes: cache.unwrap_or(default.cache_bytes),
     }
 }
 

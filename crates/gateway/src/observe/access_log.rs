@@ -19,6 +19,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::watch;
 
 use super::traces::Span;
+use crate::cache::CacheUse;
 
 /// Lines that may wait for the writer.
 const WAITING_LINES: usize = 8192;
@@ -180,6 +181,7 @@ fn line(span: &Span) -> String {
         ("upstream", upstream.as_deref().unwrap_or("")),
         ("code", code.name()),
         ("refused", reason.map_or("", Reason::name)),
+        ("cache", way.cache.map_or("", CacheUse::name)),
     ] {
         text.push_str(",\"");
         text.push_str(key);

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::way::{Outcome, Room, Way};
+use super::way::{CACHE, Outcome, Room, Way};
+use crate::cache::CacheUse;
 
 const ASKED: HeaderName = HeaderName::from_static("x-tandem-debug");
 const TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -70,8 +71,9 @@ pub(super) fn put_in_trailers(debug: Debug, way: &Way, took: Duration, trailers:
 fn put_timing(way: &Way, took: Duration, told: impl Fn(&Room) -> bool, headers: &mut HeaderMap) {
     let mut text = String::new();
     for room in way.rooms(took).iter().filter(|room| told(room)) {
-        put_room(room, &mut text);
-        room.rooms.iter().for_each(|inner| put_room(inner, &mut text));
+        let made = way.cache.filter(|_| room.name == CACHE).map(CacheUse::name);
+        put_room(room, made, &mut text);
+        room.rooms.iter().for_each(|inner| put_room(inner, None, &mut text));
     }
     put_metric("total", took, None, &mut text);
     if let Ok(value) = HeaderValue::from_str(&text) {
@@ -80,8 +82,8 @@ fn put_timing(way: &Way, took: Duration, told: impl Fn(&Room) -> bool, headers: 
     }
 }
 
-fn put_room(room: &Room, text: &mut String) {
-    let said = room.attempt.map(|attempt| attempt.outcome).and_then(Outcome::name);
+fn put_room(room: &Room, made: Option<&str>, text: &mut String) {
+    let said = room.attempt.map(|attempt| attempt.outcome).and_then(Outcome::name).or(made);
     put_metric(room.name, room.took, said, text);
 }
 

@@ -21,6 +21,7 @@ use super::durations::DurationFigures;
 use super::metrics::{CODES, Metrics};
 use super::shard::OwnService;
 use super::upstreams::{EndpointState, RetryReason, UpstreamFigures};
+use crate::cache::{CacheFigures, CacheUse};
 use crate::own::instances::InstanceState;
 use crate::policy::auth::TokenCheck;
 
@@ -170,6 +171,45 @@ impl Metrics {
         out.gauges(
             ("tandem_calls_in_flight", "Calls carried now"),
             all.iter().map(|(labels, figures)| (labels.clone(), figures.in_flight)),
+        )?;
+        out.counters(
+            ("tandem_cache_calls", "Calls of methods that keep answers, by how they were answered"),
+            all.iter()
+                .filter(|(_, figures)| figures.cache.iter().any(|count| *count > 0))
+                .flat_map(|(labels, figures)| {
+                    CacheUse::ALL.map(|made| {
+                        (with(labels, "answered", made.name()), figures.cache[made as usize])
+                    })
+                }),
+        )?;
+        self.encode_caches(out)
+    }
+
+    fn encode_caches(&self, out: &mut Families<'_>) -> fmt::Result {
+        let all: Vec<_> = self
+            .caches()
+            .into_iter()
+            .map(|figures| (vec![("namespace", figures.namespace.clone())], figures))
+            .collect();
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        for ((name, help), count) in [
+            (
+                ("tandem_cache_entries", "Answers that are kept now"),
+                (|of| of.entries) as fn(&CacheFigures) -> usize,
+            ),
+            (("tandem_cache_bytes", "Bytes of them, with all that belongs to them"), |of| of.bytes),
+            (("tandem_cache_bytes_max", "Bytes that they may have"), |of| of.bytes_max),
+        ] {
+            let series = all.iter().map(|(labels, of)| (labels.clone(), gauge(count(of))));
+            out.gauges((name, help), series)?;
+        }
+        out.counters(
+            ("tandem_cache_stored", "Answers that were kept"),
+            all.iter().map(|(labels, of)| (labels.clone(), of.stored)),
+        )?;
+        out.counters(
+            ("tandem_cache_evicted", "Answers that went for want of room while they were good"),
+            all.iter().map(|(labels, of)| (labels.clone(), of.evicted)),
         )
     }
 

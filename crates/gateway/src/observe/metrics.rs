@@ -17,6 +17,7 @@ use super::durations::{DurationFigures, Durations};
 use super::export::ExportCounts;
 use super::shard::{ShardFigures, ShardReader, Totals};
 use super::upstreams::UpstreamCounters;
+use crate::cache::{CacheFigures, CacheUse, Caches};
 use crate::own::board::{Board, SettingsFigures};
 
 /// gRPC codes, OK among them.
@@ -39,6 +40,7 @@ struct MethodShard {
     abandoned: AtomicU64,
     ours: AtomicU64,
     codes: [AtomicU64; CODES],
+    cache: [AtomicU64; CacheUse::ALL.len()],
     durations: Durations,
 }
 
@@ -54,6 +56,8 @@ pub struct MethodFigures {
     pub ours: u64,
     /// Ended calls by gRPC code.
     pub codes: [u64; CODES],
+    /// Calls of a method that keeps answers, by how they were answered ([`CacheUse`]).
+    pub cache: [u64; CacheUse::ALL.len()],
     /// How long ended calls took.
     pub durations: DurationFigures,
 }
@@ -100,6 +104,10 @@ impl MethodCounters {
         }
     }
 
+    pub(super) fn cache_used(&self, thread: usize, made: CacheUse) {
+        self.shards[thread].cache[made as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
     /// What was counted so far.
     pub fn figures(&self) -> MethodFigures {
         let mut figures = MethodFigures::default();
@@ -109,6 +117,9 @@ impl MethodCounters {
             figures.abandoned += shard.abandoned.load(Ordering::Relaxed);
             for (sum, code) in figures.codes.iter_mut().zip(&shard.codes) {
                 *sum += code.load(Ordering::Relaxed);
+            }
+            for (sum, made) in figures.cache.iter_mut().zip(&shard.cache) {
+                *sum += made.load(Ordering::Relaxed);
             }
             figures.durations.add(&shard.durations);
         }
@@ -133,6 +144,7 @@ struct Inner {
     access_log: OnceLock<Arc<LogCounts>>,
     export: OnceLock<Arc<ExportCounts>>,
     settings: OnceLock<Arc<Board>>,
+    caches: OnceLock<Caches>,
 }
 
 impl fmt::Debug for Metrics {
@@ -153,6 +165,7 @@ impl Metrics {
             access_log: OnceLock::new(),
             export: OnceLock::new(),
             settings: OnceLock::new(),
+            caches: OnceLock::new(),
         }))
     }
 
@@ -185,6 +198,15 @@ impl Metrics {
 
     pub(super) fn settings(&self) -> Vec<SettingsFigures> {
         self.0.settings.get().map(|board| board.figures()).unwrap_or_default()
+    }
+
+    /// Where answers are kept; said once, at the start.
+    pub(crate) fn has_caches(&self, caches: Caches) {
+        let _ = self.0.caches.set(caches);
+    }
+
+    pub(super) fn caches(&self) -> Vec<CacheFigures> {
+        self.0.caches.get().map(Caches::figures).unwrap_or_default()
     }
 
     pub(crate) fn add_shards(&self, readers: Vec<ShardReader>) {

@@ -24,8 +24,9 @@ use super::metrics::MethodCounters;
 use super::shard::{OwnService, Shard};
 use super::traces::Span;
 use super::upstreams::UpstreamCounters;
-use super::way::Journey;
+use super::way::{Journey, Way};
 use crate::body::BodyError;
+use crate::cache::CacheUse;
 use crate::policy::limit::{Held, ToldLimits};
 
 /// The trace that a call belongs to.
@@ -62,6 +63,11 @@ pub struct Record {
     protocol: Option<CallerProtocol>,
     own: Option<OwnService>,
     upstream: Option<Arc<UpstreamCounters>>,
+    /// Of a call that was made for several, and counted by whoever made it.
+    fetched_of: Option<Arc<str>>,
+    /// Where it is hit, stale or shared, the service did not get this call: it is no sample for a
+    /// mirror.
+    cache: Option<CacheUse>,
     code: Option<Code>,
     refusal: Option<Refused>,
     told: Option<Rc<Told>>,
@@ -122,6 +128,8 @@ impl Record {
             protocol: None,
             own: None,
             upstream: None,
+            fetched_of: None,
+            cache: None,
             code: None,
             refusal: None,
             told: None,
@@ -189,6 +197,26 @@ impl Record {
         &mut self.journey
     }
 
+    /// What is kept is asked first.
+    pub(crate) fn asked_of_cache(&mut self) {
+        self.journey.asked();
+    }
+
+    /// How the call was answered, its method keeping answers.
+    pub(crate) fn cache_used(&mut self, made: CacheUse) {
+        self.cache = Some(made);
+        self.journey.cache_used(made);
+        if made != CacheUse::Passed {
+            self.journey.over();
+        }
+    }
+
+    /// This call asked the upstream for everybody who waited, in this way.
+    pub(crate) fn fetched(&mut self, upstream: &Arc<str>, way: Way) {
+        self.fetched_of = Some(Arc::clone(upstream));
+        self.journey.fetched(way);
+    }
+
     /// Nothing more is wanted of the upstream.
     pub(crate) fn upstream_over(&mut self) {
         self.journey.over();
@@ -212,7 +240,8 @@ impl Record {
             limits.put(headers);
         }
         if self.debug != Debug::NOTHING {
-            let served_by = self.upstream.as_ref().map(|upstream| &*upstream.upstream);
+            let served_by = self.upstream.as_ref().map(|upstream| &upstream.upstream);
+            let served_by = served_by.or(self.fetched_of.as_ref()).map(|name| &**name);
             let took = self.journey.took();
             debug::put_in_head(self.debug, self.journey.way(), took, served_by, headers);
         }
@@ -289,6 +318,9 @@ impl Record {
         let method = match (&self.counters, self.own) {
             (Some(counters), _) => {
                 counters.ended(*thread, code, took, abandoned, ours);
+                if let Some(made) = self.cache {
+                    counters.cache_used(*thread, made);
+                }
                 Arc::clone(&counters.method)
             }
             (None, Some(service)) => {
@@ -326,7 +358,11 @@ impl Record {
             protocol: self.protocol,
             listener: Arc::clone(listener),
             principal: self.principal.take(),
-            upstream: self.upstream.take().map(|upstream| Arc::clone(&upstream.upstream)),
+            upstream: self
+                .upstream
+                .take()
+                .map(|upstream| Arc::clone(&upstream.upstream))
+                .or_else(|| self.fetched_of.take()),
             started: self.started_unix,
             took,
             way,

@@ -130,7 +130,7 @@ impl UpstreamCounters {
     }
 
     /// A call that went to it ended with this code; the head of its answer took so long.
-    pub(super) fn ended(&self, thread: usize, code: Code, took: Option<Duration>) {
+    pub(crate) fn ended(&self, thread: usize, code: Code, took: Option<Duration>) {
         let Some(shard) = self.shards.get(thread) else { return };
         shard.codes[code as usize].fetch_add(1, Ordering::Relaxed);
         if let Some(took) = took {

@@ -18,6 +18,11 @@ use std::time::Duration;
 use tandem_protocol::status::Code;
 use tokio::time::Instant;
 
+use crate::cache::CacheUse;
+
+/// The room of calls whose method keeps answers.
+pub(super) const CACHE: &str = "cache";
+
 /// A moment of a call: nanoseconds since its head was in, at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(NonZeroU64);
@@ -45,6 +50,8 @@ pub struct Way {
     pub own: bool,
     /// Its method was known.
     pub detected: Option<Moment>,
+    /// How it was answered, where its method keeps answers.
+    pub cache: Option<CacheUse>,
     /// It might go on.
     pub admitted: Option<Moment>,
     /// Its request was ready for the upstream.
@@ -172,9 +179,16 @@ impl Way {
             from = to;
         }
         let over = at(self.over).unwrap_or(took);
+        let name = match self.cache {
+            // What passes the cache by is with its upstream as any other call.
+            None | Some(CacheUse::Passed) => "upstream",
+            Some(_) => CACHE,
+        };
+        // Who was answered from what is kept, or by another's call, asked nobody.
+        let asked_nobody = name == CACHE && self.attempt.is_none();
         rooms.push(Room {
-            rooms: self.upstream(from, over),
-            ..Room::between("upstream", from, over)
+            rooms: if asked_nobody { Vec::new() } else { self.upstream(from, over) },
+            ..Room::between(name, from, over)
         });
         from = over;
         if let Some(answered) = answered.filter(|answered| *answered > from) {
@@ -240,7 +254,17 @@ impl Journey {
         self.way.admitted = Some(self.now());
     }
 
-    pub(super) fn asked(&mut self) {
+    pub(super) fn cache_used(&mut self, made: CacheUse) {
+        self.way.cache = Some(made);
+    }
+
+    /// What was asked of an upstream on behalf of this call, by a journey that began with it.
+    pub(super) fn fetched(&mut self, fetched: Way) {
+        let Way { attempt, further, .. } = fetched;
+        (self.way.attempt, self.way.further) = (attempt, further);
+    }
+
+    pub(crate) fn asked(&mut self) {
         self.way.asked = Some(self.now());
     }
 
@@ -252,7 +276,7 @@ impl Journey {
         }
     }
 
-    pub(super) fn over(&mut self) {
+    pub(crate) fn over(&mut self) {
         let now = self.now();
         self.way.over.get_or_insert(now);
     }
@@ -302,7 +326,7 @@ impl Journey {
         &self.way
     }
 
-    pub(super) fn take(&mut self) -> Way {
+    pub(crate) fn take(&mut self) -> Way {
         std::mem::take(&mut self.way)
     }
 }
@@ -335,6 +359,7 @@ mod tests {
         Way {
             head_took: Some(Duration::from_micros(5)),
             own: false,
+            cache: None,
             detected: at(1),
             admitted: at(3),
             asked: at(10),
@@ -393,6 +418,20 @@ mod tests {
         let rooms = way.rooms(Duration::from_micros(31));
         let upstream = rooms.iter().find(|room| room.name == "upstream").unwrap();
         assert_eq!(shown(&upstream.rooms), "wait 10+20");
+    }
+
+    #[test]
+    fn a_call_that_is_answered_by_what_is_kept_asks_nobody() {
+        let way = Way { cache: Some(CacheUse::Hit), attempt: None, over: at(12), ..whole() };
+        let took = Duration::from_micros(70);
+        assert_eq!(
+            shown(&way.rooms(took)),
+            "listen -5+5 detect 0+1 policy 1+2 decode 3+7 cache 10+2 encode 12+48 write 60+10"
+        );
+        let fetched = Way { cache: Some(CacheUse::Miss), ..whole() };
+        assert!(shown(&fetched.rooms(took)).contains("cache 10+40(wait 10+2 attempt 12+28"));
+        let passed = Way { cache: Some(CacheUse::Passed), ..whole() };
+        assert_eq!(shown(&passed.rooms(took)), shown(&whole().rooms(took)));
     }
 
     #[test]

@@ -12,6 +12,7 @@
 
 pub(super) mod gather;
 mod json;
+mod kept;
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -26,7 +27,7 @@ use tandem_contract::MethodKind;
 use tandem_protocol::coding::Bounds;
 use tandem_protocol::compression::{self, Agreed};
 use tandem_protocol::detect::Codec;
-use tandem_protocol::envelope::{EnvelopeError, Scanner};
+use tandem_protocol::envelope::{self, EnvelopeError, Scanner};
 use tandem_protocol::metadata::{self, Metadata};
 use tandem_protocol::refusal::{Limit, Reason, Refusal, Shape};
 use tandem_protocol::status::{self, Code, Status};
@@ -34,6 +35,7 @@ use tandem_protocol::{CallerProtocol, cardinality};
 use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 
 use self::gather::Gather;
+use super::cached::{self, Cached, Caller};
 use super::pace::Pace;
 use super::rest::broken;
 use super::{Call, Unrecorded, deadline_exceeded, gave_up_for_time, refusal_of};
@@ -49,8 +51,11 @@ const HEAD_HOLD: Duration = Duration::from_millis(100);
 /// What a gRPC call brings beside its body.
 pub(super) struct Request<'a> {
     pub(super) plan: &'a MethodPlan,
+    /// Of the plan, in the call's snapshot.
+    pub(super) method: usize,
     pub(super) upstream: &'a Arc<Upstream>,
     pub(super) codec: Codec,
+    pub(super) caller: Caller<'a>,
     pub(super) metadata: Metadata,
     pub(super) tracestate: Option<&'a HeaderValue>,
     pub(super) deadline: Option<Instant>,
@@ -62,7 +67,8 @@ pub(super) async fn carry(
     body: Body,
     record: &mut Record,
 ) -> Result<Unrecorded, Refusal> {
-    let Request { plan, upstream, codec, mut metadata, tracestate, deadline } = request;
+    let Request { plan, method, upstream, codec, caller, .. } = request;
+    let Request { mut metadata, mut tracestate, deadline, .. } = request;
     // A timer fires at its next tick; until then an upstream could be asked in vain.
     if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
         return Err(deadline_exceeded());
@@ -91,10 +97,32 @@ pub(super) async fn carry(
         told: Rc::clone(&told),
         activity: Rc::clone(&activity),
     };
+    let mut body = Body::stream(gate);
+    if let Some(cache) = cached::open_to(plan, caller, record) {
+        let bounds = Bounds { bytes_max: plan.message_bytes_max, ratio_max };
+        let message = kept::message(body, agreed.request, bounds, &told);
+        let message = match deadline {
+            Some(deadline) => timeout_at(deadline, message).await.map_err(|_| deadline_exceeded()),
+            None => Ok(message.await),
+        }??;
+        let asked = (&*message, caller);
+        match cached::carry(call, (cache, method), upstream, asked, deadline, record).await? {
+            Cached::Answer(answered) => return kept::answer(call, plan, codec, &answered, record),
+            Cached::Failed(failure) => {
+                return Ok(kept::failure(call, plan, codec, &failure, record));
+            }
+            Cached::Own { message, metadata: own } => {
+                (body, metadata, tracestate) = (Body::whole(message), own, None);
+                agreed = Agreed::nothing(metadata.headers_mut());
+            }
+            // What was decoded goes as it is, which every coding allows.
+            Cached::Passed => body = Body::whole(envelope::frame(&message)),
+        }
+    }
     let outgoing = Outgoing {
         path: plan.path.clone(),
         headers: call.outgoing(metadata, tracestate, deadline),
-        body: OutgoingBody::Stream(Body::stream(gate)),
+        body: OutgoingBody::Stream(body),
         terms: plan.terms(deadline),
     };
     let journey = record.asked(&upstream.counters);

@@ -8,6 +8,7 @@
 
 mod coded;
 pub(super) mod finish;
+pub(super) mod gathered;
 mod request;
 mod stream;
 mod unary;
@@ -22,6 +23,7 @@ use tandem_config::document::StreamFraming;
 use tandem_contract::MethodKind;
 use tandem_protocol::detect::Binding;
 use tandem_protocol::encoding;
+use tandem_protocol::envelope;
 use tandem_protocol::metadata::Metadata;
 use tandem_protocol::refusal::{Reason, Refusal};
 use tandem_protocol::rest;
@@ -31,13 +33,14 @@ use tandem_transcode::{BindOptions, Limits as JsonLimits, RulePlan};
 use tokio::time::{Instant, timeout_at};
 
 use self::request::Asked;
+use super::cached::{self, Cached, Caller};
 use super::grpc::{Activity, for_caller};
 use super::{Call, TRACESTATE, Unrecorded, deadline_exceeded, refusal_of};
 use crate::body::{Body, BodyError};
 use crate::call::Version;
 use crate::observe::Record;
 use crate::snapshot::{MethodPlan, Snapshot};
-use crate::upstream::{Outgoing, Upstream};
+use crate::upstream::{Outgoing, OutgoingBody, Upstream};
 
 /// What a REST call brings beside its body.
 pub(super) struct Request<'a> {
@@ -50,6 +53,7 @@ pub(super) struct Request<'a> {
     pub(super) query: Option<&'a str>,
     pub(super) http_method: &'a str,
     pub(super) headers: &'a HeaderMap,
+    pub(super) caller: Caller<'a>,
     pub(super) metadata: Metadata,
     pub(super) deadline: Option<Instant>,
 }
@@ -86,7 +90,7 @@ async fn carry_unbounded(
     record: &mut Record,
 ) -> Result<Unrecorded, Refusal> {
     let Request { plan, method, version, upstream, binding, .. } = request;
-    let Request { query, http_method, headers, metadata, deadline, .. } = request;
+    let Request { query, http_method, headers, caller, mut metadata, deadline, .. } = request;
     let place = Place { snapshot: Arc::clone(&call.snapshot), method, rule: binding.rule };
     let rule = &plan.rules[binding.rule];
     if call.accepted.is_none() {
@@ -107,7 +111,7 @@ async fn carry_unbounded(
     }
     let reading = Reading::of(call, plan);
     let asking = request::Asking { values: &binding.values, query, http_method, headers, body };
-    let Asked { body, progress } = match &activity {
+    let Asked { mut body, progress } = match &activity {
         Some(activity) if plan.kind.many_requests() && rule.takes_body() => {
             // Only HTTP/2 callers read before they have written (protocols S-11).
             let duplex = plan.kind.many_answers() && version == Version::Http2;
@@ -115,16 +119,34 @@ async fn carry_unbounded(
         }
         _ => Asked::whole(whole::message(call, plan, rule, &reading, asking, record).await?),
     };
-    let outgoing = Outgoing {
-        path: plan.path.clone(),
-        headers: call.outgoing(metadata, headers.get(&TRACESTATE), deadline),
-        body,
-        terms: plan.terms(deadline),
-    };
     let mut reading = reading;
     reading.options.json = rest::json_asked(headers, reading.options.json);
     // Only of a safe request (RFC 9110, section 13.1.2).
     let conditions = matches!(http_method, "GET" | "HEAD").then_some(headers);
+    let mut tracestate = headers.get(&TRACESTATE);
+    if let OutgoingBody::Whole(framed) = &body
+        && let Some(cache) = cached::open_to(plan, caller, record)
+    {
+        let message = framed.get(envelope::HEAD..).unwrap_or_default();
+        let asked = (message, caller);
+        match cached::carry(call, (cache, method), upstream, asked, deadline, record).await? {
+            Cached::Answer(answered) => {
+                let answering = Answering { place, reading, upstream, deadline, conditions };
+                return unary::kept(call, answering, &answered, record);
+            }
+            Cached::Failed(failure) => return Ok(unary::failure(call, plan, &failure, record)),
+            Cached::Own { message, metadata: own } => {
+                (body, metadata, tracestate) = (OutgoingBody::Whole(message), own, None);
+            }
+            Cached::Passed => {}
+        }
+    }
+    let outgoing = Outgoing {
+        path: plan.path.clone(),
+        headers: call.outgoing(metadata, tracestate, deadline),
+        body,
+        terms: plan.terms(deadline),
+    };
     let answering = Answering { place, reading, upstream, deadline, conditions };
     let answered = async {
         let journey = record.asked(&upstream.counters);

@@ -187,9 +187,14 @@ pub(crate) async fn dial(upstream: &Upstream, address: SocketAddr) -> Result<Dia
 
 async fn dial_once(upstream: &Upstream, address: SocketAddr) -> Result<Dialled, Undialled> {
     let began = Instant::now();
-    let io = net::connect_upstream(address, upstream.loopback, upstream.connect)
-        .await
-        .map_err(|error| ("connect", error.to_string()))?;
+    let io = net::connect_upstream(
+        address,
+        upstream.loopback,
+        &upstream.own_listeners,
+        upstream.connect,
+    )
+    .await
+    .map_err(|error| ("connect", error.to_string()))?;
     let end = began + upstream.connect.max(began.elapsed() + HANDSHAKE_LEAST);
     let Some(tls) = &upstream.tls else { return shake(io, end).await };
     let io = timeout_at(end, tls.shake(io))

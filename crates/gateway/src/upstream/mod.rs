@@ -71,6 +71,8 @@ pub struct Upstream {
     pub eject: bool,
     /// Whether it may stand on this machine (security RB-8).
     pub loopback: bool,
+    /// Where the gateway itself listens: it leads nowhere there (security RB-8).
+    pub own_listeners: Arc<[SocketAddr]>,
     /// `None`: clear text (h2c).
     pub tls: Option<tls::Client>,
     pub counters: Arc<UpstreamCounters>,
@@ -96,6 +98,7 @@ impl Upstream {
             health: HealthCheck::None,
             eject: false,
             loopback: true,
+            own_listeners: Arc::default(),
             tls: None,
             counters: UpstreamCounters::unread(),
             made: 0,

@@ -101,7 +101,13 @@ pub async fn ask(upstream: &Upstream, tls: Option<&Tls>, host: &str) -> Result<S
 }
 
 async fn connect(upstream: &Upstream, address: SocketAddr) -> Result<TcpStream, String> {
-    let connected = net::connect_upstream(address, upstream.loopback, upstream.connect).await;
+    let connected = net::connect_upstream(
+        address,
+        upstream.loopback,
+        &upstream.own_listeners,
+        upstream.connect,
+    )
+    .await;
     connected.map_err(|error| error.to_string())
 }
 

@@ -53,10 +53,10 @@ async fn the_manual_lists_every_metric_with_its_kind_and_its_labels() {
     let backend = Backend::start(vec![Script::Echo]);
     let settings = DeclaredSettings { message: Default::default(), require_all: false };
     let settings = Declared::from([("test.v1.Notes".to_owned(), Some(settings))]);
-    let gateway =
-        gateway(backend.address).settings(Arc::new(move |_, _| settings.clone())).start().await;
-    rest(gateway.public, "GET", "/v1/notes/a", "").await;
-    gateway.until(|gateway| gateway.figures("Get").calls() == 1).await;
+    let keeping = gateway(backend.address).method("Read", "cache: { ttl: 1s }");
+    let gateway = keeping.settings(Arc::new(move |_, _| settings.clone())).start().await;
+    rest(gateway.public, "GET", "/v1/read/a", "").await;
+    gateway.until(|gateway| gateway.figures("Read").calls() == 1).await;
     let manual = std::fs::read_to_string(concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../docs/manual/metrics.md"

@@ -8,6 +8,7 @@ mod connections;
 mod faults;
 mod health;
 mod names;
+mod reach;
 mod retries;
 mod storm;
 mod tls;

@@ -29,10 +29,10 @@ use crate::upstream::Upstream;
 
 /// How the messages of one direction are read and written.
 pub(super) struct Messages {
-    plans: Arc<Plans>,
-    message: MessageId,
-    options: JsonOptions,
-    limits: JsonLimits,
+    pub(super) plans: Arc<Plans>,
+    pub(super) message: MessageId,
+    pub(super) options: JsonOptions,
+    pub(super) limits: JsonLimits,
 }
 
 impl Messages {

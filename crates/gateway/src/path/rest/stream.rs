@@ -490,6 +490,7 @@ mod tests {
             rest: RestSwitches::default(),
             event_id: None,
             json: JsonSwitches::default(),
+            cache: None,
             retries: RetryRules::NONE,
             counters: Metrics::new(1).method("notes", "test.v1.Notes.Many"),
             rpc_name: "/test.v1.Notes/Many".into(),
