@@ -18,10 +18,11 @@
 //! that changes with the contract, the upstream, the rules that choose, and a purge. A call that
 //! began before keeps its number, so what it brings home late is found by nobody.
 //!
-//! Rooms: the table (`store`), several askers at once (`flight`), what may be kept (`rules`).
+//! Rooms: what is kept (`answer`), the table (`store`), several askers at once (`flight`), what may be kept (`rules`).
 //!
 //! Not here: who may call (`policy`, before this), the way of a call through it (`path::cached`).
 
+mod answer;
 mod flight;
 mod rules;
 mod store;
@@ -34,14 +35,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::HeaderMap;
 use tandem_config::document::{self, CacheRules, PlatformLimits};
 use tandem_contract::MessageId;
-use tandem_protocol::refusal::{Reason, Refusal, Shape};
-use tandem_protocol::status::Status;
 use tandem_transcode::{Plans, Projection};
 use tokio::time::Instant;
 
+pub(crate) use self::answer::{Failure, Kept};
 use self::flight::Flight;
 pub(crate) use self::flight::{Landed, Lead, Next, Seat};
 pub(crate) use self::rules::has_credential;
@@ -57,8 +57,6 @@ const FLIGHTS_MOST: usize = 1_024;
 const GENERATION: usize = size_of::<u64>();
 /// Entries that are taken out under one hold of a lock, so that no call waits for long.
 const AT_ONCE: usize = 1_024;
-/// What a kept header takes beside its letters.
-const HEADER_BYTES: usize = size_of::<(HeaderName, HeaderValue)>();
 /// Where nobody says what the process may use for buffers (security LI-23).
 const BUFFER_BYTES: u64 = 256 << 20;
 
@@ -121,27 +119,6 @@ pub(crate) enum Asked {
         lead: Option<Lead>,
         stale: Option<Arc<Kept>>,
     },
-}
-
-/// An answer that is kept, or told to several.
-pub(crate) struct Kept {
-    head: Vec<(HeaderName, HeaderValue)>,
-    trailers: Vec<(HeaderName, HeaderValue)>,
-    message: Bytes,
-    came: Duration,
-    /// How old it was then.
-    age: Duration,
-    stale_until: Duration,
-}
-
-/// Why there is no answer.
-pub(crate) enum Failure {
-    /// The service says so.
-    Said {
-        status: Status,
-        trailers: HeaderMap,
-    },
-    Refused(Refusal),
 }
 
 /// What is kept for a namespace now, and what was.
@@ -461,96 +438,4 @@ impl MethodCache {
     pub(crate) fn age_of(&self, kept: &Kept) -> Duration {
         self.space.caches.now().saturating_sub(kept.came) + kept.age
     }
-}
-
-impl Failure {
-    pub(crate) fn lost() -> Failure {
-        let refusal = Refusal::new(Reason::Unavailable, "the service cannot be reached");
-        Failure::Refused(refusal.logged("a call for several was lost".to_owned()))
-    }
-
-    /// The status and the trailing metadata of the service, or the gateway's own status.
-    pub(crate) fn said(&self) -> (Status, &HeaderMap) {
-        static NONE: std::sync::LazyLock<HeaderMap> = std::sync::LazyLock::new(HeaderMap::new);
-        match self {
-            Failure::Said { status, trailers } => (status.clone(), trailers),
-            Failure::Refused(refusal) => (refusal.status(Shape::Grpc), &NONE),
-        }
-    }
-
-    /// Whether an old answer is better.
-    pub(crate) fn is_error(&self) -> bool {
-        match self {
-            Failure::Said { status, .. } => rules::is_error(status.code),
-            Failure::Refused(refusal) => rules::is_refusal_for_error(refusal),
-        }
-    }
-}
-
-impl Kept {
-    /// Copies: what the library hands out is cut from buffers that are larger, and would keep all
-    /// of them.
-    fn of(
-        head: &HeaderMap,
-        trailers: &HeaderMap,
-        message: &Bytes,
-        came: Duration,
-        stale_until: Duration,
-    ) -> Kept {
-        Kept {
-            head: copied(head),
-            trailers: copied(trailers),
-            message: Bytes::copy_from_slice(message),
-            came,
-            age: rules::age([head, trailers]),
-            stale_until,
-        }
-    }
-
-    pub(crate) fn head(&self) -> HeaderMap {
-        map_of(&self.head)
-    }
-
-    pub(crate) fn trailers(&self) -> HeaderMap {
-        map_of(&self.trailers)
-    }
-
-    /// The service had it from somewhere itself.
-    pub(crate) fn was_old(&self) -> bool {
-        !self.age.is_zero()
-    }
-
-    pub(crate) fn message(&self) -> &Bytes {
-        &self.message
-    }
-
-    fn bytes(&self) -> usize {
-        let of = |headers: &[(HeaderName, HeaderValue)]| -> usize {
-            let letters = headers.iter().map(|(name, value)| name.as_str().len() + value.len());
-            letters.sum::<usize>() + headers.len() * HEADER_BYTES
-        };
-        size_of::<Kept>() + self.message.len() + of(&self.head) + of(&self.trailers)
-    }
-}
-
-fn map_of(headers: &[(HeaderName, HeaderValue)]) -> HeaderMap {
-    let mut map = HeaderMap::with_capacity(headers.len());
-    for (name, value) in headers {
-        map.append(name.clone(), value.clone());
-    }
-    map
-}
-
-/// What belongs to the answer and not to its framing.
-fn copied(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
-    let kept = headers.iter().filter(|(name, _)| {
-        **name != header::CONTENT_TYPE
-            && **name != header::AGE
-            && !name.as_str().starts_with("grpc-")
-    });
-    let copies = kept.filter_map(|(name, value)| {
-        let name = HeaderName::from_bytes(name.as_str().as_bytes()).ok()?;
-        Some((name, HeaderValue::from_bytes(value.as_bytes()).ok()?))
-    });
-    copies.collect()
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use http::header::{self, HeaderValue};
 use tandem_config::load::from_texts;
 use tandem_contract::fields;
-use tandem_protocol::status::Code;
+use tandem_protocol::status::{Code, Status};
 
 use super::*;
 
