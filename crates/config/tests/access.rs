@@ -32,6 +32,7 @@ const OF_NAMESPACES: &[(&str, &str)] = &[
     ("move rollout", "pog"),
     ("accept noise", "po"),
     ("read sample", "po"),
+    ("purge cache", "po"),
     ("read members", "oA"),
     ("write members", "o"),
     ("list keys", "o"),

@@ -27,7 +27,7 @@ use crate::own::board::{Board, Declare, ServiceInstances, SettingsRefused};
 use crate::policy::Judges;
 use crate::policy::auth::{ApiKeys, Identity, IssuerStatus, KeyTiming};
 use crate::policy::limit::Registry;
-use crate::reconcile::{ContractState, Documents, KeepContracts, Reconciler};
+use crate::reconcile::{ContractState, Documents, KeepContracts, Reconciler, Standing};
 use crate::snapshot::Snapshot;
 use crate::tasks::Side;
 use crate::thread::{Common, Drain, Threads};
@@ -164,11 +164,13 @@ impl Gateway {
             Documents { limits, namespaces, versions, contracts: &contracts },
             keeper,
             settings,
-            metrics.clone(),
-            Arc::clone(&judges),
-            caches.clone(),
             Arc::clone(&current),
-            Arc::clone(&board),
+            Standing {
+                metrics: metrics.clone(),
+                judges: Arc::clone(&judges),
+                caches: caches.clone(),
+                board: Arc::clone(&board),
+            },
         );
         reconciler.publish().map_err(StartError::Snapshot)?;
         let exporter = traces.map(|traces| Exporter::start(&traces, &side));

@@ -68,11 +68,16 @@ pub(crate) struct Reconciler {
     wanted: Mutex<Wanted>,
     keeper: Option<Arc<dyn KeepContracts>>,
     declare: Declare,
-    metrics: Metrics,
-    judges: Arc<Judges>,
-    caches: Caches,
     current: Arc<ArcSwap<Snapshot>>,
-    board: Arc<Board>,
+    standing: Standing,
+}
+
+/// What snapshots are built beside, and what outlives them.
+pub(crate) struct Standing {
+    pub(crate) metrics: Metrics,
+    pub(crate) judges: Arc<Judges>,
+    pub(crate) caches: Caches,
+    pub(crate) board: Arc<Board>,
 }
 
 /// What a gateway is to serve; it has been checked.
@@ -101,21 +106,18 @@ impl Reconciler {
         documents: Documents<'_>,
         keeper: Option<Arc<dyn KeepContracts>>,
         declare: Declare,
-        metrics: Metrics,
-        judges: Arc<Judges>,
-        caches: Caches,
         current: Arc<ArcSwap<Snapshot>>,
-        board: Arc<Board>,
+        standing: Standing,
     ) -> Arc<Reconciler> {
         let Documents { limits, namespaces, versions, contracts } = documents;
         let states = states_of(&namespaces, contracts, None);
         let wanted = Wanted { generation: 0, limits, namespaces, versions, states };
         let wanted = Mutex::new(wanted);
-        Arc::new(Reconciler { wanted, keeper, declare, metrics, judges, caches, current, board })
+        Arc::new(Reconciler { wanted, keeper, declare, current, standing })
     }
 
     pub(crate) fn board(&self) -> &Board {
-        &self.board
+        &self.standing.board
     }
 
     fn wanted(&self) -> MutexGuard<'_, Wanted> {
@@ -177,7 +179,7 @@ impl Reconciler {
                 ContractState::Waiting { .. } => None,
             })
             .collect();
-        let Reconciler { metrics, caches, judges, .. } = self;
+        let Standing { metrics, judges, caches, board: _ } = &self.standing; // told below
         match Snapshot::build(&wanted.limits, &wanted.namespaces, &plans, metrics, judges, caches) {
             Ok(snapshot) => {
                 let before = self.current.load();
@@ -197,7 +199,7 @@ impl Reconciler {
 
     /// Puts the settings of all services on the board.
     fn tell_settings(&self, wanted: &Wanted) {
-        self.board.publish(wanted.namespaces.iter().map(|namespace| {
+        self.standing.board.publish(wanted.namespaces.iter().map(|namespace| {
             let name = &*namespace.namespace;
             let version = wanted.versions.get(name).copied().unwrap_or(0);
             let declared = match wanted.states.get(name) {

@@ -129,6 +129,9 @@ enum Command {
     /// The secrets of a namespace.
     #[command(subcommand)]
     Secret(manage::Secrets),
+    /// What is kept of answers.
+    #[command(subcommand)]
+    Cache(manage::Caches),
     /// Who did what; whether the log is whole.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -248,6 +251,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Key(command) => on_a_loop(manage::keys(command, form, common.timeout())),
         Command::Token(command) => on_a_loop(manage::tokens(command, form, common.timeout())),
         Command::Secret(command) => on_a_loop(manage::secrets(command, form, common.timeout())),
+        Command::Cache(command) => on_a_loop(manage::caches(command, form, common.timeout())),
         Command::Audit(command) => on_a_loop(audit::audit(command, form, common.timeout())),
         Command::Store(command) => store::store(command, form),
         Command::Context(command) => context::context(command, form),

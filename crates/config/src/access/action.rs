@@ -147,6 +147,7 @@ actions! {
     MoveRollout "move rollout" on Rollout: FromOrGateway(Publisher);
     AcceptNoise "accept noise" on Verdict: From(Publisher);
     ReadSample "read sample" on Sample: From(Publisher);
+    PurgeCache "purge cache" on Document: From(Publisher);
     ReadMembers "read members" on Members: FromOrPlatform(Owner);
     WriteMembers "write members" on Members: From(Owner);
     ListKeys "list keys" on Key: From(Owner);

@@ -90,7 +90,7 @@ impl Reconciler {
         let mut opened = BTreeMap::new();
         for namespace in &wanted.namespaces {
             let ContractSource::Reflection(upstream) = &namespace.contract else { continue };
-            let counters = self.metrics.upstream(&namespace.namespace, upstream);
+            let counters = self.standing.metrics.upstream(&namespace.namespace, upstream);
             opened.insert(namespace.namespace.clone(), counters.figures().connections_opened);
         }
         opened
@@ -109,7 +109,7 @@ impl Reconciler {
             let Some(ContractState::Known(known)) = wanted.states.get(&namespace.namespace) else {
                 continue;
             };
-            let upstreams = upstreams_of(namespace, &self.metrics);
+            let upstreams = upstreams_of(namespace, &self.standing.metrics);
             let Some(upstream) = upstreams.get(upstream) else { continue };
             match ask(upstream).await {
                 Ok((contract, how)) => {
@@ -128,7 +128,7 @@ impl Reconciler {
     /// Who does not answer is not marked.
     async fn compare_others(&self, generation: u64, namespace: &Namespace) {
         let ContractSource::Reflection(source) = &namespace.contract else { return };
-        let upstreams = upstreams_of(namespace, &self.metrics);
+        let upstreams = upstreams_of(namespace, &self.standing.metrics);
         let mut others = Vec::new();
         for (name, upstream) in upstreams.iter().filter(|(name, _)| *name != source) {
             if let Ok((contract, _how)) = ask(upstream).await {
@@ -197,7 +197,7 @@ impl Reconciler {
         let mut wait = ASK_AGAIN;
         let mut kept = self.kept(name);
         loop {
-            let why = match upstreams_of(namespace, &self.metrics).get(upstream) {
+            let why = match upstreams_of(namespace, &self.standing.metrics).get(upstream) {
                 None => format!("no upstream `{upstream}`"),
                 Some(upstream) => match ask(upstream).await {
                     Ok((contract, how)) => {

@@ -194,7 +194,10 @@ async fn security_c_1_no_answer_crosses_a_host_a_namespace_or_a_question() {
     documents.namespaces.push(other);
     documents.contracts.insert("other".into(), Arc::clone(&second.contracts["notes"]));
     let gateway = kept(&backends[0], "ttl: 1h").start().await;
-    gateway.view.reload(documents.limits, documents.namespaces, &documents.contracts).unwrap();
+    gateway
+        .view
+        .reload(documents.limits, documents.namespaces, Default::default(), &documents.contracts)
+        .unwrap();
     let mut asked: BTreeMap<(usize, &str, &str), String> = BTreeMap::new();
     for round in 0..2 {
         for (host, space) in [("a.test", 0), ("b.test", 1), ("A.TEST", 0), ("b.test:80", 1)] {
@@ -223,7 +226,15 @@ async fn a_reload_swaps_the_rules_and_keeps_what_they_leave_as_it_was() {
     let gateway = kept(&backend, "ttl: 1h").start().await;
     let reload = |rules: &str| {
         let documents = kept(&backend, rules).documents();
-        gateway.view.reload(documents.limits, documents.namespaces, &documents.contracts).unwrap();
+        gateway
+            .view
+            .reload(
+                documents.limits,
+                documents.namespaces,
+                Default::default(),
+                &documents.contracts,
+            )
+            .unwrap();
     };
     read(&gateway, "a", &[]).await;
     for (rules, calls) in [
@@ -238,7 +249,7 @@ async fn a_reload_swaps_the_rules_and_keeps_what_they_leave_as_it_was() {
         assert_eq!(backend.calls(), calls, "{rules}");
     }
     let none = tandem_testkit::gateway(backend.address).documents();
-    gateway.view.reload(none.limits, none.namespaces, &none.contracts).unwrap();
+    gateway.view.reload(none.limits, none.namespaces, Default::default(), &none.contracts).unwrap();
     assert_eq!(gateway.view.cache()[0].entries, 0, "nothing is kept that nobody may keep");
     read(&gateway, "a", &[]).await;
     assert_eq!(backend.calls(), 5);

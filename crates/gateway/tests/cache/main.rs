@@ -3,6 +3,7 @@
 
 mod calls;
 mod failures;
+mod principals;
 mod seen;
 mod together;
 

@@ -6,7 +6,10 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Json};
+use serde::Deserialize;
+use serde_json::json;
 use tandem_gateway::observe::Span;
+use tandem_gateway::{CacheFigures, Purged};
 use tandem_protocol::identity::unhex;
 
 use super::call::{Answer, Call};
@@ -57,4 +60,35 @@ pub(super) async fn reload(call: Call) -> Result<Answer, Refusal> {
     let reloaded = call.admin.reloader.reload().await;
     let status = if reloaded.taken { StatusCode::OK } else { StatusCode::CONFLICT };
     Ok(Answer::Whole((status, Json(reloaded.to_json())).into_response()))
+}
+
+/// What is kept of a namespace's answers; zeros where nothing ever was.
+pub(super) async fn cache(call: Call) -> Result<Answer, Refusal> {
+    let namespace = call.namespace()?;
+    let all = call.admin.view.cache();
+    let found = all.into_iter().find(|one| one.namespace == namespace.as_str());
+    let CacheFigures { namespace: _, entries, bytes, bytes_max, stored, evicted } =
+        found.unwrap_or_default();
+    Ok(Answer::json(json!({
+        "entries": entries, "bytes": bytes, "bytes_max": bytes_max, "stored": stored,
+        "evicted": evicted,
+    })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CachePurge {
+    /// `package.Service/Method`; all of the namespace's without it.
+    #[serde(default)]
+    method: Option<String>,
+}
+
+pub(super) async fn purge(call: Call) -> Result<Answer, Refusal> {
+    let CachePurge { method } = call.read()?;
+    let namespace = call.namespace()?;
+    let purged = call.admin.view.purge(namespace.as_str(), method.as_deref());
+    let Some(Purged { entries, bytes }) = purged else {
+        return Err(Refusal::missing("nothing of that name keeps answers"));
+    };
+    Ok(Answer::json(json!({ "entries": entries, "bytes": bytes })))
 }

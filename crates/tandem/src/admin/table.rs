@@ -71,9 +71,9 @@ macro_rules! routes {
 }
 
 use Action::{
-    ListKeys, ListSecrets, ListTokens, Publish, ReadAudit, ReadDocument, ReadDraft, ReadGrants,
-    ReadMembers, RollBack, WriteDraft, WriteGrants, WriteKey, WriteListener, WriteMembers,
-    WriteSecret, WriteToken,
+    ListKeys, ListSecrets, ListTokens, Publish, PurgeCache, ReadAudit, ReadDocument, ReadDraft,
+    ReadGrants, ReadMembers, ReadMetrics, RollBack, WriteDraft, WriteGrants, WriteKey,
+    WriteListener, WriteMembers, WriteSecret, WriteToken,
 };
 use Right::{In, InByAct, OfPlatform, Open, Visitor};
 
@@ -132,6 +132,10 @@ routes! {
         "The versions in which these values changed", values::versions;
     POST "/namespaces/{namespace}/settings/{service}/rollback", InByAct(RollBack), Some("Rollback") => Some("Published"), true,
         "Takes these values back to an older version; the rest stays", values::roll_back;
+    GET "/namespaces/{namespace}/cache", In(ReadMetrics), None => Some("Cache"), false,
+        "What is kept of answers", look::cache;
+    POST "/namespaces/{namespace}/cache/purge", In(PurgeCache), Some("CachePurge") => Some("CachePurged"), false,
+        "Forgets what is kept of a method, or of all", look::purge;
     GET "/namespaces/{namespace}/members", In(ReadMembers), None => Some("Members"), false,
         "Who holds which role", members::list;
     PUT "/namespaces/{namespace}/members/{who}", In(WriteMembers), Some("MemberRole") => None, false,

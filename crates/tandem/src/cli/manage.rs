@@ -142,6 +142,21 @@ pub(super) enum Tokens {
 }
 
 #[derive(Debug, Subcommand)]
+pub(super) enum Caches {
+    /// Shows what is kept of a namespace's answers.
+    Stats(Of),
+    /// Forgets what is kept of a method, or of all methods of a namespace.
+    Purge {
+        /// The namespace.
+        namespace: String,
+        /// `package.Service/Method`; every method without it.
+        method: Option<String>,
+        #[command(flatten)]
+        admin: AdminArguments,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(super) enum Secrets {
     /// Lists names and fingerprints.
     List(Of),
@@ -400,6 +415,33 @@ pub(super) async fn secrets(
             let path = format!("/api/v1/namespaces/{namespace}/secrets/{name}");
             admin.client(timeout)?.send("DELETE", &path, None, &Made::Anyhow).await?;
             done(form, &format!("store:{name} of {namespace} is gone"));
+        }
+    }
+    Ok(Exit::Fine)
+}
+
+pub(super) async fn caches(
+    command: Caches,
+    form: Form,
+    timeout: Duration,
+) -> Result<Exit, Failure> {
+    let told = match command {
+        Caches::Stats(Of { namespace, admin }) => {
+            let path = format!("/api/v1/namespaces/{}/cache", checked(&namespace)?);
+            admin.client(timeout)?.get(&path).await?
+        }
+        Caches::Purge { namespace, method, admin } => {
+            let path = format!("/api/v1/namespaces/{}/cache/purge", checked(&namespace)?);
+            let body = json!({ "method": method });
+            admin.client(timeout)?.send("POST", &path, Some(&body), &Made::Anyhow).await?
+        }
+    };
+    match form {
+        Form::Json => output::data(&told.to_string()),
+        Form::Text => {
+            for (key, value) in told.as_object().into_iter().flatten() {
+                output::data(&format!("{key:<10} {value}"));
+            }
         }
     }
     Ok(Exit::Fine)

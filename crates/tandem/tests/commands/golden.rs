@@ -9,7 +9,7 @@ use crate::place::{Notes, Place, Running, Said, free, golden};
 #[test]
 fn experience_ux_39_the_help_of_every_command() {
     let place = Place::new();
-    let commands: [&[&str]; 51] = [
+    let commands: [&[&str]; 53] = [
         &[],
         &["-h"],
         &["help", "run"],
@@ -45,6 +45,8 @@ fn experience_ux_39_the_help_of_every_command() {
         &["help", "secret", "list"],
         &["help", "secret", "set"],
         &["help", "secret", "remove"],
+        &["help", "cache", "stats"],
+        &["help", "cache", "purge"],
         &["help", "audit", "list"],
         &["help", "audit", "verify"],
         &["help", "store", "dump"],

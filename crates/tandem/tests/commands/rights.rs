@@ -37,6 +37,8 @@ const EXPECTED: &[(&str, &str)] = &[
     ("PATCH /namespaces/{namespace}/settings/{service}", "epo"),
     ("GET /namespaces/{namespace}/settings/{service}/versions", "vepo"),
     ("POST /namespaces/{namespace}/settings/{service}/rollback", "po"),
+    ("GET /namespaces/{namespace}/cache", "vepo"),
+    ("POST /namespaces/{namespace}/cache/purge", "po"),
     ("GET /namespaces/{namespace}/members", "oA"),
     ("PUT /namespaces/{namespace}/members/{who}", "o"),
     ("DELETE /namespaces/{namespace}/members/{who}", "o"),
@@ -101,7 +103,9 @@ fn request(team: &Team, operation: &str, namespace: &str) -> Request {
         ("POST", "rollback") => json!({ "to": 99 }),
         ("PATCH", _) => json!({ "values": {}, "why": "x" }),
         ("PUT", "draft") => json!({ "text": "x" }),
-        ("PUT" | "POST", "x" | "user:x" | "{who}" | "{name}" | "keys" | "tokens") => json!({}),
+        ("PUT" | "POST", "x" | "user:x" | "{who}" | "{name}" | "keys" | "tokens" | "purge") => {
+            json!({})
+        }
         _ => return request.made_from(99),
     };
     request.made_from(99).json(&body)
