@@ -437,8 +437,8 @@ fn step_team(shop: &Shop, checks: &mut Checks) -> Result<(), String> {
         checks.that(&format!("{side} refuses a discount of 25 %"), refused.status == 400);
     }
     let set = ["settings", "set", "Catalogue", "max_discount_percent=30", "-m", "winter sale"];
-    let said = shop.tandem(&set)?;
     let began = Instant::now();
+    let said = shop.tandem(&set)?;
     checks.that(&format!("30 is taken: {}{}", said.out, said.err), said.fine);
     say("2 team", &format!("tandem {}", shown_words(&set)));
     for (side, host) in sides {
@@ -452,7 +452,7 @@ fn step_team(shop: &Shop, checks: &mut Checks) -> Result<(), String> {
         checks.that(&format!("{side} obeys within a second: {taken:?}"), within.is_some());
         if let Some(took) = taken {
             let took = took.as_secs_f64() * 1e3;
-            say("", &format!("the {side} service takes a discount of 25 % after {took:.0} ms"));
+            say("", &format!("the {side} service takes a discount of 25 % {took:.0} ms after Enter"));
         }
     }
     let more = ["settings", "set", "Catalogue", "max_discount_percent=90", "-m", "more"];
