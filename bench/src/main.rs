@@ -1,11 +1,12 @@
 //! The gateway and its peers, measured in one run.
 //!
-//! `bench calls | streams | proxy | transcode | idle [--quick]`; bench/README.md says how each is read. Figures are printed,
-//! every round is written to `bench/results/`.
+//! `bench calls | streams | proxy | transcode | idle [--quick]` and `bench against [--quick] [SCENARIO]…`; bench/README.md says how
+//! each is read. Figures are printed, every round is written to `bench/results/`.
 
 #![expect(clippy::print_stdout, reason = "figures are for the person who asked")]
 #![allow(clippy::print_stderr, reason = "so is the count of rounds")]
 
+mod against;
 mod backend;
 mod bar;
 mod bench;
@@ -27,6 +28,10 @@ use process::Outcome;
 fn main() -> Outcome<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    if let ["against", rest @ ..] = &words[..] {
+        let only: Vec<&str> = rest.iter().copied().filter(|word| *word != "--quick").collect();
+        return against::run(only.len() < rest.len(), &only);
+    }
     let (what, quick) = match words[..] {
         [what] => (what, false),
         [what, "--quick"] => (what, true),
@@ -42,4 +47,5 @@ fn main() -> Outcome<()> {
     }
 }
 
-const USAGE: &str = "usage: bench calls | streams | proxy | transcode | idle [--quick]";
+const USAGE: &str = "usage: bench calls | streams | proxy | transcode | idle [--quick]
+       bench against [--quick] [SCENARIO]…";
