@@ -6,6 +6,7 @@
 
 // The world: the only places that open sockets and start tasks.
 pub mod net;
+mod alarm;
 pub mod tasks;
 
 // What a call is made of.
