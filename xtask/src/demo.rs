@@ -452,7 +452,10 @@ fn step_team(shop: &Shop, checks: &mut Checks) -> Result<(), String> {
         checks.that(&format!("{side} obeys within a second: {taken:?}"), within.is_some());
         if let Some(took) = taken {
             let took = took.as_secs_f64() * 1e3;
-            say("", &format!("the {side} service takes a discount of 25 % {took:.0} ms after Enter"));
+            say(
+                "",
+                &format!("the {side} service takes a discount of 25 % {took:.0} ms after Enter"),
+            );
         }
     }
     let more = ["settings", "set", "Catalogue", "max_discount_percent=90", "-m", "more"];
