@@ -61,7 +61,7 @@ fn check_says_what_the_team_may_not_claim() {
 
 #[test]
 fn check_refuses_what_is_known_and_not_built() {
-    let text = team(free()) + "settings: {}\n";
+    let text = team(free()) + "rollouts: {}\n";
     let folder = files(&good_platform(), &text);
     let path = folder.0.join("tandem.yaml");
     let (exit, out, _) = tandem(&["--json", "check", path.to_str().unwrap()]);
@@ -290,9 +290,11 @@ fn security_ad_1_to_3_the_admin_listener_answers_only_its_own() {
     let metrics = ask(gateway.admin, "GET", "/metrics", &bearer, "").unwrap();
     assert!(metrics.body.contains("tandem_connections_open"), "{}", metrics.body);
     assert!(metrics.body.ends_with("# EOF\n"), "{}", metrics.body);
-    // Ten failures in a minute are the most; even the right token waits then.
+    // Ten failures in a minute are the most; even the right token waits then. Who brings nothing
+    // at all tries nothing.
     for _ in 0..10 {
-        let _ = status("");
+        assert_eq!(status(""), 401);
+        let _ = status("authorization: Bearer tnd_0_0\r\n");
     }
     assert_eq!(status(&bearer), 429);
 }
