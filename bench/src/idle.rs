@@ -17,8 +17,15 @@ use crate::report;
 
 /// Below what a process may have open where that is 20,000, which Tandem halves.
 const CONNECTIONS: usize = 9_500;
-const CONNECTIONS_QUICK: usize = 2_000;
+pub(crate) const CONNECTIONS_QUICK: usize = 2_000;
 const A_SOURCE: usize = 200;
+
+pub(crate) const TWO_BUILDS: &[(Peer, Speaks)] = &[
+    (Peer::Tandem, Speaks::Grpc),
+    (Peer::Before, Speaks::Grpc),
+    (Peer::Tandem, Speaks::Rest),
+    (Peer::Before, Speaks::Rest),
+];
 
 const PEERS: &[(Peer, Speaks)] = &[
     (Peer::Tandem, Speaks::Grpc),
@@ -31,7 +38,7 @@ const PEERS: &[(Peer, Speaks)] = &[
     (Peer::Vanguard, Speaks::Rest),
 ];
 
-struct Held {
+pub(crate) struct Held {
     peer: Peer,
     speaks: Speaks,
     connections: usize,
@@ -63,15 +70,25 @@ pub(crate) fn run(quick: bool) -> Outcome<()> {
         .collect();
     let surroundings = report::surroundings(&bench.root, &peers);
     report::print_surroundings(&surroundings);
-    let mut held = Vec::new();
-    for (peer, speaks) in peers {
-        let target = bench.target(peer, speaks)?;
-        let outcome = bench.wait(hold(&bench, speaks, &target, connections));
-        held.push(outcome.map_err(|error| format!("{}: {error}", peer.name()))?);
-    }
+    let held = hold_all(&bench, &peers, connections)?;
     print(&held);
     let results = Map::from_iter([("results".to_owned(), results(&held).into())]);
     report::write(&bench.root, "idle", quick, [surroundings, results, Map::new()])
+}
+
+/// One target after another, each started anew.
+pub(crate) fn hold_all(
+    bench: &Bench,
+    peers: &[(Peer, Speaks)],
+    connections: usize,
+) -> Outcome<Vec<Held>> {
+    let mut held = Vec::new();
+    for (peer, speaks) in peers {
+        let target = bench.target(*peer, *speaks)?;
+        let outcome = bench.wait(hold(bench, *speaks, &target, connections));
+        held.push(outcome.map_err(|error| format!("{}: {error}", peer.name()))?);
+    }
+    Ok(held)
 }
 
 /// A connection that is kept, and the call that it carries.
@@ -126,7 +143,7 @@ async fn hold(bench: &Bench, speaks: Speaks, target: &Target, connections: usize
     Ok(Held { peer: target.peer, speaks, connections, resident_bytes })
 }
 
-fn print(held: &[Held]) {
+pub(crate) fn print(held: &[Held]) {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("load average after: {}\n", load.trim());
     println!(

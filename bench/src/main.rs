@@ -1,11 +1,13 @@
 //! The gateway and its peers, measured in one run.
 //!
-//! `bench calls | streams | proxy | transcode | idle | settings [--quick]`; bench/README.md says how
+//! `bench calls | streams | proxy | transcode | idle | settings [--quick]` and
+//! `bench against [--quick] [SCENARIO]…`; bench/README.md says how
 //! each is read. Figures are printed, every round is written to `bench/results/`.
 
 #![expect(clippy::print_stdout, reason = "figures are for the person who asked")]
 #![allow(clippy::print_stderr, reason = "so is the count of rounds")]
 
+mod against;
 mod backend;
 mod bar;
 mod bench;
@@ -28,6 +30,10 @@ use process::Outcome;
 fn main() -> Outcome<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    if let ["against", rest @ ..] = &words[..] {
+        let only: Vec<&str> = rest.iter().copied().filter(|word| *word != "--quick").collect();
+        return against::run(only.len() < rest.len(), &only);
+    }
     let (what, quick) = match words[..] {
         [what] => (what, false),
         [what, "--quick"] => (what, true),
@@ -44,4 +50,5 @@ fn main() -> Outcome<()> {
     }
 }
 
-const USAGE: &str = "usage: bench calls | streams | proxy | transcode | idle | settings [--quick]";
+const USAGE: &str = "usage: bench calls | streams | proxy | transcode | idle | settings [--quick]
+       bench against [--quick] [SCENARIO]…";

@@ -18,6 +18,8 @@ pub(crate) enum Peer {
     /// Nothing: the load calls the backend.
     Direct,
     Tandem,
+    /// Another build of Tandem.
+    Before,
     Envoy,
     Haproxy,
     Nginx,
@@ -39,6 +41,7 @@ impl Peer {
         match self {
             Peer::Direct => "direct",
             Peer::Tandem => "tandem",
+            Peer::Before => "before",
             Peer::Envoy => "envoy",
             Peer::Haproxy => "haproxy",
             Peer::Nginx => "nginx",
@@ -51,7 +54,7 @@ impl Peer {
     pub(crate) fn files(self, speaks: Speaks) -> &'static [(&'static str, &'static str)] {
         match (self, speaks) {
             (Peer::Direct, _) => &[],
-            (Peer::Tandem, _) => {
+            (Peer::Tandem | Peer::Before, _) => {
                 &[("tandem.yaml", "tandem.yaml"), ("tandem-team.yaml", "teams/bench.yaml")]
             }
             (Peer::Envoy, Speaks::Grpc) => &[("envoy-grpc.yaml", "envoy.yaml")],
@@ -66,7 +69,14 @@ impl Peer {
     fn program(self, root: &Path) -> Outcome<PathBuf> {
         Ok(match self {
             Peer::Direct => return Err("nothing to start".into()),
-            Peer::Tandem => root.join("target/release/tandem"),
+            // What is released, or what was just built to be weighed.
+            Peer::Tandem => match std::env::var_os("TANDEM_BENCH_TANDEM") {
+                Some(program) => program.into(),
+                None => root.join("target/release/tandem"),
+            },
+            Peer::Before => std::env::var_os("TANDEM_BENCH_BEFORE")
+                .ok_or("TANDEM_BENCH_BEFORE names no other build; ./x bench sets it")?
+                .into(),
             Peer::Envoy => std::env::var_os("TANDEM_BENCH_ENVOY")
                 .ok_or("TANDEM_BENCH_ENVOY names no Envoy; ./x bench sets it")?
                 .into(),
@@ -81,7 +91,7 @@ impl Peer {
         let path = |name: &str| folder.join(name).display().to_string();
         match self {
             Peer::Direct => vec![],
-            Peer::Tandem => {
+            Peer::Tandem | Peer::Before => {
                 vec![
                     "run".into(),
                     "--config".into(),
@@ -105,7 +115,7 @@ impl Peer {
     pub(crate) fn version(self, root: &Path) -> Option<String> {
         let flag = match self {
             Peer::Direct => return None,
-            Peer::Tandem | Peer::Envoy => "--version",
+            Peer::Tandem | Peer::Before | Peer::Envoy => "--version",
             Peer::Haproxy | Peer::Nginx => "-v",
             Peer::GrpcGateway => return module(root, "github.com/grpc-ecosystem/grpc-gateway/v2"),
             Peer::Vanguard => return module(root, "connectrpc.com/vanguard"),
@@ -158,7 +168,7 @@ impl Target {
             let beside = to.parent().ok_or("a file lies in a folder")?;
             std::fs::create_dir_all(beside)?;
             // Tandem reads its contract from beside the team's document.
-            if peer == Peer::Tandem {
+            if matches!(peer, Peer::Tandem | Peer::Before) {
                 std::fs::copy(folder.0.join("orders.binpb"), beside.join("orders.binpb"))?;
             }
             std::fs::write(to, text)?;

@@ -30,7 +30,7 @@ pub(crate) fn run(quick: bool) -> Outcome<()> {
 }
 
 /// An order to and fro, on four connections with `streams` at once on each.
-fn echo(
+pub(crate) fn echo(
     bench: &Bench,
     name: &'static str,
     size: Size,

@@ -28,7 +28,7 @@ pub(crate) fn run(quick: bool) -> Outcome<()> {
 }
 
 /// An order to and fro as JSON, one call at a time on each of `connections`.
-fn echo(
+pub(crate) fn echo(
     bench: &Bench,
     name: &'static str,
     size: Size,

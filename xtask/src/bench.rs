@@ -1,8 +1,9 @@
 //! Figures: builds what is measured, makes sure of the tools, hands over to `bench/`.
 //!
-//! `bench calls` and `settings` measure the gateway, `bench streams`, `proxy`, `transcode` and `idle` the gateway
-//! beside its peers, `bench codec` the codec; bench/README.md says how each is read. Peers are
-//! installed once, into `target/tools` or by Debian, and are no part of `./x test`.
+//! `bench calls` and `settings` measure the gateway, `bench streams`, `proxy`, `transcode` and
+//! `idle` the gateway beside its peers, `bench against` beside another build, `bench codec` the
+//! codec; bench/README.md says how each is read. Peers are installed once, into `target/tools` or by
+//! Debian, and are no part of `./x test`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,6 +15,7 @@ const ENVOY: &str = "1.40.0";
 
 const USAGE: &str =
     "usage: ./x bench calls | streams | proxy | transcode | idle | settings [--quick]
+       ./x bench against FILE [--quick] [SCENARIO]…
        ./x bench codec [--quick | --instructions [--accept] | --hostile [--short] | --generate]";
 
 pub(crate) fn run(words: &[&str]) -> Result<(), String> {
@@ -22,6 +24,7 @@ pub(crate) fn run(words: &[&str]) -> Result<(), String> {
         ["streams" | "proxy" | "transcode" | "idle"] => beside_peers(words),
         ["streams" | "proxy" | "transcode" | "idle", "--quick"] => beside_peers(words),
         ["settings"] | ["settings", "--quick"] => settings(words),
+        ["against", file, rest @ ..] => against(file, rest),
         ["codec", rest @ ..] => codec(rest),
         _ => Err(USAGE.into()),
     }
@@ -50,6 +53,14 @@ fn build() -> Result<(), String> {
     cargo(&["build", "--release", "--locked", "--quiet", "-p", "tandem", "-p", "tandem-bench"])
 }
 
+/// This tree's build beside another one, which `file` is.
+fn against(file: &str, rest: &[&str]) -> Result<(), String> {
+    debian("taskset", "--version", "util-linux")?;
+    build()?;
+    let program = root().join("target/release/tandem-bench");
+    shown(Command::new(program).arg("against").args(rest).env("TANDEM_BENCH_BEFORE", file))
+}
+
 /// One run of `bench` with everything installed that it compares with.
 fn beside_peers(words: &[&str]) -> Result<(), String> {
     let (what, quick) = (words[0], words.contains(&"--quick"));
@@ -64,9 +75,16 @@ fn beside_peers(words: &[&str]) -> Result<(), String> {
         go_peers()?;
     }
     let envoy = envoy()?;
-    build()?;
+    // Peers are what their makers release, so ours is what we release.
+    cargo(&["build", "--profile", "dist", "--locked", "--quiet", "-p", "tandem", "-F", "full"])?;
+    cargo(&["build", "--release", "--locked", "--quiet", "-p", "tandem-bench"])?;
     let program = root().join("target/release/tandem-bench");
-    shown(Command::new(program).args(words).env("TANDEM_BENCH_ENVOY", envoy))
+    shown(
+        Command::new(program)
+            .args(words)
+            .env("TANDEM_BENCH_TANDEM", root().join("target/dist/tandem"))
+            .env("TANDEM_BENCH_ENVOY", envoy),
+    )
 }
 
 /// Envoy itself, which a Python package brings.

@@ -6,6 +6,8 @@
 
 // The world: the only places that open sockets and start tasks.
 pub mod net;
+mod alarm;
+mod outbox;
 pub mod tasks;
 
 // What a call is made of.

@@ -47,27 +47,32 @@ const SAMPLED: u8 = 0x01;
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Carries one call. Dropping the future cancels it, at the upstream too.
-pub(crate) async fn carry(thread: &Rc<Thread>, origin: &Rc<Origin>, incoming: Incoming) -> Answer {
+pub(crate) async fn carry(
+    thread: &Rc<Thread>,
+    origin: &Rc<Origin>,
+    mut incoming: Incoming,
+) -> Answer {
     let shape = shape_of(&incoming);
     let call = Call::begin(thread, origin, &incoming);
-    // A record of its own for the case that the call's is lost in the panic.
-    let spare = Call { ..call.clone() };
-    let mut carried = pin!(carry_call(call, incoming));
-    let outcome = std::future::poll_fn(|cx| {
-        // A bug in one call must not take its connection or its thread along (security R-11).
-        match std::panic::catch_unwind(AssertUnwindSafe(|| carried.as_mut().poll(cx))) {
-            Ok(polled) => polled.map(Some),
-            Err(_panic) => Poll::Ready(None),
-        }
-    })
-    .await;
+    let outcome = {
+        let mut carried = pin!(carry_call(&call, &mut incoming));
+        std::future::poll_fn(|cx| {
+            // A bug in one call must not take its connection or its thread along (security R-11).
+            match std::panic::catch_unwind(AssertUnwindSafe(|| carried.as_mut().poll(cx))) {
+                Ok(polled) => polled.map(Some),
+                Err(_panic) => Poll::Ready(None),
+            }
+        })
+        .await
+    };
     match outcome {
         Some(answer) => answer,
         None => {
             tracing::error!(code = "TND0901", "a call panicked; please report this");
-            let record = spare.record();
+            // The call's own record is lost in the panic.
+            let record = call.record();
             let refusal = Refusal::new(Reason::Bug, "a fault of the gateway");
-            spare.refused(&refusal, shape, record)
+            call.refused(&refusal, shape, record)
         }
     }
 }
@@ -241,7 +246,10 @@ fn shape_of(incoming: &Incoming) -> Shape {
     }
 }
 
-async fn carry_call(call: Call, incoming: Incoming) -> Answer {
+// Both are borrowed: what a future is given by value it holds twice.
+async fn carry_call(call: &Call, incoming: &mut Incoming) -> Answer {
+    let body = std::mem::replace(&mut incoming.body, crate::body::Body::empty());
+    let incoming = &*incoming;
     let mut record = call.record();
     let limits = &call.thread.limits;
     let head_limits = HeadLimits {
@@ -250,7 +258,7 @@ async fn carry_call(call: Call, incoming: Incoming) -> Answer {
         header_bytes: limits.header_bytes as usize,
         ..HeadLimits::default()
     };
-    let early = shape_of(&incoming);
+    let early = shape_of(incoming);
     let canonical =
         match strict::check(&incoming.method, &incoming.uri, &incoming.headers, &head_limits) {
             Ok(canonical) => canonical,
@@ -269,9 +277,8 @@ async fn carry_call(call: Call, incoming: Incoming) -> Answer {
         authority: &canonical.authority,
         listener_hosts: &listener.hosts,
     };
-    if let Some(service) = own::asked(listener, &incoming, canonical.path) {
-        let Incoming { headers, body, .. } = incoming;
-        return own::answer(&call, service, audience, &headers, body, record).await;
+    if let Some(service) = own::asked(listener, incoming, canonical.path) {
+        return own::answer(call, service, audience, &incoming.headers, body, record).await;
     }
     let head = detect::Head {
         http_method: incoming.method.as_str(),
@@ -288,7 +295,7 @@ async fn carry_call(call: Call, incoming: Incoming) -> Answer {
             Ok(detected) => detected,
             Err(undetected) => {
                 let detect::Undetected { refusal, shape } = *undetected;
-                let refusal = unless_waiting(&call, refusal);
+                let refusal = unless_waiting(call, refusal);
                 return call.refused(&refusal, shape, record);
             }
         };
@@ -350,7 +357,7 @@ async fn carry_call(call: Call, incoming: Incoming) -> Answer {
                 metadata,
                 deadline,
             };
-            match rest::carry(&call, rest, incoming.body, &mut record).await {
+            match rest::carry(call, rest, body, &mut record).await {
                 Ok(answer) => answer.with(record),
                 Err(refusal) => call.refused(&refusal, shape, record),
             }
@@ -367,7 +374,7 @@ async fn carry_call(call: Call, incoming: Incoming) -> Answer {
                 tracestate,
                 deadline,
             };
-            match grpc::carry(&call, request, incoming.body, &mut record).await {
+            match grpc::carry(call, request, body, &mut record).await {
                 Ok(answer) => answer.with(record),
                 Err(refusal) => call.refused(&refusal, shape, record),
             }

@@ -50,6 +50,10 @@ impl Tasks {
     pub fn start(&self, future: impl Future<Output = ()> + 'static) {
         self.running.count.set(self.running.count.get() + 1);
         let counted = Counted(Rc::clone(&self.running));
+        // Boxed at once, for what is given to the loop is moved four times on its way there and
+        // once more at its end, and a call's future has kilobytes. Not captured as it is either:
+        // a block that awaits what it has captured holds it twice.
+        let future = Box::pin(future);
         #[expect(clippy::disallowed_methods, reason = "this is the one place")]
         tokio::task::spawn_local(async move {
             let _counted = counted;
@@ -107,6 +111,7 @@ impl Side {
     ) -> tokio::task::AbortHandle {
         self.running.count.fetch_add(1, Ordering::AcqRel);
         let counted = SideCounted(Arc::clone(&self.running));
+        let future = Box::pin(future);
         self.runtime
             .spawn(async move {
                 let _counted = counted;

@@ -284,6 +284,52 @@ async fn security_li_4_an_idle_connection_is_closed_and_a_used_one_is_not() {
     assert_eq!(read.expect("closed in time").unwrap(), 0);
 }
 
+/// Returns when a head that has begun is no longer waited for.
+async fn head_is_too_slow(address: std::net::SocketAddr) {
+    let answer = raw(address, b"GET /v1/notes/a HTTP/1.1\r\nhost").await;
+    assert_eq!(answer.map(|answer| answer.status), Some(408));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_was_silent_for_long_carries_calls_as_before() {
+    let backend = Backend::start(vec![Script::Echo]);
+    let gateway = gateway(backend.address).limits("head_read: 1500ms").start().await;
+    let mut stream = TcpStream::connect(gateway.public).await.unwrap();
+    let call = b"GET /v1/notes/a HTTP/1.1\r\nhost: any\r\n\r\n";
+    // The second comes in two parts, the third together with the fourth.
+    for (pieces, answers) in
+        [(vec![&call[..]], 1), (vec![&call[..20], &call[20..]], 1), (vec![&call.repeat(2)[..]], 2)]
+    {
+        for piece in pieces {
+            stream.write_all(piece).await.unwrap();
+            stream.flush().await.unwrap();
+        }
+        let mut read = Vec::new();
+        while String::from_utf8_lossy(&read).matches("HTTP/1.1 200 OK").count() < answers {
+            assert!(stream.read_buf(&mut read).await.unwrap() > 0, "it is kept");
+        }
+        head_is_too_slow(gateway.public).await; // by then it has been silent for longer than a second
+    }
+    let (_, closed) = tokio::join!(gateway.gateway.stop(), async {
+        timeout(Duration::from_secs(5), stream.read_to_end(&mut Vec::new())).await
+    });
+    assert!(closed.is_ok(), "the drain does not wait for it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn security_li_4_a_silent_connection_is_closed_however_long_its_time() {
+    let backend = Backend::start(vec![Script::Echo]);
+    let gateway = gateway(backend.address).limits("keep_alive: 2s").start().await;
+    let mut stream = TcpStream::connect(gateway.public).await.unwrap();
+    stream.write_all(b"GET /v1/notes/a HTTP/1.1\r\nhost: any\r\n\r\n").await.unwrap();
+    let began = Instant::now();
+    let mut answer = Vec::new();
+    let read = timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await;
+    assert!(read.expect("closed in time").is_ok());
+    assert!(answer.starts_with(b"HTTP/1.1 200"));
+    assert!(began.elapsed() >= Duration::from_millis(1900));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn security_li_1_a_source_holds_only_so_many_connections() {
     let backend = Backend::start(vec![Script::Echo]);

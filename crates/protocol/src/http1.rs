@@ -100,6 +100,11 @@ impl Grammar {
         }
     }
 
+    /// Whether the next byte begins a head.
+    pub fn is_between_requests(&self) -> bool {
+        matches!(self.state, State::Head { seen: 0 })
+    }
+
     fn step(&mut self, rest: &[u8]) -> Result<Step, Doubt> {
         match self.state {
             State::Head { seen } => self.head(rest, seen),

@@ -49,12 +49,18 @@ fn tandem(folder: &Path, arguments: &[&str]) -> Output {
 fn version_names_the_features_of_the_build() {
     let folder = Folder::with("");
     let said = String::from_utf8(tandem(&folder.0, &["version"]).stdout).unwrap();
-    let expected = if cfg!(feature = "otlp") { "features: otlp " } else { "features: none " };
+    let expected = match (cfg!(feature = "jemalloc"), cfg!(feature = "otlp")) {
+        (false, false) => "features: none ",
+        (true, false) => "features: jemalloc ",
+        (false, true) => "features: otlp ",
+        (true, true) => "features: jemalloc, otlp ",
+    };
     assert!(said.contains(expected), "{said}");
     let json: serde_json::Value =
         serde_json::from_slice(&tandem(&folder.0, &["version", "--json"]).stdout).unwrap();
     let features = json["features"].as_array().unwrap().len();
-    assert_eq!(features, usize::from(cfg!(feature = "otlp")));
+    let expected = [cfg!(feature = "jemalloc"), cfg!(feature = "otlp")];
+    assert_eq!(features, expected.into_iter().filter(|built| *built).count());
 }
 
 #[test]

@@ -7,11 +7,16 @@
 //! connection closes without the last chunk, so a failed answer never looks complete (protocols
 //! S-3).
 //!
+//! A caller that is silent for a second costs no engine: the library's connection is let go and
+//! made anew when something comes. It holds two buffers of 8 KiB as long as it lives, and most
+//! connections of a gateway are silent.
+//!
 //! Not here: our own server half (security FC-1), which will take the library's place behind this
 //! same function and read a head once.
 
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -20,6 +25,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming as LibraryBody;
+use hyper::server::conn::http1::Parts;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tandem_protocol::http1::Doubt;
@@ -44,7 +50,7 @@ pub(super) async fn serve(
 ) {
     let limits = &thread.limits;
     let served = Cell::new(0_u32);
-    let service = service_fn(|request: http::Request<LibraryBody>| {
+    let carry = |request: http::Request<LibraryBody>| {
         served.set(served.get() + 1);
         let last = served.get() >= limits.requests_per_connection;
         if served.get() == limits.requests_per_connection {
@@ -54,7 +60,8 @@ pub(super) async fn serve(
         let guard = activity.call();
         let thread = Rc::clone(&thread);
         let origin = Rc::clone(&origin);
-        async move {
+        // Boxed, because the library keeps the room of one call as long as the connection lives.
+        Box::pin(async move {
             let open = thread.stream_opened();
             let (head, body) = request.into_parts();
             let body = downstream_body(body, Rc::clone(&thread.observe));
@@ -71,10 +78,10 @@ pub(super) async fn serve(
                     .insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(response)
-        }
-    });
+        })
+    };
     let head_bytes_max = limits.header_bytes as usize + limits.uri_bytes as usize + BYTES_BEYOND;
-    let wire = wire.judging(head_bytes_max, {
+    let mut wire = wire.judging(head_bytes_max, {
         let (thread, origin) = (Rc::clone(&thread), Rc::clone(&origin));
         move |doubt| last_words(&thread, &origin, doubt)
     });
@@ -88,16 +95,43 @@ pub(super) async fn serve(
         // Answers are flushed even while another request waits behind them: a stream's messages
         // must not wait for its end (protocols S-8), so there is no `pipeline_flush`.
         .max_buf_size(head_bytes_max);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(wire), service));
     let mut drain = thread.drain();
-    tokio::select! {
-        ended = connection.as_mut() => return note(ended, &thread.observe),
-        () = drain.begun() => {}
-        () = sleep(age) => {}
+    let mut drain = pin!(drain.begun());
+    let mut ageing = pin!(sleep(age));
+    loop {
+        let mut connection =
+            Box::new(builder.serve_connection(TokioIo::new(wire), service_fn(&carry)));
+        let turns = poll_fn(|cx| match Pin::new(&mut *connection).poll(cx) {
+            Poll::Ready(ended) => Poll::Ready(Some(ended)),
+            Poll::Pending if activity.is_at_rest() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        tokio::select! {
+            ended = turns => match ended {
+                Some(ended) => return note(ended, &thread.observe),
+                None => {
+                    let Parts { io, read_buf, .. } = connection.into_parts();
+                    wire = io.into_inner();
+                    wire.rest(read_buf);
+                }
+            },
+            () = async { tokio::select! { () = drain.as_mut() => {} () = ageing.as_mut() => {} } } => {
+                // The call under way finishes and says `connection: close`; without one it closes
+                // at once.
+                Pin::new(&mut *connection).graceful_shutdown();
+                return note(connection.await, &thread.observe);
+            }
+        }
+        // The library holds room for what comes next as long as it lives; a caller that is silent
+        // gets by without.
+        tokio::select! {
+            come = poll_fn(|cx| wire.poll_come(cx)) => if let Err(error) = come {
+                return tracing::debug!(%error, "http/1 connection ended");
+            },
+            () = drain.as_mut() => return,
+            () = ageing.as_mut() => return,
+        }
     }
-    // The call under way finishes and says `connection: close`; without one it closes at once.
-    connection.as_mut().graceful_shutdown();
-    note(connection.await, &thread.observe);
 }
 
 /// Headers that the library lets pass above our limit, so that `strict` words the refusal.

@@ -9,6 +9,8 @@
 //! told twice: a GOAWAY with the highest id, so that streams on their way are still taken, then
 //! one with the last that was (RFC 9113, section 6.8; protocols G-7). What was begun finishes.
 //!
+//! What the library writes leaves when a turn of the connection is over (`outbox`).
+//!
 //! Not here: what a call means (`path`).
 
 use std::cell::{Cell, RefCell};
@@ -23,13 +25,14 @@ use h2::server::SendResponse;
 use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
 use tandem_protocol::refusal::Limit;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Origin;
-use super::wire::{Activity, Wire};
+use super::wire::{Activity, CallGuard, Wire};
 use crate::body::{Body, BodyError, Piece};
 use crate::call::{Answer, Incoming, Version};
 use crate::observe::{Record, Shard};
+use crate::outbox::Outbox;
 use crate::path;
 use crate::thread::Thread;
 
@@ -55,8 +58,9 @@ pub(super) async fn serve(
         .max_pending_accept_reset_streams(limits.resets_pending as usize)
         .max_local_error_reset_streams(Some(limits.resets_own as usize))
         .max_send_buffer_size(SEND_BUFFER_BYTES);
-    let mut connection = match timeout(limits.head_read, builder.handshake::<_, Bytes>(wire)).await
-    {
+    let outbox = Outbox::new(wire);
+    let handshake = builder.handshake::<_, Bytes>(outbox.clone());
+    let mut connection = match timeout(limits.head_read, handshake).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => return tracing::debug!(%error, "http/2 handshake failed"),
         Err(_elapsed) => {
@@ -68,19 +72,19 @@ pub(super) async fn serve(
     let mut drain = thread.drain();
     let mut served = 0_u32;
     let mut closing = false;
-    let mut next_check = Instant::now() + limits.keep_alive;
     let mut idle_since = Instant::now();
+    // Made once, not whenever something happens on the connection.
+    let mut next_check = pin!(sleep(limits.keep_alive));
     let mut ageing = pin!(sleep(age));
+    let mut draining = pin!(drain.begun());
     loop {
         tokio::select! {
-            accepted = connection.accept() => match accepted {
-                Some(Ok((request, respond))) => {
+            turn = poll_fn(|cx| poll_turn(&mut connection, &outbox, cx)) => match turn {
+                Turn::Call(request, respond) => {
+                    let (call_thread, origin) = (Rc::clone(&thread), Rc::clone(&origin));
                     let guard = activity.call();
-                    let stream = carry_stream(Rc::clone(&thread), Rc::clone(&origin), request, respond);
-                    thread.tasks.start(async move {
-                        stream.await;
-                        drop(guard);
-                    });
+                    let stream = carry_stream(call_thread, origin, request, respond, guard);
+                    thread.tasks.start(stream);
                     served += 1;
                     if served == limits.requests_per_connection && !closing {
                         thread.observe.count_limit(Limit::RequestsPerConnection);
@@ -88,24 +92,27 @@ pub(super) async fn serve(
                         closing = true;
                     }
                 }
-                Some(Err(error)) => {
+                Turn::Failed(error) => {
                     if error.reason() == Some(Reason::ENHANCE_YOUR_CALM) && !error.is_remote() {
                         thread.observe.count_limit(Limit::Resets);
                     }
                     return tracing::debug!(%error, "http/2 connection failed");
                 }
-                None => return,
+                Turn::Unwritable(error) => {
+                    return tracing::debug!(%error, "http/2 connection failed");
+                }
+                Turn::Ended => return,
             },
-            () = sleep_until(next_check) => {
+            () = next_check.as_mut() => {
                 if let Some(pings) = &mut pings && !pings.in_time(Instant::now()) {
                     return tracing::debug!("the caller does not answer pings");
                 }
-                if activity.calls() > 0 {
+                let next = if activity.calls() > 0 {
                     idle_since = Instant::now();
                     if let Some(pings) = &mut pings {
                         pings.send(Instant::now());
                     }
-                    next_check = Instant::now() + PING_ANSWER.min(limits.keep_alive);
+                    Instant::now() + PING_ANSWER.min(limits.keep_alive)
                 } else if Instant::now() >= idle_since + limits.keep_alive {
                     if closing {
                         return;
@@ -113,10 +120,11 @@ pub(super) async fn serve(
                     thread.observe.count_limit(Limit::KeepAlive);
                     connection.graceful_shutdown();
                     closing = true;
-                    next_check = Instant::now() + PING_ANSWER;
+                    Instant::now() + PING_ANSWER
                 } else {
-                    next_check = idle_since + limits.keep_alive;
-                }
+                    idle_since + limits.keep_alive
+                };
+                next_check.as_mut().reset(next);
             }
             pong = poll_fn(|cx| match &mut pings {
                 Some(pings) => pings.poll(cx),
@@ -124,7 +132,7 @@ pub(super) async fn serve(
             }) => if pong.is_err() {
                 pings = None;
             },
-            () = drain.begun(), if !closing => {
+            () = draining.as_mut(), if !closing => {
                 connection.graceful_shutdown();
                 closing = true;
             }
@@ -133,6 +141,34 @@ pub(super) async fn serve(
                 closing = true;
             }
         }
+    }
+}
+
+type LibraryConnection = h2::server::Connection<Outbox<Wire>, Bytes>;
+
+/// What came of a turn of a connection.
+#[expect(clippy::large_enum_variant, reason = "most turns bring a call, and none is kept")]
+enum Turn {
+    Call(http::Request<RecvStream>, SendResponse<Bytes>),
+    Failed(h2::Error),
+    Unwritable(std::io::Error),
+    Ended,
+}
+
+/// Does what there is to do; where that is all, what was written leaves.
+fn poll_turn(
+    connection: &mut LibraryConnection,
+    outbox: &Outbox<Wire>,
+    cx: &mut Context<'_>,
+) -> Poll<Turn> {
+    match connection.poll_accept(cx) {
+        Poll::Ready(Some(Ok((request, respond)))) => Poll::Ready(Turn::Call(request, respond)),
+        Poll::Ready(Some(Err(error))) => Poll::Ready(Turn::Failed(error)),
+        Poll::Ready(None) => Poll::Ready(Turn::Ended),
+        Poll::Pending => match outbox.poll_leave(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Turn::Unwritable(error)),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+        },
     }
 }
 
@@ -171,34 +207,40 @@ async fn carry_stream(
     origin: Rc<Origin>,
     request: http::Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
+    _guard: CallGuard,
 ) {
     let _open = thread.stream_opened();
-    let (head, body) = request.into_parts();
-    let expected = Expected::by(&head.headers);
-    let body = downstream_body(body, expected.clone(), Rc::clone(&thread.observe));
-    let incoming = Incoming::new(head, body, Version::Http2);
-    let mut carried = pin!(path::carry(&thread, &origin, incoming));
-    let answer = poll_fn(|cx| {
-        if respond.poll_reset(cx).is_ready() {
-            return Poll::Ready(None);
-        }
-        let polled = carried.as_mut().poll(cx).map(Some);
-        if polled.is_pending()
-            && let Some(expected) = &expected
-        {
-            expected.say(&mut respond, cx);
-        }
-        polled
-    })
-    .await;
+    let answer = {
+        let expected = Expected::by(request.headers());
+        let (head, body) = request.into_parts();
+        let body = downstream_body(body, expected.clone(), Rc::clone(&thread.observe));
+        let incoming = Incoming::new(head, body, Version::Http2);
+        let mut carried = pin!(path::carry(&thread, &origin, incoming));
+        poll_fn(|cx| {
+            if respond.poll_reset(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            let polled = carried.as_mut().poll(cx).map(Some);
+            if polled.is_pending()
+                && let Some(expected) = &expected
+            {
+                expected.say(&mut respond, cx);
+            }
+            polled
+        })
+        .await
+    };
     // The caller has gone: dropping the call cancels what it had begun.
     let Some(answer) = answer else { return };
     let Answer { status, headers, body, mut record } = answer;
-    let mut response = http::Response::new(());
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
     let ends = body.is_empty();
-    match respond.send_response(response, ends) {
+    let sent = {
+        let mut response = http::Response::new(());
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        respond.send_response(response, ends)
+    };
+    match sent {
         Ok(_) if ends => record.finish(),
         Ok(stream) => {
             let stalled = thread.limits.stalled_write;

@@ -5,7 +5,8 @@
 //! the protocol, and counts writes, so that writes per request can be measured (performance
 //! PF-2). Of HTTP/1 it lets only those bytes through that can be read in one way (`protocol::http1`);
 //! where a doubt begins the engine sees the end of the connection, and what the caller is told is
-//! written when the engine is done. The frame counter for HTTP/2 will stand here too (security
+//! written when the engine is done. It also knows when an engine may go because nothing is under way
+//! ([`Activity::is_at_rest`]). The frame counter for HTTP/2 will stand here too (security
 //! FC-3).
 //!
 //! Not here: which engine reads the bytes (`listen`), limits on what they mean (`protocol::strict`).
@@ -22,8 +23,9 @@ use tandem_protocol::http1::{Doubt, Grammar};
 use tandem_protocol::refusal::Limit;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
+use crate::alarm::Alarm;
 use crate::observe::Shard;
 
 /// What a connection does at the moment, shared between the wrapper and the engine above it.
@@ -31,11 +33,13 @@ pub(crate) struct Activity {
     calls: Cell<u32>,
     idle_since: Cell<Instant>,
     head_since: Cell<Option<Instant>>,
-    // Whoever waited for bytes while a call was carried: its clock begins when the call ends.
+    // Whoever holds back the end of the connection until its calls are over.
     waiting: RefCell<Option<Waker>>,
     // Flushes that left nothing unwritten, and whoever waits for the next one.
     flushes: Cell<u64>,
     flush_awaited: RefCell<Option<Waker>>,
+    /// Nothing has come for long enough that the engine may go.
+    at_rest: Cell<bool>,
 }
 
 impl Activity {
@@ -47,6 +51,7 @@ impl Activity {
             waiting: RefCell::new(None),
             flushes: Cell::new(0),
             flush_awaited: RefCell::new(None),
+            at_rest: Cell::new(false),
         })
     }
 
@@ -61,6 +66,12 @@ impl Activity {
     /// came with the call before.
     pub(crate) fn head_began(&self) -> Option<Instant> {
         self.head_since.get()
+    }
+
+    /// Whether the engine may go until bytes come: the caller has been silent for [`REST`], the
+    /// next byte begins a head, and all that the engine had to say is said.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.at_rest.get()
     }
 
     pub(crate) fn calls(&self) -> u32 {
@@ -97,6 +108,9 @@ impl Drop for CallGuard {
         }
     }
 }
+
+/// Silence after which a connection keeps no engine.
+const REST: Duration = Duration::from_secs(1);
 
 /// The clocks of one connection.
 #[derive(Debug, Clone, Copy)]
@@ -160,10 +174,12 @@ pub(crate) struct Wire {
     clocks: Clocks,
     activity: Rc<Activity>,
     shard: Rc<Shard>,
-    // Boxed because a timer may not move; made once a connection, at its first wait.
-    read_timer: Option<Pin<Box<Sleep>>>,
-    write_timer: Option<Pin<Box<Sleep>>>,
-    write_stalled: bool,
+    read_alarm: Alarm,
+    write_alarm: Alarm,
+    /// Since when a write has made no progress.
+    stalled_since: Option<Instant>,
+    /// Something was written since the last flush.
+    unflushed: bool,
 }
 
 impl Wire {
@@ -187,9 +203,10 @@ impl Wire {
             clocks,
             activity,
             shard,
-            read_timer: None,
-            write_timer: None,
-            write_stalled: false,
+            read_alarm: Alarm::default(),
+            write_alarm: Alarm::default(),
+            stalled_since: None,
+            unflushed: false,
         }
     }
 
@@ -260,12 +277,19 @@ impl Wire {
 
     fn poll_read_clock(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let Some((deadline, head_began)) = self.read_deadline() else {
+            // The clock begins when the call ends, which nobody tells a task that waits here.
             if self.reading == Reading::Http1 {
-                *self.activity.waiting.borrow_mut() = Some(cx.waker().clone());
+                let Clocks { head_read, keep_alive, .. } = self.clocks;
+                self.read_alarm.look_again(head_read.min(keep_alive).min(REST), cx);
             }
             return Poll::Pending;
         };
-        ready!(poll_timer(&mut self.read_timer, deadline, cx));
+        let rest = self.activity.idle_since.get() + REST;
+        if !head_began && rest < deadline && !self.activity.at_rest.get() {
+            ready!(self.read_alarm.poll(rest, cx));
+            self.activity.at_rest.set(self.may_rest());
+        }
+        ready!(self.read_alarm.poll(deadline, cx));
         if head_began {
             // No answer is under way, so these bytes cannot cut into one. One attempt: a caller
             // that sends too slowly may also read too slowly.
@@ -279,6 +303,32 @@ impl Wire {
         Poll::Ready(io::Error::from(io::ErrorKind::TimedOut))
     }
 
+    fn may_rest(&self) -> bool {
+        let between = |judge: &Judge| judge.held.is_empty() && judge.grammar.is_between_requests();
+        self.first.is_empty() && !self.unflushed && self.judge.as_ref().is_some_and(between)
+    }
+
+    /// Waits until something comes, an end included, without room for it.
+    ///
+    /// # Errors
+    /// `TimedOut` at the end of the time between calls.
+    pub(crate) fn poll_come(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.io.poll_read_ready(cx)?.is_ready() {
+            self.activity.at_rest.set(false);
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_read_clock(cx).map(Err)
+    }
+
+    /// Takes back what the engine had read and not used, and lets go of what it needs no more.
+    pub(crate) fn rest(&mut self, unused: Bytes) {
+        debug_assert!(self.first.is_empty());
+        self.first = unused;
+        if let Some(judge) = &mut self.judge {
+            judge.held = BytesMut::new();
+        }
+    }
+
     fn after_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -286,23 +336,14 @@ impl Wire {
     ) -> Poll<io::Result<usize>> {
         match polled {
             Poll::Ready(written) => {
-                self.write_stalled = false;
+                self.stalled_since = None;
+                self.unflushed = true;
                 self.shard.count_write();
                 Poll::Ready(written)
             }
             Poll::Pending => {
-                if !self.write_stalled {
-                    self.write_stalled = true;
-                    let deadline = Instant::now() + self.clocks.stalled_write;
-                    match &mut self.write_timer {
-                        Some(timer) => timer.as_mut().reset(deadline),
-                        None => {
-                            self.write_timer = Some(Box::pin(tokio::time::sleep_until(deadline)));
-                        }
-                    }
-                }
-                let timer = self.write_timer.as_mut().expect("armed above");
-                ready!(timer.as_mut().poll(cx));
+                let since = *self.stalled_since.get_or_insert_with(Instant::now);
+                ready!(self.write_alarm.poll(since + self.clocks.stalled_write, cx));
                 self.shard.count_limit(Limit::StalledWrite);
                 Poll::Ready(Err(io::Error::new(
                     io::ErrorKind::TimedOut,
@@ -311,19 +352,16 @@ impl Wire {
             }
         }
     }
-}
 
-/// Polls a timer that is set to `deadline`, making it when it is missing.
-fn poll_timer(
-    timer: &mut Option<Pin<Box<Sleep>>>,
-    deadline: Instant,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
-    let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-    if timer.deadline() != deadline {
-        timer.as_mut().reset(deadline);
+    /// Gives what was read before.
+    fn give_first(&mut self, buffer: &mut ReadBuf<'_>) {
+        let bytes = self.first.len().min(buffer.remaining());
+        buffer.put_slice(&self.first[..bytes]);
+        self.first.advance(bytes);
+        if self.first.is_empty() {
+            self.first = Bytes::new(); // which lets go of the room
+        }
     }
-    timer.as_mut().poll(cx)
 }
 
 impl AsyncRead for Wire {
@@ -334,9 +372,7 @@ impl AsyncRead for Wire {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if !this.first.is_empty() {
-            let bytes = this.first.len().min(buffer.remaining());
-            buffer.put_slice(&this.first[..bytes]);
-            this.first.advance(bytes);
+            this.give_first(buffer);
             return Poll::Ready(Ok(()));
         }
         loop {
@@ -361,11 +397,7 @@ impl AsyncRead for Wire {
             let (held, bytes) = judge.pass(&buffer.filled()[before..]);
             buffer.set_filled(before + bytes);
             this.first = held;
-            if !this.first.is_empty() {
-                let bytes = this.first.len().min(buffer.remaining());
-                buffer.put_slice(&this.first[..bytes]);
-                this.first.advance(bytes);
-            }
+            this.give_first(buffer);
             // Nothing would be an end; more must come before something may pass.
             if buffer.filled().len() > before {
                 return Poll::Ready(Ok(()));
@@ -399,6 +431,7 @@ impl AsyncWrite for Wire {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+        self.unflushed = false;
         // The engine asks for this only when it has written everything itself.
         self.activity.flushes.set(self.activity.flushes.get() + 1);
         if let Some(awaited) = self.activity.flush_awaited.borrow_mut().take() {
@@ -416,5 +449,79 @@ impl AsyncWrite for Wire {
             }
         }
         Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A wire of a connection on which `sent` came, and the caller's end.
+    async fn wire(sent: &[u8]) -> (Wire, Rc<Activity>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut caller = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        caller.write_all(sent).await.unwrap();
+        let (io, _) = listener.accept().await.unwrap();
+        let clocks =
+            Clocks { head_read: REST + REST / 2, keep_alive: REST + REST / 2, stalled_write: REST };
+        let activity = Activity::new();
+        let (_, parts) = Shard::parts();
+        let shard = Rc::new(Shard::new(parts));
+        let wire = Wire::new(io, Bytes::new(), Reading::Http1, clocks, Rc::clone(&activity), shard)
+            .judging(1024, |_doubt| Bytes::new());
+        (wire, activity, caller)
+    }
+
+    /// Reads until `bytes` have come, as an engine does.
+    async fn read(wire: &mut Wire, bytes: usize) {
+        let mut room = vec![0; bytes];
+        let mut buffer = ReadBuf::new(&mut room);
+        while buffer.remaining() > 0 {
+            poll_fn(|cx| Pin::new(&mut *wire).poll_read(cx, &mut buffer)).await.unwrap();
+        }
+    }
+
+    /// Waits for more, which never comes; whether the engine might go meanwhile.
+    async fn rests(wire: &mut Wire, activity: &Activity) -> bool {
+        let mut room = [0; 64];
+        let mut rested = false;
+        poll_fn(|cx| {
+            let polled = Pin::new(&mut *wire).poll_read(cx, &mut ReadBuf::new(&mut room));
+            rested |= polled.is_pending() && activity.is_at_rest();
+            polled
+        })
+        .await
+        .expect_err("its time is over");
+        rested
+    }
+
+    #[tokio::test]
+    async fn a_silent_connection_needs_no_engine_between_calls() {
+        const CALL: &[u8] = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi";
+        let half_a_head = [CALL, b"GET / HT"].concat();
+        for (sent, flushed, expected) in [
+            (CALL, true, true),
+            // What the engine has to say is not said.
+            (CALL, false, false),
+            // It has read a part of what is to come.
+            (&CALL[..CALL.len() - 1], true, false),
+            (&half_a_head, true, false),
+        ] {
+            let (mut wire, activity, _caller) = wire(sent).await;
+            let call = activity.call();
+            read(&mut wire, sent.len().min(CALL.len())).await;
+            wire.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            if flushed {
+                wire.flush().await.unwrap();
+            }
+            drop(call);
+            let shown = String::from_utf8_lossy(sent);
+            assert_eq!(rests(&mut wire, &activity).await, expected, "{shown:?} {flushed}");
+        }
     }
 }

@@ -14,7 +14,6 @@ pub(super) mod gather;
 mod json;
 mod kept;
 
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -32,13 +31,14 @@ use tandem_protocol::metadata::{self, Metadata};
 use tandem_protocol::refusal::{Limit, Reason, Refusal, Shape};
 use tandem_protocol::status::{self, Code, Status};
 use tandem_protocol::{CallerProtocol, cardinality};
-use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use self::gather::Gather;
 use super::cached::{self, Cached, Caller};
 use super::pace::Pace;
 use super::rest::broken;
 use super::{Call, Unrecorded, deadline_exceeded, gave_up_for_time, refusal_of};
+use crate::alarm::Alarm;
 use crate::body::{Body, BodyError, Piece, Source};
 use crate::observe::{Record, Told};
 use crate::snapshot::MethodPlan;
@@ -193,8 +193,8 @@ pub(super) async fn carry(
                 kind: plan.kind,
                 details: plan.rest.error_details,
                 upstream: Arc::clone(upstream),
-                deadline: deadline.map(|deadline| Box::pin(sleep_until(deadline))),
-                idle_timer: None,
+                deadline,
+                clock: Alarm::default(),
                 told: Rc::clone(&told),
                 activity,
             };
@@ -419,9 +419,8 @@ struct AnswerGate {
     kind: MethodKind,
     details: ErrorDetails,
     upstream: Arc<Upstream>,
-    // Boxed because timers may not move; only streams and calls with deadlines have one.
-    deadline: Option<Pin<Box<Sleep>>>,
-    idle_timer: Option<Pin<Box<Sleep>>>,
+    deadline: Option<Instant>,
+    clock: Alarm,
     told: Rc<Told>,
     activity: Rc<Activity>,
 }
@@ -447,15 +446,10 @@ impl AnswerGate {
 
     /// The clock of the call: its deadline, or without one the silence of both sides.
     fn poll_clock(&mut self, cx: &mut Context<'_>) -> Poll<Refusal> {
-        if let Some(deadline) = &mut self.deadline {
-            return deadline.as_mut().poll(cx).map(|()| deadline_exceeded());
+        if let Some(deadline) = self.deadline {
+            return self.clock.poll(deadline, cx).map(|()| deadline_exceeded());
         }
-        let end = self.activity.end();
-        let timer = self.idle_timer.get_or_insert_with(|| Box::pin(sleep_until(end)));
-        if timer.deadline() != end {
-            timer.as_mut().reset(end);
-        }
-        timer.as_mut().poll(cx).map(|()| too_silent())
+        self.clock.poll(self.activity.end(), cx).map(|()| too_silent())
     }
 }
 

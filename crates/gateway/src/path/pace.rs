@@ -15,13 +15,13 @@
 //!
 //! Not here: where messages begin and end (`protocol`).
 
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tandem_protocol::refusal::{Limit, Reason, Refusal};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
+use crate::alarm::Alarm;
 use crate::limits::Limits;
 
 /// The account of the message under way.
@@ -33,8 +33,7 @@ pub(super) struct Pace {
     waited: Duration,
     /// The caller is being waited for since then.
     since: Option<Instant>,
-    // Boxed because timers may not move; made at the first wait inside a message.
-    timer: Option<Pin<Box<Sleep>>>,
+    alarm: Alarm,
 }
 
 impl Pace {
@@ -45,7 +44,7 @@ impl Pace {
             bytes: 0,
             waited: Duration::ZERO,
             since: None,
-            timer: None,
+            alarm: Alarm::default(),
         }
     }
 
@@ -74,11 +73,7 @@ impl Pace {
         let seconds = self.bytes / self.bytes_per_second + 1;
         let allowed = self.after.max(Duration::from_secs(seconds));
         let end = since + allowed.saturating_sub(self.waited);
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(end)));
-        if timer.deadline() != end {
-            timer.as_mut().reset(end);
-        }
-        ready!(timer.as_mut().poll(cx));
+        ready!(self.alarm.poll(end, cx));
         Poll::Ready(
             Refusal::new(Reason::TooSlow, "the body comes too slowly").over(Limit::BodyPace),
         )

@@ -27,12 +27,16 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{Timing, Upstream};
 use crate::net;
+use crate::outbox::Outbox;
 
 /// Windows towards upstreams (security LI-36): the library's own throttle large answers.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 /// Decoded bytes of one head that an upstream may send.
 const HEADER_LIST_BYTES: u32 = 64 * 1024;
+/// Bytes of one frame that an upstream may send. Each frame of the least that the protocol allows,
+/// 16 KiB, is a read and an allocation of its own.
+const FRAME_BYTES: u32 = 64 * 1024;
 /// Streams that we reset for the peer's faults before the connection goes (security LI-20).
 const RESETS_OWN: usize = 100;
 /// Left for the handshakes, however long it took to connect.
@@ -138,6 +142,7 @@ pub(super) fn client_builder() -> h2::client::Builder {
         .initial_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_header_list_size(HEADER_LIST_BYTES)
+        .max_frame_size(FRAME_BYTES)
         .max_local_error_reset_streams(Some(RESETS_OWN))
         .enable_push(false);
     builder
@@ -145,7 +150,36 @@ pub(super) fn client_builder() -> h2::client::Builder {
 
 /// The library's side of a connection: does its work while it is polled, and ends with it.
 // Boxed, because over TLS it is another type.
-pub(crate) type Work = Pin<Box<dyn Future<Output = Result<(), h2::Error>> + Send>>;
+pub(crate) type Work = Pin<Box<dyn Future<Output = Result<(), Lost>> + Send>>;
+
+/// How a connection ended that did not end well.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Lost {
+    #[error(transparent)]
+    Http2(#[from] h2::Error),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// The library's connection, and what it has written: that leaves when there is no more to do.
+struct Turns<T: AsyncRead + AsyncWrite + Unpin> {
+    connection: h2::client::Connection<Outbox<T>, Bytes>,
+    outbox: Outbox<T>,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Future for Turns<T> {
+    type Output = Result<(), Lost>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Poll::Ready(ended) = Pin::new(&mut self.connection).poll(cx) {
+            return Poll::Ready(ended.map_err(Lost::from));
+        }
+        match self.outbox.poll_leave(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+        }
+    }
+}
 
 /// What came of [`dial`].
 pub(crate) struct Dialled {
@@ -210,15 +244,18 @@ async fn shake(
     end: Instant,
 ) -> Result<Dialled, Undialled> {
     let late = |what: &str| ("HTTP/2", format!("no {what} in time"));
-    let (send, mut connection) = timeout_at(end, client_builder().handshake::<_, Bytes>(io))
+    let outbox = Outbox::new(io);
+    let handshake = client_builder().handshake::<_, Bytes>(outbox.clone());
+    let (send, mut connection) = timeout_at(end, handshake)
         .await
         .map_err(|_elapsed| late("handshake"))?
         .map_err(|error| ("HTTP/2", error.to_string()))?;
     let mut pings = connection.ping_pong();
-    timeout_at(end, settings_have_come(&mut connection, pings.as_mut()))
+    let mut turns = Turns { connection, outbox };
+    timeout_at(end, settings_have_come(&mut turns, pings.as_mut()))
         .await
         .map_err(|_elapsed| late("settings"))??;
-    Ok(Dialled { send, work: Box::pin(connection), pings })
+    Ok(Dialled { send, work: Box::pin(turns), pings })
 }
 
 /// Waits until the server has said how many streams it takes: calls that come before that may be
@@ -226,7 +263,7 @@ async fn shake(
 ///
 /// Its settings come before all else (RFC 9113, section 3.4), so before the answer to a ping.
 async fn settings_have_come<T>(
-    connection: &mut h2::client::Connection<T, Bytes>,
+    turns: &mut Turns<T>,
     pings: Option<&mut PingPong>,
 ) -> Result<(), Undialled>
 where
@@ -234,19 +271,21 @@ where
 {
     let Some(pings) = pings else { return Ok(()) };
     tokio::select! {
-        ended = connection => Err(unwelcome(ended.err())),
+        ended = turns => Err(unwelcome(ended.err())),
         pong = pings.ping(Ping::opaque()) => match pong {
             Ok(_pong) => Ok(()),
-            Err(error) => Err(unwelcome(Some(error))),
+            Err(error) => Err(unwelcome(Some(error.into()))),
         },
     }
 }
 
-fn unwelcome(error: Option<h2::Error>) -> Undialled {
+fn unwelcome(error: Option<Lost>) -> Undialled {
     match error {
         // After a GOAWAY without a reproach, and after an end without a word.
         None => Undialled::WentAway("closed at once".into()),
-        Some(error) if error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR) => {
+        Some(Lost::Http2(error))
+            if error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR) =>
+        {
             Undialled::WentAway(error.to_string())
         }
         Some(error) => ("HTTP/2", error.to_string()).into(),

@@ -7,7 +7,12 @@ use crate::output::{self, Form};
 use crate::page;
 
 /// Cargo features of this build.
-const FEATURES: &[&str] = if cfg!(feature = "otlp") { &["otlp"] } else { &[] };
+const FEATURES: &[&str] = match (cfg!(feature = "jemalloc"), cfg!(feature = "otlp")) {
+    (false, false) => &[],
+    (true, false) => &["jemalloc"],
+    (false, true) => &["otlp"],
+    (true, true) => &["jemalloc", "otlp"],
+};
 
 pub(super) fn version(form: Form) -> Result<Exit, Failure> {
     let version = env!("CARGO_PKG_VERSION");

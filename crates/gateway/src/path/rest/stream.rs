@@ -27,10 +27,11 @@ use tandem_protocol::status::{self, Code, Status};
 use tandem_protocol::stream::{After, Envelope, EventId, Framer, Framing};
 use tandem_protocol::{CallerProtocol, metadata, rest};
 use tandem_transcode::{RestAnswer, response_to_rest};
-use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, Sleep, sleep, timeout_at};
 
 use super::request::Progress;
 use super::{Answering, Place, Reading, broken, failed, finish, media_type, success_status};
+use crate::alarm::Alarm;
 use crate::body::{Body, BodyError, Piece, Source};
 use crate::observe::{Record, Told};
 use crate::path::grpc::{Activity, Media, final_status, for_caller, too_silent, unusable};
@@ -124,7 +125,7 @@ pub(super) async fn answer(
         abort: None,
         writer,
         deadline,
-        clock: None,
+        clock: Alarm::default(),
         silence: None,
         progress,
         activity,
@@ -339,8 +340,8 @@ struct AnswerGate {
     abort: Option<BodyError>,
     writer: Writer,
     deadline: Option<Instant>,
-    // Boxed because timers may not move.
-    clock: Option<Pin<Box<Sleep>>>,
+    clock: Alarm,
+    // Boxed because a timer may not move.
     silence: Option<Pin<Box<Sleep>>>,
     progress: Option<Rc<Progress>>,
     activity: Rc<Activity>,
@@ -352,7 +353,7 @@ impl AnswerGate {
     /// The deadline of the call, or without one the silence of both sides (security LI-7).
     fn poll_clock(&mut self, cx: &mut Context<'_>) -> Poll<Refusal> {
         let end = self.deadline.unwrap_or_else(|| self.activity.end());
-        ready!(poll_timer(&mut self.clock, end, cx));
+        ready!(self.clock.poll(end, cx));
         Poll::Ready(if self.deadline.is_some() { deadline_exceeded() } else { too_silent() })
     }
 
@@ -361,11 +362,8 @@ impl AnswerGate {
         let Some(bytes) = self.writer.framer.as_ref().and_then(Framer::silence) else {
             return Poll::Pending;
         };
-        let end = match &self.silence {
-            Some(timer) => timer.deadline(),
-            None => Instant::now() + EVENT_SILENCE,
-        };
-        ready!(poll_timer(&mut self.silence, end, cx));
+        let timer = self.silence.get_or_insert_with(|| Box::pin(sleep(EVENT_SILENCE)));
+        ready!(timer.as_mut().poll(cx));
         self.silence = None;
         Poll::Ready(bytes)
     }
@@ -395,14 +393,6 @@ impl AnswerGate {
         let last = self.writer.framer.as_ref().map(Framer::success).unwrap_or_default();
         (!last.is_empty()).then_some(Ok(Piece::Data(last)))
     }
-}
-
-fn poll_timer(timer: &mut Option<Pin<Box<Sleep>>>, end: Instant, cx: &mut Context<'_>) -> Poll<()> {
-    let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(end)));
-    if timer.deadline() != end {
-        timer.as_mut().reset(end);
-    }
-    timer.as_mut().poll(cx)
 }
 
 impl Source for AnswerGate {
@@ -539,7 +529,7 @@ mod tests {
             abort: None,
             writer: Writer { place, reading, framer: Some(Framer::new(framing, Envelope::Bare)) },
             deadline: None,
-            clock: None,
+            clock: Alarm::default(),
             silence: None,
             progress: None,
             activity,
