@@ -107,7 +107,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
         }
         shown(
             tests
-                .args(["test", "--workspace", "--locked"])
+                .args(["test", "--workspace", "--locked", "--no-fail-fast"])
                 .current_dir(root())
                 .env("TANDEM_CASES_RUST", cases_folder().join("target/debug"))
                 .env("TANDEM_CASES_GO", root().join("target/cases"))
