@@ -143,6 +143,15 @@ impl Contract {
         self.comments.get(&(message, field.number)).map(|comment| &**comment)
     }
 
+    /// The files as a serialized `google.protobuf.FileDescriptorSet`.
+    pub fn descriptor_set(&self) -> Vec<u8> {
+        let mut set = Vec::new();
+        for (_, file) in self.files() {
+            crate::fields::put_bytes(1, file, &mut set);
+        }
+        set
+    }
+
     /// File names and serialized `google.protobuf.FileDescriptorProto`, in the order of names.
     pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.files.iter().map(|(name, file)| (name.as_str(), file.as_slice()))

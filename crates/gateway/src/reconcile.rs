@@ -256,11 +256,7 @@ impl Reconciler {
         *wanted = next;
         drop(wanted);
         if let Some(keeper) = self.keeper.as_ref().filter(|_| !from_keeper) {
-            let mut set = Vec::new();
-            for (_, file) in contract.files() {
-                fields::put_bytes(1, file, &mut set);
-            }
-            keeper.keep(&namespace.namespace, &set);
+            keeper.keep(&namespace.namespace, &contract.descriptor_set());
         }
         Ok(())
     }

@@ -82,13 +82,7 @@ pub(crate) fn contract_of_file(file: &Path) -> Result<Option<Vec<u8>>, Failure> 
     let name = loaded.namespaces.first().map(|(document, _)| document.namespace.clone());
     let contract = name.and_then(|name| tandem_config::contract_of(&loaded, &name, &compile));
     let contract = contract.transpose().map_err(wrong)?;
-    Ok(contract.map(|contract| {
-        let mut set = Vec::new();
-        for (_, file) in contract.files() {
-            tandem_contract::fields::put_bytes(1, file, &mut set);
-        }
-        set
-    }))
+    Ok(contract.map(|contract| contract.descriptor_set()))
 }
 
 /// As [`problems_of`], with all contracts at hand.

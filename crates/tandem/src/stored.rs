@@ -228,17 +228,10 @@ impl Stored {
         let state = self.state();
         let grants = state.process.grants(state.grants.as_deref());
         let Some(grant) = grants.get(namespace.as_str()) else { return Vec::new() };
-        let tandem_config::document::Members { owner, publisher, editor, viewer } = &grant.members;
-        let roles = [
-            (Role::Owner, owner),
-            (Role::Publisher, publisher),
-            (Role::Editor, editor),
-            (Role::Viewer, viewer),
-        ];
-        let each = |(role, names): (Role, &Vec<String>)| {
+        let each = |(role, names): (Role, &[String])| {
             names.iter().map(move |name| (name.clone(), role)).collect::<Vec<_>>()
         };
-        roles.into_iter().flat_map(each).collect()
+        grant.members.by_role().into_iter().flat_map(each).collect()
     }
 
     /// What a team's document is checked against now.

@@ -138,14 +138,7 @@ impl Membership {
     /// Takes in what stands under `namespaces.NAME.members` of the platform's document. Words
     /// that name nobody give nothing.
     pub fn add_document(&mut self, namespace: &NamespaceName, members: &crate::document::Members) {
-        let crate::document::Members { owner, publisher, editor, viewer } = members;
-        let roles = [
-            (Role::Owner, owner),
-            (Role::Publisher, publisher),
-            (Role::Editor, editor),
-            (Role::Viewer, viewer),
-        ];
-        for (role, names) in roles {
+        for (role, names) in members.by_role() {
             for who in names.iter().filter_map(|name| Who::parse(name)) {
                 self.grant(namespace, &who, role);
             }

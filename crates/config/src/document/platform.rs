@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::identity::Identities;
 use super::tls::Tls;
 use super::units::{Address, Share};
+use crate::access::Role;
 
 /// `tandem.yaml`.
 #[derive(Debug, Clone, PartialEq)]
@@ -236,6 +237,19 @@ pub struct Members {
     pub publisher: Vec<String>,
     pub editor: Vec<String>,
     pub viewer: Vec<String>,
+}
+
+impl Members {
+    /// The names of each role, the greatest first.
+    pub fn by_role(&self) -> [(Role, &[String]); 4] {
+        let Members { owner, publisher, editor, viewer } = self;
+        [
+            (Role::Owner, owner),
+            (Role::Publisher, publisher),
+            (Role::Editor, editor),
+            (Role::Viewer, viewer),
+        ]
+    }
 }
 
 /// What a namespace may claim; empty lists claim nothing.

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use tandem_config::access::Action;
 use tandem_config::history::{Content, DiffLine, Draft, History, Origin, Version, diff};
 use tandem_config::store::{NamespaceName, Revision, Scope};
-use tandem_contract::fields;
 
 use super::call::{Answer, Call, when};
 use super::refusal::{Refusal, problem};
@@ -125,11 +124,7 @@ pub(super) async fn contract(call: Call) -> Result<Answer, Refusal> {
             "start the service that tells it",
         ));
     };
-    let mut set = Vec::new();
-    for (_, file) in contract.files() {
-        fields::put_bytes(1, file, &mut set);
-    }
-    Ok(Answer::bytes("application/x-protobuf", set))
+    Ok(Answer::bytes("application/x-protobuf", contract.descriptor_set()))
 }
 
 pub(super) async fn versions(call: Call) -> Result<Answer, Refusal> {

@@ -50,7 +50,7 @@ impl Process {
             let name = NamespaceName::new(&document.namespace)?;
             let contract = contracts
                 .get(&document.namespace)
-                .map(|contract| (Arc::clone(contract), descriptor_set(contract)));
+                .map(|contract| (Arc::clone(contract), contract.descriptor_set().into()));
             Some((name, File { text: text.into(), document: document.clone(), contract }))
         };
         Process {
@@ -65,15 +65,6 @@ impl Process {
         let stored = live.and_then(|content| from_texts(&content.text, &[]).ok());
         stored.map_or_else(|| self.document.namespaces.clone(), |one| one.platform.namespaces)
     }
-}
-
-/// The bytes of a descriptor set.
-pub(super) fn descriptor_set(contract: &Contract) -> Arc<[u8]> {
-    let mut set = Vec::new();
-    for (_, file) in contract.files() {
-        tandem_contract::fields::put_bytes(1, file, &mut set);
-    }
-    set.into()
 }
 
 /// A live version, made ready.
