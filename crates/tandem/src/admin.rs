@@ -28,13 +28,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Query, RawPathParams, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, MethodRouter, get};
-use axum::{Json, Router};
 use tandem_config::access::{ObjectId, authorise};
 use tandem_config::audit::Source;
 use tandem_config::store::Scope;
@@ -123,7 +123,7 @@ pub(crate) fn routes(admin: Admin) -> Router {
         });
         by_path.insert(route.path, one);
     }
-    let mut api = Router::new().route("/openapi.json", get(async || Json(openapi::document())));
+    let mut api = Router::new();
     for (path, methods) in by_path {
         api = api.route(path, methods);
     }

@@ -24,6 +24,10 @@ pub(super) async fn methods(call: Call) -> Result<Answer, Refusal> {
     Ok(Answer::json(views::methods(&call.admin.view, &|namespace| call.sees(namespace))))
 }
 
+pub(super) async fn openapi(_call: Call) -> Result<Answer, Refusal> {
+    Ok(Answer::json(super::openapi::document()))
+}
+
 pub(super) async fn trace(call: Call) -> Result<Answer, Refusal> {
     let id = call.part("id");
     let Some(trace) = unhex::<16>(id.as_bytes()) else {

@@ -90,6 +90,8 @@ routes! {
         "What the gateway does", look::status;
     GET "/events", Visitor, None => Some("Events"), false,
         "The status each second, and versions as they go live", events::events;
+    GET "/openapi.json", Visitor, None => Some("OpenApi"), false,
+        "This document", look::openapi;
     GET "/methods", Visitor, None => Some("Methods"), false,
         "Every method that is served, and by which rules", look::methods;
     GET "/traces/{id}", Visitor, None => Some("Spans"), false,

@@ -12,10 +12,12 @@ use base64::prelude::BASE64_STANDARD;
 use clap::Args;
 use serde_json::{Value, json};
 use tandem_config::Tnd;
+use tandem_config::history::Checked;
 use tandem_config::store::NamespaceName;
 
 use super::AdminArguments;
 use super::ask::{Confirm, confirmed};
+use super::check;
 use crate::client::{Admin, Made};
 use crate::documents::contract_of_file;
 use crate::failure::{Exit, Failure};
@@ -284,6 +286,13 @@ pub(super) async fn apply(
                         format!("`{}` would be refused", one.name),
                     ));
                 }
+            }
+            // Whether what is live would fit the new grants only the gateway tells, in the act.
+            if one.name == PLATFORM
+                && let Err(problems) = Checked::platform(&one.text)
+            {
+                check::show(&problems, form, "nothing was changed");
+                return Err(Failure::new(Exit::Failed, "`platform` would be refused"));
             }
             say(form, &one, "would go live", &version, &lines);
             continue;

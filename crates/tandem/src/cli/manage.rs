@@ -160,11 +160,12 @@ pub(super) enum Caches {
 pub(super) enum Secrets {
     /// Lists names and fingerprints.
     List(Of),
-    /// Sets a secret to what stands on stdin.
+    /// Sets a secret to what stands on stdin. No key of a document takes `store:NAME` in this
+    /// build: it is kept for those that will.
     Set {
         /// The namespace.
         namespace: String,
-        /// What `store:NAME` in a document means.
+        /// Its name: 1 to 63 of a-z, 0-9 and `-`.
         name: String,
         #[command(flatten)]
         admin: AdminArguments,
@@ -408,13 +409,13 @@ pub(super) async fn secrets(
             let path = format!("/api/v1/namespaces/{namespace}/secrets/{name}");
             let body = json!({ "value": value });
             admin.client(timeout)?.send("PUT", &path, Some(&body), &Made::Anyhow).await?;
-            done(form, &format!("store:{name} of {namespace} is set"));
+            done(form, &format!("the secret {name} of {namespace} is set"));
         }
         Secrets::Remove { namespace, name, admin } => {
             let (namespace, name) = (checked(&namespace)?, id_of(&name)?);
             let path = format!("/api/v1/namespaces/{namespace}/secrets/{name}");
             admin.client(timeout)?.send("DELETE", &path, None, &Made::Anyhow).await?;
-            done(form, &format!("store:{name} of {namespace} is gone"));
+            done(form, &format!("the secret {name} of {namespace} is gone"));
         }
     }
     Ok(Exit::Fine)

@@ -15,6 +15,7 @@ const EXPECTED: &[(&str, &str)] = &[
     ("DELETE /session", "vepoAsn"),
     ("POST /links", "vepoAsn"),
     ("GET /status", "vepoAsn"),
+    ("GET /openapi.json", "vepoAsn"),
     ("GET /methods", "vepoAsn"),
     ("GET /traces/{id}", "vepoAsn"),
     ("GET /requests/{id}", "vepoAsn"),
@@ -75,7 +76,7 @@ fn everybody(team: &Team) -> BTreeMap<char, String> {
 
 /// Every operation that the OpenAPI document has.
 fn operations(team: &Team) -> BTreeSet<String> {
-    let document = team.api("GET", "/openapi.json").send().json();
+    let document = team.api("GET", "/openapi.json").token(&team.operator()).send().json();
     let paths = document["paths"].as_object().unwrap();
     let each = paths.iter().flat_map(|(path, methods)| {
         let methods = methods.as_object().unwrap().keys();
@@ -465,7 +466,7 @@ fn experience_ux_33_every_answer_is_what_the_openapi_document_says() {
     assert_eq!(team.tandem(&["rollback", "notes", "--to", "1", "-m", "x", "--yes"]).exit, 0);
     team.place.write("teams/notes.yaml", &document(team.service.address, "4s"));
     assert_eq!(team.tandem(&["apply", "--draft", "-m", "x"]).exit, 0);
-    let root = team.api("GET", "/openapi.json").send().json();
+    let root = team.api("GET", "/openapi.json").token(&team.operator()).send().json();
     let mut held = 0;
     for (path, methods) in root["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
