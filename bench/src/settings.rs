@@ -122,8 +122,11 @@ async fn measure(root: &Path, changes: usize) -> Outcome<Taken> {
         }
     }
     let watchers = CONNECTIONS * WATCHERS_A_CONNECTION;
-    for _ in 0..watchers {
-        timeout(LIMIT, tellings.recv()).await?.ok_or("the watchers ended")??;
+    for number in 0..watchers {
+        timeout(LIMIT, tellings.recv())
+            .await
+            .map_err(|_elapsed| format!("{number} of {watchers} told\n{}", shop.gateway.said()))?
+            .ok_or("the watchers ended")??;
     }
     let (mut go, mut rust) = (connect(shop.go.1).await?, connect(shop.rust.1).await?);
     let mut taken = Taken::default();
@@ -387,8 +390,14 @@ fn snapshot(read: &[u8]) -> Option<(Vec<u8>, Vec<u8>, Vec<u8>)> {
     let (frame, rest) = read.split_at_checked(5 + length)?;
     let (mut message, mut hash) = (Vec::new(), Vec::new());
     let mut fields = &frame[5..];
-    // Lengths of one byte: these values are short, and files have version 0.
-    while let [tag, length, more @ ..] = fields {
+    // Lengths of one byte, for these values are short; the version is a number of one or more.
+    while let [tag, behind @ ..] = fields {
+        if tag & 7 == 0 {
+            let last = behind.iter().position(|byte| byte & 0x80 == 0)?;
+            fields = &behind[last + 1..];
+            continue;
+        }
+        let [length, more @ ..] = behind else { return None };
         let (bytes, behind) = more.split_at_checked((*length).into())?;
         match tag >> 3 {
             2 => message = bytes.to_vec(),
