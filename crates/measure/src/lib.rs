@@ -9,5 +9,6 @@
 
 pub mod data;
 pub mod environment;
+pub mod hiccup;
 pub mod histogram;
 pub mod load;
