@@ -1,12 +1,13 @@
 //! The gateway and its peers, measured in one run.
 //!
-//! `bench calls | streams | proxy | transcode | idle | settings [--quick]` and
+//! `bench calls | streams | proxy | transcode | added | idle | settings [--quick]` and
 //! `bench against [--quick] [SCENARIO]…`; bench/README.md says how
 //! each is read. Figures are printed, every round is written to `bench/results/`.
 
 #![expect(clippy::print_stdout, reason = "figures are for the person who asked")]
 #![allow(clippy::print_stderr, reason = "so is the count of rounds")]
 
+mod added;
 mod against;
 mod backend;
 mod bar;
@@ -44,11 +45,13 @@ fn main() -> Outcome<()> {
         "streams" => streams::run(quick),
         "proxy" => proxy::run(quick),
         "transcode" => transcode::run(quick),
+        "added" => added::run(quick),
         "idle" => idle::run(quick),
         "settings" => settings::run(quick),
         _ => Err(USAGE.into()),
     }
 }
 
-const USAGE: &str = "usage: bench calls | streams | proxy | transcode | idle | settings [--quick]
+const USAGE: &str =
+    "usage: bench calls | streams | proxy | transcode | added | idle | settings [--quick]
        bench against [--quick] [SCENARIO]…";

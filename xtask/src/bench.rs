@@ -1,7 +1,7 @@
 //! Figures: builds what is measured, makes sure of the tools, hands over to `bench/`.
 //!
-//! `bench calls` and `settings` measure the gateway, `bench streams`, `proxy`, `transcode` and
-//! `idle` the gateway beside its peers, `bench against` beside another build, `bench codec` the
+//! `bench calls` and `settings` measure the gateway, `bench streams`, `proxy`, `transcode`,
+//! `added` and `idle` the gateway beside its peers, `bench against` beside another build, `bench codec` the
 //! codec; bench/README.md says how each is read. Peers are installed once, into `target/tools` or by
 //! Debian, and are no part of `./x test`.
 
@@ -14,15 +14,15 @@ use crate::process::{cargo, quiet, root, shown};
 const ENVOY: &str = "1.40.0";
 
 const USAGE: &str =
-    "usage: ./x bench calls | streams | proxy | transcode | idle | settings [--quick]
+    "usage: ./x bench calls | streams | proxy | transcode | added | idle | settings [--quick]
        ./x bench against FILE [--quick] [SCENARIO]…
        ./x bench codec [--quick | --instructions [--accept] | --hostile [--short] | --generate]";
 
 pub(crate) fn run(words: &[&str]) -> Result<(), String> {
     match words {
         ["calls", rest @ ..] => calls(rest),
-        ["streams" | "proxy" | "transcode" | "idle"] => beside_peers(words),
-        ["streams" | "proxy" | "transcode" | "idle", "--quick"] => beside_peers(words),
+        ["streams" | "proxy" | "transcode" | "added" | "idle"] => beside_peers(words),
+        ["streams" | "proxy" | "transcode" | "added" | "idle", "--quick"] => beside_peers(words),
         ["settings"] | ["settings", "--quick"] => settings(words),
         ["against", file, rest @ ..] => against(file, rest),
         ["codec", rest @ ..] => codec(rest),

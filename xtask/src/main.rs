@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         Some((&"fuzz", rest)) => fuzz::run(rest),
         _ => Err(
             "usage: ./x demo [--once] [--rust-only] | test | build | page | cases [check|lint|faults] | \
-             conformance SUITE | bench calls|streams|proxy|transcode|idle|codec | fuzz TARGET | \
+             conformance SUITE | bench calls|streams|proxy|transcode|added|idle|codec | fuzz TARGET | \
              supply | crate-line"
                 .into(),
         ),

@@ -16,7 +16,7 @@ use crate::process::Outcome;
 /// Nothing that is called here takes as long.
 const CALL_TAKES_AT_MOST: Duration = Duration::from_secs(60);
 /// Of a stream and of a connection.
-const WINDOWS: (u32, u32) = (1 << 20, 16 << 20);
+pub(crate) const WINDOWS: (u32, u32) = (1 << 20, 16 << 20);
 
 /// A call and what has to come of it.
 #[derive(Clone)]
@@ -107,7 +107,12 @@ pub(crate) fn head(address: SocketAddr, path: &str) -> Request<()> {
     request
 }
 
-async fn make(send: &SendRequest<Bytes>, address: SocketAddr, call: &Call) -> Result<(), String> {
+/// One call; says what was wrong with its answer.
+pub(crate) async fn make(
+    send: &SendRequest<Bytes>,
+    address: SocketAddr,
+    call: &Call,
+) -> Result<(), String> {
     let said = |error: h2::Error| error.to_string();
     let mut send = send.clone().ready().await.map_err(said)?;
     let (response, mut stream) =
