@@ -15,7 +15,7 @@ use tandem_config::Tnd;
 use tandem_config::document::units::parse_duration;
 
 use crate::compare::ask::{
-    self, Ask, Cores, Data, Demand, Duties, Keys, Noise, Objective, Offered, Prices, PathRule,
+    self, Ask, Cores, Data, Demand, Duties, Keys, Noise, Objective, Offered, PathRule, Prices,
 };
 use crate::compare::target::Named;
 use crate::discover::TrustArguments;
@@ -69,7 +69,12 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DATA", default_value = "schema", help_heading = "Load")]
     data: String,
     /// How many keys there are, and how they are drawn: 1000:zipf1.1, 1e6:uniform.
-    #[arg(long, value_name = "COUNT[:zipfS]", default_value = "1000:zipf1.1", help_heading = "Load")]
+    #[arg(
+        long,
+        value_name = "COUNT[:zipfS]",
+        default_value = "1000:zipf1.1",
+        help_heading = "Load"
+    )]
     keys: String,
     /// Where all random numbers come from; printed.
     #[arg(long, value_name = "N", help_heading = "Load")]
@@ -224,6 +229,9 @@ fn read(arguments: Arguments, timeout: Duration) -> Result<Ask, Failure> {
     if duet {
         return Err(not_built("--duet", "leave it out: blocks of the two sides take turns"));
     }
+    if rubric || src_primary.is_some() || src_candidate.is_some() {
+        return Err(not_built("--rubric", "leave it out; build and test both sides by hand"));
+    }
     let sides = [Named::read("--primary", &primary)?, Named::read("--candidate", &candidate)?];
     if sides[0].name == sides[1].name {
         return Err(ask::wrong("--candidate", &candidate, "both sides have the same name"));
@@ -314,7 +322,6 @@ fn read(arguments: Arguments, timeout: Duration) -> Result<Ask, Failure> {
         duties: Duties::read(must.as_deref())?,
         demand: Demand::read(&counts, &margin)?,
         prices: prices.as_deref().map(Prices::read).transpose()?,
-        rubric: rubric.then_some([src_primary, src_candidate]),
         out,
         baseline: baseline.as_deref().map(ask::baseline).transpose()?,
         fail_on,

@@ -206,20 +206,30 @@ fn conflict(faults: &[tandem_judge::diff::RuleFault]) -> Failure {
     Failure::new(Exit::Usage, "the rules for answers contradict each other").because(why.join("; "))
 }
 
-/// The answers of several sides to one call, sent at the same instant in an order that is drawn.
-pub(crate) async fn at_once(wires: &[&Wire], call: &Call, draws: &mut Draws) -> Vec<KeptReply> {
-    let mut order: Vec<usize> = (0..wires.len()).collect();
-    for place in (1..order.len()).rev() {
-        order.swap(place, draws.below(place + 1));
+/// The answers of several sides to some calls: those to one call are sent at the same instant, in
+/// an order that is drawn for it. By call, then by side.
+pub(crate) async fn at_once(
+    wires: &[&Wire],
+    calls: &[&Call],
+    draws: &mut Draws,
+) -> Vec<Vec<KeptReply>> {
+    let mut waiting: Vec<(usize, usize, Pin<Box<dyn Future<Output = KeptReply> + '_>>)> =
+        Vec::new();
+    for (place, call) in calls.iter().enumerate() {
+        let mut order: Vec<usize> = (0..wires.len()).collect();
+        for place in (1..order.len()).rev() {
+            order.swap(place, draws.below(place + 1));
+        }
+        let asked =
+            order.into_iter().map(|side| (place, side, Box::pin(wires[side].one(call)) as _));
+        waiting.extend(asked);
     }
-    let mut waiting: Vec<(usize, Pin<Box<dyn Future<Output = KeptReply> + '_>>)> =
-        order.into_iter().map(|side| (side, Box::pin(wires[side].one(call)) as _)).collect();
-    let mut replies: Vec<Option<KeptReply>> = wires.iter().map(|_| None).collect();
+    let mut replies: Vec<Vec<Option<KeptReply>>> = vec![vec![None; wires.len()]; calls.len()];
     // A call leaves when it is first polled, so the order of polls is that of sending.
     std::future::poll_fn(|cx| {
-        waiting.retain_mut(|(side, answer)| match answer.as_mut().poll(cx) {
+        waiting.retain_mut(|(place, side, answer)| match answer.as_mut().poll(cx) {
             Poll::Ready(reply) => {
-                replies[*side] = Some(reply);
+                replies[*place][*side] = Some(reply);
                 false
             }
             Poll::Pending => true,
@@ -227,5 +237,5 @@ pub(crate) async fn at_once(wires: &[&Wire], call: &Call, draws: &mut Draws) -> 
         if waiting.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
-    replies.into_iter().flatten().collect()
+    replies.into_iter().map(|of_call| of_call.into_iter().flatten().collect()).collect()
 }

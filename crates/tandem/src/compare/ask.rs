@@ -53,8 +53,6 @@ pub(crate) struct Ask {
     pub(crate) duties: Duties,
     pub(crate) demand: Demand,
     pub(crate) prices: Option<Prices>,
-    /// Sources of both sides, where the rubric is wanted.
-    pub(crate) rubric: Option<[Option<PathBuf>; 2]>,
     pub(crate) out: Option<PathBuf>,
     pub(crate) baseline: Option<Box<Document>>,
     pub(crate) fail_on: Option<Vec<u8>>,
@@ -215,7 +213,10 @@ pub(crate) enum Cores {
     Usual,
     /// Wherever the system puts them.
     Free,
-    Given { generator: Vec<usize>, services: Vec<usize> },
+    Given {
+        generator: Vec<usize>,
+        services: Vec<usize>,
+    },
 }
 
 impl Cores {
@@ -479,7 +480,8 @@ impl Demand {
 
     /// 3 % of what costs, 10 % of a time (compare V-4).
     pub(crate) fn margin(&self, id: &str) -> f64 {
-        let usual = if id.starts_with('p') && id != "peak_mem" || id == "mean" { 0.1 } else { 0.03 };
+        let usual =
+            if id.starts_with('p') && id != "peak_mem" || id == "mean" { 0.1 } else { 0.03 };
         self.margins.get(id).copied().unwrap_or(usual)
     }
 }

@@ -67,7 +67,8 @@ pub(crate) async fn calibrate(
             let (seed, first) = (u64::from(attempt), 0);
             let order = Order { rate, length: PROBE, seed, first, keep: 0 };
             let offered =
-                offer(&wire, generator.clock(), generator.recorder(), &generator.offer(&order)).await;
+                offer(&wire, generator.clock(), generator.recorder(), &generator.offer(&order))
+                    .await;
             let readings = offered.readings();
             found.lag_p99_s.get_or_insert(readings.lag_p99_us as f64 / 1e6);
             in_time = void(&readings).is_none();

@@ -55,9 +55,8 @@ pub(crate) async fn agreed(
     let (methods, left_out) = chosen(&contract, asked, has_hook)?;
     for method in &methods {
         let digest = contract.service_digest(&method.service);
-        let other = reflected.iter().find(|(_, other)| {
-            other.service_digest(&method.service) != digest
-        });
+        let other =
+            reflected.iter().find(|(_, other)| other.service_digest(&method.service) != digest);
         if let Some((name, other)) = other {
             return Err(different(name, other, method));
         }

@@ -37,7 +37,8 @@ pub(crate) fn judged(ask: &Ask, evidence: &Evidence) -> Judged {
     let (paths, lines) = evidence.answers.paths(evidence.started_s());
     let must = [cost::Side::Primary, cost::Side::Candidate].map(|side| {
         let facts = Facts { evidence, rows: &rows, side };
-        let results = ask.duties.0.iter().map(|must| must.judged(&facts.named(&must.name, must.rate)));
+        let results =
+            ask.duties.0.iter().map(|must| must.judged(&facts.named(&must.name, must.rate)));
         results.collect::<Vec<MustResult>>()
     });
     let invalid = invalid(evidence);
@@ -55,11 +56,14 @@ pub(crate) fn judged(ask: &Ask, evidence: &Evidence) -> Judged {
     let sentence = verdict::sentence(&verdict, &rows.rows, names, rate);
     let regressions = ask.baseline.as_deref().map_or_else(Vec::new, |before| {
         let before: Vec<Row> = before.metrics.iter().map(row_of).collect();
-        verdict::regressions(&before, &rows.rows, |id| (ask.demand.margin(id), smaller_is_better(id)))
+        verdict::regressions(&before, &rows.rows, |id| {
+            (ask.demand.margin(id), smaller_is_better(id))
+        })
     });
-    let unproven = must.iter().flatten().any(|result| {
-        matches!(result.value, verdict::Value::NotProven | verdict::Value::NotRun)
-    });
+    let unproven = must
+        .iter()
+        .flatten()
+        .any(|result| matches!(result.value, verdict::Value::NotProven | verdict::Value::NotRun));
     let lags = || evidence.all().flat_map(|series| &series.lags_us);
     let mut generator = evidence.generator;
     generator.lag_p99_s = Counts::of(lags().copied()).quantile(0.99).map(|us| us as f64 / 1e6);
@@ -120,7 +124,8 @@ fn run(ask: &Ask, evidence: &Evidence, generator: report::Generator) -> report::
 }
 
 fn validity(evidence: &Evidence, reasons: Vec<String>) -> report::Validity {
-    let steals: Vec<f64> = evidence.all().flat_map(|series| series.steals.iter().copied()).collect();
+    let steals: Vec<f64> =
+        evidence.all().flat_map(|series| series.steals.iter().copied()).collect();
     report::Validity {
         blocks: evidence.all().map(|series| series.blocks.len() as u64).sum(),
         void_blocks: evidence.all().map(|series| series.void()).sum(),

@@ -31,9 +31,8 @@ pub(crate) async fn memory(run: &mut Run, idle: [Option<u64>; 2]) -> Result<(), 
             [idle[place]?, peaks[place]?, after[place]?].map(|bytes| bytes as f64);
         Some(report::MemoryPoint { idle, peak, after_60s: after })
     };
-    run.evidence.memory = point(0)
-        .zip(point(1))
-        .map(|(primary, candidate)| report::Memory { primary, candidate });
+    run.evidence.memory =
+        point(0).zip(point(1)).map(|(primary, candidate)| report::Memory { primary, candidate });
     run.progress.done("memory", "a minute after the last call");
     Ok(())
 }

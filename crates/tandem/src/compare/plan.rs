@@ -93,9 +93,12 @@ fn steps(ask: &Ask) -> Vec<Step> {
     if !ask.quick {
         all.push(step("memory a minute after the last call".to_owned(), 60.0));
     }
-    all.push(step("pauses: a probe a millisecond on each side".to_owned(), match ask.quick {
-        true => 10.0,
-        false => 40.0,
-    }));
+    all.push(step(
+        "pauses: a probe a millisecond on each side".to_owned(),
+        match ask.quick {
+            true => 10.0,
+            false => 40.0,
+        },
+    ));
     all
 }

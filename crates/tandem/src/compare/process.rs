@@ -44,6 +44,11 @@ impl Command {
         let program = words.next().ok_or("the command has no program")?;
         Ok(Command { environment, program, arguments: words.collect() })
     }
+
+    /// Names of the variables that it sets in front of the program.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
+        self.environment.iter().map(|(name, _)| &**name)
+    }
 }
 
 fn assignment(word: &str) -> Option<(String, String)> {
@@ -364,8 +369,7 @@ mod tests {
             }
         };
         assert_eq!(threads, "1\n");
-        let status =
-            std::fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
         assert!(status.contains("Cpus_allowed_list:\t0\n"), "{status}");
         let group = Pid::from_raw(process.pid().cast_signed());
         drop(process);

@@ -17,8 +17,8 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new(form: Form) -> Progress {
-        let is_terminal =
-            std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|it| it != "dumb");
+        let is_terminal = std::io::stderr().is_terminal()
+            && std::env::var_os("TERM").is_none_or(|it| it != "dumb");
         Progress { is_quiet: form == Form::Json, is_terminal, step: Instant::now(), shown: false }
     }
 

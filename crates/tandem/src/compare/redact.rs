@@ -70,7 +70,10 @@ mod tests {
     fn compare_t_19_no_credential_of_a_command_line_is_kept() {
         for (word, expected) in [
             ("--rate", "--rate"),
-            ("a=exec:./svc --db-password x7 --port {port}", "a=exec:./svc --db-password (redacted) --port {port}"),
+            (
+                "a=exec:./svc --db-password x7 --port {port}",
+                "a=exec:./svc --db-password (redacted) --port {port}",
+            ),
             ("a=exec:API_KEY=x7 ./svc", "a=exec:API_KEY=(redacted) ./svc"),
             ("a=exec:./svc --token=x7", "a=exec:./svc --token=(redacted)"),
             ("postgres://me:x7@db/a", "postgres://(redacted)@db/a"),

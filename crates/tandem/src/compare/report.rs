@@ -7,7 +7,6 @@ use std::path::Path;
 use tandem_judge::report::{self, Document};
 use tandem_judge::verdict::{Ending, Stopped, Word, exit_code};
 
-
 use super::ask::Ask;
 use super::document::{self, Judged};
 use super::evidence::Evidence;
@@ -132,23 +131,17 @@ fn sources(run: &Run) -> report::Sources {
         true => one,
         false => format!("{one}; candidate {other}"),
     };
-    let text = |source: Option<String>| source.unwrap_or_else(|| "not read".to_owned());
     report::Sources {
-        cpu: both(
-            text(primary.cpu.map(|source| source.to_string())),
-            text(candidate.cpu.map(|source| source.to_string())),
-        ),
-        memory: both(
-            text(primary.peak.map(|source| source.to_string())),
-            text(candidate.peak.map(|source| source.to_string())),
-        ),
-        context_switches: "not read".to_owned(),
+        cpu: both(primary.cpu_text(), candidate.cpu_text()),
+        memory: both(primary.peak_text(), candidate.peak_text()),
+        context_switches: "none".to_owned(),
     }
 }
 
 /// What a reader must not conclude, and what was not as it should be.
 fn notes(run: &Run) -> Vec<String> {
-    let mut notes: Vec<String> = run.evidence.notes.iter().map(|it| format!("note        {it}")).collect();
+    let mut notes: Vec<String> =
+        run.evidence.notes.iter().map(|it| format!("note        {it}")).collect();
     if run.ask.quick {
         notes.push(
             "--quick: one rate, no slope of CPU, no capacity, no memory a minute later; a p99 needs \
@@ -166,7 +159,8 @@ fn ledger(ask: &Ask, document: &Document) -> Vec<report::Ledger> {
         serde_json::from_str::<Document>(&text).ok()
     });
     let of_series = before.filter(|before| {
-        let names = |document: &Document| [0, 1].map(|side: usize| document.sides[side].name.clone());
+        let names =
+            |document: &Document| [0, 1].map(|side: usize| document.sides[side].name.clone());
         before.run.method == document.run.method && names(before) == names(document)
     });
     let mut ledger = of_series.map(|before| before.ledger).unwrap_or_default();
@@ -181,11 +175,8 @@ fn ledger(ask: &Ask, document: &Document) -> Vec<report::Ledger> {
 const RESULT: &str = "result.json";
 
 fn write(folder: &Path, document: &Document, evidence: &Evidence) -> Result<(), Failure> {
-    let file = |name: &str, bytes: Vec<u8>| New {
-        path: folder.join(name),
-        bytes,
-        over: Over::Replace,
-    };
+    let file =
+        |name: &str, bytes: Vec<u8>| New { path: folder.join(name), bytes, over: Over::Replace };
     let mut all = vec![
         file("report.html", report::html(document).into_bytes()),
         file(RESULT, report::json(document).into_bytes()),

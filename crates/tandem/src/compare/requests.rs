@@ -88,7 +88,9 @@ impl Plan {
                 .coded(Tnd::WrongType)
                 .at("--data")
                 .because(why)
-                .fix("write `calls: [{ method: Shop/Get, share: 70, data: { name: \"p-{key}\" } }]`")
+                .fix(
+                    "write `calls: [{ method: Shop/Get, share: 70, data: { name: \"p-{key}\" } }]`",
+                )
         };
         let value = value_of_yaml(&text).map_err(fault)?;
         let listed = value.get("calls").and_then(Value::as_array);
@@ -106,9 +108,10 @@ impl Plan {
             let described = find_method(plans.contract(), name)?;
             let share = match entry.get("share") {
                 None => 1.0,
-                Some(share) => share.as_f64().filter(|it| *it > 0.0).ok_or_else(|| {
-                    at("`share` is no number above 0")
-                })?,
+                Some(share) => share
+                    .as_f64()
+                    .filter(|it| *it > 0.0)
+                    .ok_or_else(|| at("`share` is no number above 0"))?,
             };
             // A plan may hold calls of other runs as well.
             let Some(method) = methods.iter().position(|it| it.path == described.path) else {

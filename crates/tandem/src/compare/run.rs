@@ -20,7 +20,7 @@ use super::interrupt::{Interrupt, Interrupted};
 use super::process::Running;
 use super::progress::Progress;
 use super::quartets::{Budget, Pace, Pair, Series};
-use super::side::{Settings, Side};
+use super::side::{self, Settings, Side};
 use super::{calibrate, capacity, pauses, report, requests};
 use crate::failure::{Exit, Failure};
 use crate::output::Form;
@@ -29,6 +29,8 @@ use crate::output::Form;
 const AA_QUARTETS: u32 = 12;
 /// Calls a method that are sent for their answers alone.
 const ANSWERS: usize = 200;
+/// Of them, as many as are under way at the same time.
+const ANSWERS_AT_ONCE: usize = 20;
 /// Quartets after which both sides are started anew (compare I-2).
 const START_EVERY: u32 = 8;
 /// Windows of a warm-up at most, at the beginning and after a restart.
@@ -112,6 +114,9 @@ async fn begin(
     let [primary, candidate] = &ask.sides;
     let mut primary = Side::start(primary, "primary", &settings).await?;
     let mut candidate = Side::start(candidate, "candidate", &settings).await?;
+    if ask.symmetric {
+        side::symmetric(&mut primary, &mut candidate)?;
+    }
     let sides = [&primary, &candidate].map(|side| (&*side.named.name, &side.upstream));
     let given = ask.contract.as_deref();
     let agreed = agreed(&ask.methods, sides, given, ask.hook.is_some()).await?;
@@ -155,8 +160,7 @@ async fn begin(
         notes: Vec::new(),
         partial: false,
     };
-    let repeatable =
-        methods.iter().all(|method| method.idempotency == Idempotency::NoSideEffects);
+    let repeatable = methods.iter().all(|method| method.idempotency == Idempotency::NoSideEffects);
     let draws = Draws::new(ask.seed);
     let budget = Budget { until: began + ask.budget };
     Ok(Run {
@@ -182,7 +186,8 @@ fn began_ns(started: SystemTime) -> u64 {
 
 impl Run {
     async fn stages(&mut self) -> Result<(), Halt> {
-        let idle = [&mut self.primary, &mut self.candidate].map(|side| side.probe.memory().anonymous);
+        let idle =
+            [&mut self.primary, &mut self.candidate].map(|side| side.probe.memory().anonymous);
         self.calibrate().await?;
         let mut twin = self.aa().await?;
         self.answers(&mut twin).await?;
@@ -221,7 +226,11 @@ impl Run {
             };
             twin = Some(self.interrupt.or(started).await??);
         } else {
-            self.note("A/A by one process of the primary against itself: a second one cannot be started");
+            self.evidence.notes.push(
+                "A/A by one process of the primary against itself: what differs between two is not \
+                 in the noise floor"
+                    .to_owned(),
+            );
         }
         self.interrupt
             .or(warm(&self.generator, &mut self.primary, rate, self.ask.block, WINDOWS_FEW))
@@ -268,7 +277,9 @@ impl Run {
             // The primary twice; not for calls that change something (compare N-9).
             (None, Noise::Twin | Noise::Twice) if self.repeatable => Some(Rc::clone(&primary)),
             (None, Noise::Twin | Noise::Twice) => {
-                self.note("no twin, and calls with side effects are not repeated: answers are not judged");
+                self.note(
+                    "no twin, and calls with side effects are not repeated: answers are not judged",
+                );
                 return Ok(());
             }
         };
@@ -282,23 +293,31 @@ impl Run {
                 picked.push(call);
             }
         }
-        for (done, call) in picked.iter().enumerate() {
-            if done % 50 == 0 {
-                self.progress.at("answers", done as u64, picked.len() as u64, Duration::ZERO);
+        let mut wires = vec![&*primary, &*candidate];
+        wires.extend(second.as_deref());
+        // Calls that change something come one after the other, or their order would differ.
+        let width = if self.repeatable { ANSWERS_AT_ONCE } else { 1 };
+        for (done, some) in picked.chunks(width).enumerate() {
+            let (done, all) = ((done * width) as u64, picked.len() as u64);
+            self.progress.at("answers", done, all, Duration::ZERO);
+            for side in [&self.primary, &self.candidate] {
+                side.wire().await?;
             }
-            let mut wires = vec![&*primary, &*candidate];
-            wires.extend(second.as_deref());
-            let replies = answers::at_once(&wires, call, &mut self.draws);
-            let replies = self.interrupt.or(replies).await?;
-            if let [primary, candidate, twin @ ..] = &replies[..] {
-                self.evidence.answers.observe(call.method, primary, candidate, twin.first());
+            let replies = answers::at_once(&wires, some, &mut self.draws);
+            for (call, replies) in some.iter().zip(self.interrupt.or(replies).await?) {
+                if let [primary, candidate, twin @ ..] = &replies[..] {
+                    self.evidence.answers.observe(call.method, primary, candidate, twin.first());
+                }
             }
         }
         let (failed, lost) = self.evidence.answers.failed();
         let said = format!("{} calls, {failed} not OK", self.evidence.answers.calls());
         self.progress.done("answers", &said);
         if (failed + lost) * 2 > picked.len() as u64 {
-            self.note("most calls are not answered with OK: give `--data plan:FILE` with calls that mean something");
+            self.note(
+                "most calls are not answered with OK: give `--data plan:FILE` with calls that mean \
+                 something",
+            );
         }
         Ok(())
     }
@@ -339,8 +358,7 @@ impl Run {
                 self.warm_both(rate, WINDOWS_FEW).await?;
             }
             let pace = Pace { rate, block: self.ask.block, restart };
-            let mut pair =
-                Pair { primary: &mut self.primary, other: Some(&mut self.candidate) };
+            let mut pair = Pair { primary: &mut self.primary, other: Some(&mut self.candidate) };
             let answers = self.repeatable.then_some(&mut self.evidence.answers);
             let (_, series) = &mut self.evidence.series[place];
             let sent = series.send(&self.generator, &mut pair, pace, &mut self.draws, answers);
@@ -362,7 +380,9 @@ impl Run {
             let warming = warm(&self.generator, side, rate, self.ask.block, windows);
             if self.interrupt.or(warming).await?? == Warmth::Capped && windows == WINDOWS {
                 let name = &side.named.name;
-                self.evidence.notes.push(format!("{name} was still changing after {windows} windows"));
+                self.evidence
+                    .notes
+                    .push(format!("{name} was still changing after {windows} windows"));
             }
         }
         Ok(())

@@ -9,7 +9,7 @@ use tandem_config::Tnd;
 use tandem_gateway::tasks::Side as Tasks;
 use tandem_gateway::upstream::Upstream;
 use tandem_gateway::upstream::direct::DirectError;
-use tandem_measure::probe::{Probe, ProbeError, Target};
+use tandem_measure::probe::{Parallelism, Probe, ProbeError, Target};
 
 use super::process::{self, Process, Running};
 use super::target::{Named, Way};
@@ -115,6 +115,43 @@ impl Side {
     }
 }
 
+/// Whether both sides may use as much and are tuned alike, as far as it can be seen (compare P-6).
+///
+/// # Errors
+/// What one side has and the other has not.
+pub(crate) fn symmetric(primary: &mut Side, candidate: &mut Side) -> Result<(), Failure> {
+    let unlike = |why: String| {
+        Failure::new(Exit::Usage, "the sides are not alike")
+            .at("--symmetric")
+            .because(why)
+            .fix("start both with the same limits and settings, or leave `--symmetric` out")
+    };
+    let tuned = |side: &Side| match &side.named.way {
+        Way::Started { command, .. } => command.variables().map(str::to_owned).collect(),
+        Way::There(_) => Vec::new(),
+    };
+    let names = [&primary.named.name, &candidate.named.name].map(Clone::clone);
+    let settings: [Vec<String>; 2] = [tuned(primary), tuned(candidate)];
+    if settings[0].is_empty() != settings[1].is_empty() {
+        let place = usize::from(settings[0].is_empty());
+        let all = settings[place].join(", ");
+        return Err(unlike(format!("only `{}` is given {all}", names[place])));
+    }
+    let [one, other] = [primary, candidate].map(|side| side.probe.parallelism());
+    if let (Some(one), Some(other)) = (one, other)
+        && (one.cores_allowed != other.cores_allowed || one.quota_tightest != other.quota_tightest)
+    {
+        let text = |found: &Parallelism| match found.quota_tightest {
+            Some(quota) => format!("{} cores and a quota of {quota}", found.cores_allowed),
+            None => format!("{} cores", found.cores_allowed),
+        };
+        let [first, second] = &names;
+        let (one, other) = (text(&one), text(&other));
+        return Err(unlike(format!("`{first}` may use {one}, `{second}` {other}")));
+    }
+    Ok(())
+}
+
 /// What was found of a side.
 struct Found {
     process: Option<Process>,
@@ -151,8 +188,8 @@ async fn started(
     settings: &Settings,
 ) -> Result<Found, Failure> {
     let text = process.ports.fill(address);
-    let address = discover::address_of(&text)
-        .map_err(|(why, fix)| not_started(named, &why).fix(fix))?;
+    let address =
+        discover::address_of(&text).map_err(|(why, fix)| not_started(named, &why).fix(fix))?;
     let until = Instant::now() + START;
     loop {
         let reached = discover::reach(&named.name, &address, &settings.trust, LOOK * 10).await;

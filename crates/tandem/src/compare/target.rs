@@ -30,7 +30,10 @@ pub(crate) struct Named {
 #[derive(Debug, Clone)]
 pub(crate) enum Way {
     /// By us. The address may hold `{port}`.
-    Started { command: Command, address: String },
+    Started {
+        command: Command,
+        address: String,
+    },
     There(Address),
 }
 
@@ -74,8 +77,8 @@ impl Named {
         };
         let way = match &target {
             Target::Exec(command) => {
-                let command = Command::read(command)
-                    .map_err(|why| wrong(flag, text, RIGHT).because(why))?;
+                let command =
+                    Command::read(command).map_err(|why| wrong(flag, text, RIGHT).because(why))?;
                 Way::Started { command, address }
             }
             _ => Way::There(

@@ -209,9 +209,8 @@ impl Connection {
 impl Sender for Wire {
     async fn send(&self, number: u64, call: &Call) -> Ended {
         let Keeping { stride } = self.keeping.get();
-        let keep = stride > 0
-            && number.is_multiple_of(stride)
-            && self.kept_bytes.get() < KEPT_BYTES_MOST;
+        let keep =
+            stride > 0 && number.is_multiple_of(stride) && self.kept_bytes.get() < KEPT_BYTES_MOST;
         if keep {
             // Until it is answered it is lost: the deadline drops this future.
             self.kept.borrow_mut().insert(number, KeptReply::Lost(Loss::TimedOut));
