@@ -21,7 +21,6 @@ mod form;
 mod hold;
 mod path;
 mod published;
-mod rules;
 mod typed;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +28,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use tandem_contract::rules::{self, FieldRules};
 use tandem_contract::{Contract, Field, MessageId, WellKnown};
 use tandem_transcode::{JsonOptions, Limits, Plans, json_from_wire, wire_from_json};
 
@@ -36,7 +36,6 @@ pub use self::form::{FormField, FormRule, form};
 pub(crate) use self::path::parts;
 pub use self::published::{ServiceSettings, published};
 pub(crate) use self::published::{declared, defaults};
-use self::rules::FieldRules;
 use crate::problem::{Problem, Tnd};
 use crate::source::cut;
 

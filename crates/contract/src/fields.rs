@@ -79,7 +79,8 @@ pub fn put_number(number: u32, value: u64, out: &mut Vec<u8>) {
     put_varint(value, out);
 }
 
-fn put_varint(mut value: u64, out: &mut Vec<u8>) {
+/// Appends a varint alone: an element of a packed list, a tag.
+pub fn put_varint(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;

@@ -14,6 +14,7 @@ pub mod directory;
 mod digest;
 pub mod fields;
 pub mod http_rule;
+pub mod rules;
 pub mod source;
 pub mod types;
 
@@ -24,6 +25,6 @@ pub use self::http_rule::{
 pub use self::source::text::{ProtoText, TextFault};
 pub use self::source::{ContractFault, ContractFaults, DESCRIPTOR_SET_BYTES_MOST};
 pub use self::types::{
-    Cardinality, Contract, EnumId, Enumeration, Field, FieldPath, Idempotency, Kind, Message,
-    MessageId, Method, MethodId, MethodKind, Presence, Reserved, Service, WellKnown,
+    Behavior, Cardinality, Contract, EnumId, Enumeration, Field, FieldPath, Idempotency, Kind,
+    Message, MessageId, Method, MethodId, MethodKind, Presence, Reserved, Service, WellKnown,
 };

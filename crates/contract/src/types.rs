@@ -340,8 +340,17 @@ pub struct Field {
     pub rules: Option<Box<[u8]>>,
     /// `debug_redact`: values are not for logs, samples and reports.
     pub redact: bool,
-    /// `google.api.field_behavior = OUTPUT_ONLY` and the like are not kept here.
+    pub behavior: Behavior,
     pub deprecated: bool,
+}
+
+/// What `google.api.field_behavior` says of a field, as far as it is kept (AIP-203).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Behavior {
+    /// Callers have to fill it.
+    pub required: bool,
+    /// Services fill it; callers leave it out.
+    pub output_only: bool,
 }
 
 /// What a field holds.

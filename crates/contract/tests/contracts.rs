@@ -219,3 +219,25 @@ fn a_missing_import_leaves_out_what_needs_it_and_serves_the_rest() {
     let names: Vec<&str> = contract.methods().map(|(_, method)| &*method.name).collect();
     assert_eq!(names, ["M"]);
 }
+
+#[test]
+fn what_a_field_is_for_is_kept_where_the_contract_says_it() {
+    let contract = contract(
+        r#"syntax = "proto3";
+        import "google/api/field_behavior.proto";
+        message Book {
+            string name = 1 [(google.api.field_behavior) = REQUIRED];
+            string etag = 2 [(google.api.field_behavior) = OUTPUT_ONLY];
+            string shelf = 3 [(google.api.field_behavior) = IMMUTABLE,
+                              (google.api.field_behavior) = REQUIRED];
+            string note = 4;
+        }"#,
+    );
+    let book = contract.message(contract.message_named("Book").unwrap());
+    let kept: Vec<(bool, bool)> = book
+        .fields
+        .iter()
+        .map(|field| (field.behavior.required, field.behavior.output_only))
+        .collect();
+    assert_eq!(kept, [(true, false), (false, true), (true, false), (false, false)]);
+}

@@ -7,6 +7,7 @@
 //! This crate reads clocks, files of the kernel and the answers of whatever [`load::Sender`]
 //! reaches. What the readings mean is said by `tandem-judge`, whose types they fill.
 
+pub mod data;
 pub mod environment;
 pub mod histogram;
 pub mod load;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use tandem_contract::{Cardinality, Contract, Field, Kind, MessageId, Presence, WellKnown};
 
 use super::hold;
-use super::rules::{self, Bound, FieldRules, Number, NumberRules, TextRules, Typed};
+use tandem_contract::rules::{self, Bound, FieldRules, Number, NumberRules, TextRules, Typed};
 
 /// Levels of fields that are laid out.
 const DEPTH_MOST: usize = 4;

@@ -10,8 +10,8 @@ use serde_json::Value;
 use tandem_contract::{Contract, EnumId, Field, Kind, Presence};
 
 use super::Violation;
-use super::rules::{Bound, FieldRules, Ignore, Number, NumberRules, TextRules, Typed};
 use crate::suggest;
+use tandem_contract::rules::{Bound, FieldRules, Ignore, Number, NumberRules, TextRules, Typed};
 
 /// Items of a list of allowed values that a message shows.
 const SHOWN: usize = 12;
@@ -216,37 +216,6 @@ fn broken_number(rules: &NumberRules, number: Number) -> Option<(&'static str, S
         return Some(("in", format!("is one of {}", words(one_of))));
     }
     none_of.contains(&number).then(|| ("not_in", format!("is none of {}", words(none_of))))
-}
-
-impl Bound {
-    fn rule(&self, inclusive: &'static str, exclusive: &'static str) -> &'static str {
-        if self.inclusive { inclusive } else { exclusive }
-    }
-
-    /// Whether `number` lies under this upper end. Nothing that is no number does.
-    fn is_above(&self, number: Number) -> bool {
-        number < self.at || self.inclusive && number == self.at
-    }
-
-    /// Whether `number` lies over this lower end.
-    fn is_below(&self, number: Number) -> bool {
-        number > self.at || self.inclusive && number == self.at
-    }
-
-    /// The first value inside of this end, on the side of `up`.
-    pub(super) fn first(&self, up: bool, single: bool) -> Number {
-        match (self.at, self.inclusive) {
-            (at, true) => at,
-            (Number::Integer(at), false) => Number::Integer(if up { at + 1 } else { at - 1 }),
-            (Number::Float(at), false) if single => {
-                let at = at as f32;
-                Number::Float(f64::from(if up { at.next_up() } else { at.next_down() }))
-            }
-            (Number::Float(at), false) => {
-                Number::Float(if up { at.next_up() } else { at.next_down() })
-            }
-        }
-    }
 }
 
 /// Of the values where rules begin or end, the nearest that all of them allow.

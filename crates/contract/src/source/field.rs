@@ -13,13 +13,18 @@ use super::FIX_SET;
 use super::build::{Builder, is_identifier};
 use super::shape;
 use crate::fields;
-use crate::types::{Cardinality, Field, Kind, Presence};
+use crate::types::{Behavior, Cardinality, Field, Kind, Presence};
 
 /// What is wrong and what to do about it.
 pub(super) type Refused = (String, &'static str);
 
 /// Number of the extension `buf.validate.field` of `google.protobuf.FieldOptions`.
 const RULES_OPTION: u32 = 1159;
+
+/// Number of the extension `google.api.field_behavior` of `google.protobuf.FieldOptions`.
+const BEHAVIOR_OPTION: u32 = 1052;
+const REQUIRED: u64 = 2;
+const OUTPUT_ONLY: u64 = 3;
 
 const FIX_NUMBER: &str = "use a number from 1 to 536,870,911";
 
@@ -30,6 +35,20 @@ fn rules_of(options: &[u8]) -> Option<Box<[u8]>> {
     let rules: Vec<&[u8]> =
         parts.filter(|field| field.number == RULES_OPTION).map(|field| field.bytes).collect();
     (!rules.is_empty()).then(|| rules.concat().into())
+}
+
+/// The behavior in a serialized `google.protobuf.FieldOptions`, whether or not it is packed.
+fn behavior_of(options: &[u8]) -> Behavior {
+    let mut behavior = Behavior::default();
+    let parts = fields::each(options).map_while(Result::ok);
+    for part in parts.filter(|field| field.number == BEHAVIOR_OPTION) {
+        let packed = fields::varints(part.bytes);
+        for value in packed.chain(part.bytes.is_empty().then_some(part.value)) {
+            behavior.required |= value == REQUIRED;
+            behavior.output_only |= value == OUTPUT_ONLY;
+        }
+    }
+    behavior
 }
 
 impl Builder {
@@ -98,6 +117,8 @@ impl Builder {
             && options
                 .and_then(|options| options.packed)
                 .unwrap_or(features.repeated_field_encoding == RepeatedFieldEncoding::Packed);
+        // The library keeps extensions that it does not know as bytes (protocols X-2).
+        let written = options.map(|options| options.encode_to_vec());
         Ok(Field {
             name: name.into(),
             json_name,
@@ -110,8 +131,8 @@ impl Builder {
             utf8: features.utf8_validation == Utf8Validation::Verify,
             default: proto.default_value.as_deref().map(Into::into),
             extension: false,
-            // The library keeps extensions that it does not know as bytes (protocols X-2).
-            rules: options.and_then(|options| rules_of(&options.encode_to_vec())),
+            rules: written.as_deref().and_then(rules_of),
+            behavior: written.as_deref().map(behavior_of).unwrap_or_default(),
             redact: options.is_some_and(|options| options.debug_redact.unwrap_or(false)),
             deprecated: options.is_some_and(|options| options.deprecated.unwrap_or(false)),
         })

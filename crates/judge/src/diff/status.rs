@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use tandem_contract::{Cardinality, Field, Kind, MessageId, Presence, fields};
+use tandem_contract::{Behavior, Cardinality, Field, Kind, MessageId, Presence, fields};
 use tandem_transcode::view::Value;
 
 use super::path::{Step, key_text};
@@ -181,6 +181,7 @@ fn stream_field(id: MessageId) -> Field {
         extension: false,
         redact: false,
         rules: None,
+        behavior: Behavior::default(),
         deprecated: false,
     }
 }

@@ -4,32 +4,33 @@
 //! option's bytes, as `google.api.http` is. Rules that this build does not know are refused by
 //! name; examples are no rules.
 //!
-//! Not here: holding values against them (`hold`).
+//! Not here: holding values against them (`settings` of `tandem-config`), making values that keep
+//! them (`data` of `tandem-measure`).
 
 use std::cmp::Ordering;
 
-use tandem_contract::fields::{self, Field as Wire};
-use tandem_contract::{Cardinality, Contract, Field, Kind, Message, WellKnown};
+use crate::fields::{self, Field as Wire};
+use crate::types::{Cardinality, Contract, Field, Kind, Message, WellKnown};
 
 /// The largest share of a rollout.
-pub(super) const PER_MILLE_MOST: i128 = 1_000;
+pub const PER_MILLE_MOST: i128 = 1_000;
 
 /// Rules of items inside rules of lists; the standard knows one level.
 const NESTED_MOST: u32 = 2;
 
 /// The rules of one field.
 #[derive(Debug, Clone, Default)]
-pub(super) struct FieldRules {
-    pub(super) required: bool,
-    pub(super) ignore: Ignore,
+pub struct FieldRules {
+    pub required: bool,
+    pub ignore: Ignore,
     /// `int32`, `string`, `repeated`: how rules of it are called.
-    pub(super) name: &'static str,
-    pub(super) of: Option<Typed>,
+    pub name: &'static str,
+    pub of: Option<Typed>,
 }
 
 /// When the rules of a field are not asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Ignore {
+pub enum Ignore {
     #[default]
     Never,
     Zero,
@@ -37,7 +38,7 @@ pub(super) enum Ignore {
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Typed {
+pub enum Typed {
     Number(NumberRules),
     Bool(Option<bool>),
     Text(TextRules),
@@ -61,28 +62,60 @@ pub(super) enum Typed {
 
 /// Of integers, floating point numbers and numbers of enums.
 #[derive(Debug, Clone, Default)]
-pub(super) struct NumberRules {
-    pub(super) constant: Option<Number>,
-    pub(super) below: Option<Bound>,
-    pub(super) above: Option<Bound>,
-    pub(super) one_of: Vec<Number>,
-    pub(super) none_of: Vec<Number>,
-    pub(super) finite: bool,
-    pub(super) floating: bool,
+pub struct NumberRules {
+    pub constant: Option<Number>,
+    pub below: Option<Bound>,
+    pub above: Option<Bound>,
+    pub one_of: Vec<Number>,
+    pub none_of: Vec<Number>,
+    pub finite: bool,
+    pub floating: bool,
     /// Of single precision.
-    pub(super) single: bool,
+    pub single: bool,
 }
 
 /// One end of a range.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bound {
-    pub(super) at: Number,
-    pub(super) inclusive: bool,
+pub struct Bound {
+    pub at: Number,
+    pub inclusive: bool,
+}
+
+impl Bound {
+    /// How the rule is called that this end comes from.
+    pub fn rule(&self, inclusive: &'static str, exclusive: &'static str) -> &'static str {
+        if self.inclusive { inclusive } else { exclusive }
+    }
+
+    /// Whether `number` lies under this upper end. Nothing that is no number does.
+    pub fn is_above(&self, number: Number) -> bool {
+        number < self.at || self.inclusive && number == self.at
+    }
+
+    /// Whether `number` lies over this lower end.
+    pub fn is_below(&self, number: Number) -> bool {
+        number > self.at || self.inclusive && number == self.at
+    }
+
+    /// The first value inside of this end, on the side of `up`.
+    pub fn first(&self, up: bool, single: bool) -> Number {
+        match (self.at, self.inclusive) {
+            (at, true) => at,
+            (Number::Integer(at), false) => Number::Integer(if up { at + 1 } else { at - 1 }),
+            (Number::Float(at), false) if single => {
+                let at = at as f32;
+                Number::Float(f64::from(if up { at.next_up() } else { at.next_down() }))
+            }
+            (Number::Float(at), false) => {
+                Number::Float(if up { at.next_up() } else { at.next_down() })
+            }
+        }
+    }
 }
 
 /// A value of any numeric field.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Number {
+pub enum Number {
     Integer(i128),
     Float(f64),
 }
@@ -99,31 +132,31 @@ impl PartialOrd for Number {
 
 /// Of text. Lengths count characters.
 #[derive(Debug, Clone, Default)]
-pub(super) struct TextRules {
-    pub(super) constant: Option<String>,
-    pub(super) length: Option<u64>,
-    pub(super) least: u64,
-    pub(super) most: Option<u64>,
-    pub(super) bytes: Option<u64>,
-    pub(super) bytes_least: u64,
-    pub(super) bytes_most: Option<u64>,
-    pub(super) prefix: String,
-    pub(super) suffix: String,
-    pub(super) contains: String,
-    pub(super) contains_not: Option<String>,
-    pub(super) one_of: Vec<String>,
-    pub(super) none_of: Vec<String>,
+pub struct TextRules {
+    pub constant: Option<String>,
+    pub length: Option<u64>,
+    pub least: u64,
+    pub most: Option<u64>,
+    pub bytes: Option<u64>,
+    pub bytes_least: u64,
+    pub bytes_most: Option<u64>,
+    pub prefix: String,
+    pub suffix: String,
+    pub contains: String,
+    pub contains_not: Option<String>,
+    pub one_of: Vec<String>,
+    pub none_of: Vec<String>,
 }
 
 /// The rule's name and why it is refused.
-pub(super) type NotHeld = (String, &'static str);
+pub type NotHeld = (String, &'static str);
 
 const NOT_BUILT_IN: &str = "is not built in";
 const NOT_OF_THIS_FIELD: &str = "does not fit the field's type";
 const UNREADABLE: &str = "cannot be read";
 
 /// Whether it is the share of principals of proto/tandem/settings/v1/settings.proto.
-pub(super) fn is_rollout(message: &Message) -> bool {
+pub fn is_rollout(message: &Message) -> bool {
     let shape = |field: &Field| {
         field.number == 1
             && field.kind == Kind::Uint32
@@ -142,7 +175,10 @@ fn per_mille() -> FieldRules {
 }
 
 /// The rules of `field` of `message`; `None` where it has none.
-pub(super) fn read(
+///
+/// # Errors
+/// The rule that is not built in, does not fit the field or cannot be read.
+pub fn read(
     contract: &Contract,
     message: &Message,
     field: &Field,
