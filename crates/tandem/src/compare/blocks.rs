@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 
 use tandem_judge::cost::{self, Block};
 use tandem_judge::stats::draws::Draws;
+use tandem_measure::environment::own_cpu;
 use tandem_measure::load::{
     Arrivals, Call, IN_FLIGHT_MOST, Offer, Offered, Precise, Recorder, Usage, offer,
 };
+use tandem_measure::probe::host;
 
 use super::side::Side;
 use super::wire::{Keeping, KeptReply};
@@ -35,6 +37,9 @@ pub(crate) struct Sent {
     pub(crate) kept: BTreeMap<u64, KeptReply>,
     /// Since the run began.
     pub(crate) start_s: f64,
+    /// CPU time of the machine, and of it what the sides and the generator answer for; `None`
+    /// where one of them cannot be read.
+    pub(crate) busy: Option<(Duration, Duration)>,
 }
 
 /// What a block is to send. The same seed and number give the same moments and the same calls.
@@ -92,6 +97,7 @@ impl Generator {
         on.probe.begin_peak();
         let idle_before = off.as_mut().map(|off| off.probe.read());
         let before = on.probe.read();
+        let (host, own) = (host::read(), own_cpu::of_thread());
         let start_s = self.began.elapsed().as_secs_f64();
         let offered = offer(&wire, &self.clock, &self.recorder, &offer_of).await;
         let used = on.probe.read().since(&before);
@@ -102,8 +108,12 @@ impl Generator {
             peak_bytes: on.probe.peak(),
             allocations: None,
         };
+        let own = own_cpu::of_thread().saturating_sub(own);
+        let busy = host.zip(host::read()).map(|(before, after)| after.since(&before).busy);
+        let answered =
+            used.cpu.map(|cpu| cpu + own + idle.and_then(|it| it.cpu).unwrap_or_default());
         let block = offered.block(which, &usage);
-        Ok(Sent { block, offered, kept: wire.take(), start_s })
+        Ok(Sent { block, offered, kept: wire.take(), start_s, busy: busy.zip(answered) })
     }
 
     /// What `order` sends.

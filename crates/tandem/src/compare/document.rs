@@ -130,9 +130,20 @@ fn validity(evidence: &Evidence, reasons: Vec<String>) -> report::Validity {
         blocks: evidence.all().map(|series| series.blocks.len() as u64).sum(),
         void_blocks: evidence.all().map(|series| series.void()).sum(),
         steal: steals.iter().sum::<f64>() / (steals.len().max(1) as f64),
-        unattributed_cpu: evidence.unattributed,
+        unattributed_cpu: unattributed(evidence),
         reasons,
     }
+}
+
+/// Part of the machine's CPU time that nobody answers for (compare A-7); 0 where too little was
+/// used to tell.
+pub(crate) fn unattributed(evidence: &Evidence) -> f64 {
+    const BUSY_LEAST_S: f64 = 0.5;
+    let sum = |part: fn(&(Duration, Duration)) -> Duration| {
+        evidence.all().map(|series| part(&series.busy).as_secs_f64()).sum::<f64>()
+    };
+    let (busy, answered) = (sum(|busy| busy.0), sum(|busy| busy.1));
+    if busy < BUSY_LEAST_S { 0.0 } else { ((busy - answered) / busy).max(0.0) }
 }
 
 /// Why the measurement cannot be believed.

@@ -28,7 +28,6 @@ pub(crate) struct Evidence {
     pub(crate) pauses: Option<report::Pauses>,
     pub(crate) memory: Option<report::Memory>,
     pub(crate) rubric: Vec<report::Rubric>,
-    pub(crate) unattributed: f64,
     /// What the run could not do as it was asked; said beside the verdict.
     pub(crate) notes: Vec<String>,
     /// Ended before its plan did.

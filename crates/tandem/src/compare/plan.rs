@@ -59,8 +59,8 @@ fn steps(ask: &Ask) -> Vec<Step> {
         step(format!("start or find {primary} and {candidate}; are their contracts the same"), 2.0),
         step(format!("the generator alone, against a server that does nothing; {data}"), 4.0),
     ];
-    if !rates.is_empty() {
-        let quartets = f64::from(ask.quartets.min(12));
+    if !rates.is_empty() && ask.quartets >= 12 {
+        let quartets = 12.0;
         let who = match ask.sides[0].is_started() {
             true => format!("two processes of {primary}"),
             false => format!("{primary} against itself"),

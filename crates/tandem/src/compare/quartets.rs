@@ -31,6 +31,8 @@ pub(crate) struct Series {
     /// The worst of the generator's lag, as p99 of a block, in microseconds.
     pub(crate) lags_us: Vec<u64>,
     pub(crate) steals: Vec<f64>,
+    /// CPU time of the machine in all blocks, and what of it somebody answers for.
+    pub(crate) busy: (Duration, Duration),
 }
 
 /// How a series is sent.
@@ -104,7 +106,11 @@ impl Series {
     }
 
     fn keep(&mut self, sent: &Sent, pace: Pace, counts: bool) {
-        let Sent { block, offered, kept: _, start_s } = sent;
+        let Sent { block, offered, kept: _, start_s, busy } = sent;
+        if let Some((busy, answered)) = busy {
+            self.busy.0 += *busy;
+            self.busy.1 += *answered;
+        }
         let readings = offered.readings();
         let place = match block.side {
             cost::Side::Primary => 0,

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use tandem_judge::report::{self, Document};
 use tandem_judge::verdict::{Ending, Stopped, Word, exit_code};
+use tandem_measure::environment::Machine;
+use tandem_measure::probe::host::UNATTRIBUTED_MOST;
 
 use super::ask::Ask;
 use super::document::{self, Judged};
@@ -33,7 +35,26 @@ pub(crate) fn sides(primary: &Side, candidate: &Side, settings: &Settings) -> [r
 
 /// The machine as it is.
 pub(crate) fn machine() -> report::Machine {
-    report::Machine::default()
+    let Machine {
+        cpu,
+        cores,
+        cores_allowed: _,
+        memory_bytes: _,
+        kernel,
+        virtualisation,
+        cgroup,
+        cgroup_cores: _,
+        governor: _,
+        load: _,
+    } = Machine::read();
+    report::Machine {
+        cpu: cpu.unwrap_or_default(),
+        cores: u32::try_from(cores).unwrap_or(u32::MAX),
+        kernel: kernel.unwrap_or_default(),
+        virtualisation: Some(virtualisation),
+        cgroup,
+        sources: report::Sources::default(),
+    }
 }
 
 /// Draws the document, writes it where it is wanted, prints the table.
@@ -142,6 +163,13 @@ fn sources(run: &Run) -> report::Sources {
 fn notes(run: &Run) -> Vec<String> {
     let mut notes: Vec<String> =
         run.evidence.notes.iter().map(|it| format!("note        {it}")).collect();
+    let nobody = document::unattributed(&run.evidence);
+    if nobody > UNATTRIBUTED_MOST {
+        let part = report::units::percent(nobody);
+        notes.push(format!(
+            "note        nobody answers for {part} of the CPU: others use this machine"
+        ));
+    }
     if run.ask.quick {
         notes.push(
             "--quick: one rate, no slope of CPU, no capacity, no memory a minute later; a p99 needs \

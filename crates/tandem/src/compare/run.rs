@@ -25,7 +25,7 @@ use super::{calibrate, capacity, pauses, report, requests};
 use crate::failure::{Exit, Failure};
 use crate::output::Form;
 
-/// Quartets of the A/A run (compare I-4), unless there are fewer of the other kind.
+/// Quartets of the A/A run (compare I-4): as many as an interval takes.
 const AA_QUARTETS: u32 = 12;
 /// Calls a method that are sent for their answers alone.
 const ANSWERS: usize = 200;
@@ -156,7 +156,6 @@ async fn begin(
         pauses: None,
         memory: None,
         rubric: Vec::new(),
-        unattributed: 0.0,
         notes: Vec::new(),
         partial: false,
     };
@@ -198,7 +197,7 @@ impl Run {
             self.evidence.capacity = found;
         }
         pauses::memory(self, idle).await?;
-        Ok(())
+        pauses::hiccup(self).await
     }
 
     async fn calibrate(&mut self) -> Result<(), Halt> {
@@ -225,21 +224,23 @@ impl Run {
                 Ok::<Side, Failure>(twin)
             };
             twin = Some(self.interrupt.or(started).await??);
-        } else {
+        }
+        if self.ask.quartets < AA_QUARTETS {
+            self.note("fewer than 12 quartets: no noise floor and no intervals");
+            return Ok(twin);
+        }
+        if twin.is_none() {
             self.evidence.notes.push(
                 "A/A by one process of the primary against itself: what differs between two is not \
                  in the noise floor"
                     .to_owned(),
             );
         }
-        self.interrupt
-            .or(warm(&self.generator, &mut self.primary, rate, self.ask.block, WINDOWS_FEW))
-            .await??;
-        if let Some(twin) = &mut twin {
-            let warming = warm(&self.generator, twin, rate, self.ask.block, WINDOWS_FEW);
+        for side in std::iter::once(&mut self.primary).chain(&mut twin) {
+            let warming = warm(&self.generator, side, rate, self.ask.block, WINDOWS_FEW);
             self.interrupt.or(warming).await??;
         }
-        let quartets = AA_QUARTETS.min(self.ask.quartets);
+        let quartets = AA_QUARTETS;
         let pace = Pace { rate, block: self.ask.block, restart: 0 };
         for done in 0..quartets {
             let length = self.quartet();
@@ -325,7 +326,8 @@ impl Run {
     async fn quartets(&mut self) -> Result<(), Halt> {
         for rate in self.ask.offered.rates().to_vec() {
             self.evidence.series.push((rate, Series::default()));
-            self.warm_both(rate, if self.ask.quick { WINDOWS_FEW } else { WINDOWS }).await?;
+            let few = self.ask.quick || self.ask.quartets < AA_QUARTETS;
+            self.warm_both(rate, if few { WINDOWS_FEW } else { WINDOWS }).await?;
             self.quartets_at(rate).await?;
         }
         Ok(())

@@ -14,8 +14,9 @@ pub(crate) fn note(text: &str, number: u8) -> Vec<u8> {
     bytes
 }
 
-/// Long enough that the generator's own lateness is nothing beside it, however busy the machine.
-pub(crate) const SLOW: Duration = Duration::from_millis(400);
+/// Long enough that the generator's own lateness is nothing beside it on a busy machine: late is
+/// what is later than a twentieth of this (compare L-4).
+pub(crate) const SLOW: Duration = Duration::from_millis(600);
 
 /// Answers `note("x", 7)` after so long.
 pub(crate) fn steady(time: Duration) -> Notes {
@@ -35,7 +36,7 @@ pub(crate) fn side(name: &str, address: SocketAddr) -> String {
 
 /// Small enough for a test. The generator shares its core with everybody here.
 pub(crate) const SMALL: [&str; 6] =
-    ["--quartets=2", "--block=100ms", "--rate=60", "--budget=50s", "--cpus=none", "--seed=7"];
+    ["--quartets=2", "--block=100ms", "--rate=60", "--budget=45s", "--cpus=none", "--seed=7"];
 
 pub(crate) fn words<'w>(primary: &'w str, candidate: &'w str, more: &[&'w str]) -> Vec<&'w str> {
     let mut words =
@@ -48,15 +49,14 @@ pub(crate) fn words<'w>(primary: &'w str, candidate: &'w str, more: &[&'w str]) 
     words
 }
 
-/// Runs it again while the machine took so much time away that nothing was measured.
-pub(crate) fn measured(place: &Place, words: &[&str]) -> Said {
-    const TRIES: usize = 5;
-    let mut said = place.tandem(words);
-    for _ in 1..TRIES {
-        if said.exit != 8 {
-            break;
-        }
-        said = place.tandem(words);
+/// Runs it again while the machine takes so much time away that nothing is measured; `None`, and
+/// says so, where it never stops.
+pub(crate) fn measured(place: &Place, words: &[&str]) -> Option<Said> {
+    const TRIES: usize = 4;
+    let mut tries = (0..TRIES).map(|_| place.tandem(words));
+    let said = tries.find(|said| said.exit != 8);
+    if said.is_none() {
+        println!("skipped: this machine is too busy to measure anything");
     }
     said
 }
