@@ -6,8 +6,10 @@
 //!
 //! Not here: what the sides used (`probe`), whether a block counts (`tandem-judge`).
 
+mod machine;
 pub mod own_cpu;
 pub mod pin;
 mod steal;
 
+pub use self::machine::Machine;
 pub use self::steal::Steal;

@@ -9,6 +9,7 @@
 
 pub mod data;
 pub mod environment;
+pub mod hiccup;
 pub mod histogram;
 pub mod load;
 pub mod probe;

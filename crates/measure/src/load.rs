@@ -16,6 +16,7 @@
 mod capacity;
 mod offer;
 mod pace;
+mod plan;
 mod record;
 mod schedule;
 mod thread;
@@ -29,6 +30,7 @@ use bytes::Bytes;
 pub use self::capacity::{search, search_both};
 pub use self::offer::{IN_FLIGHT_MOST, Offer, offer};
 pub use self::pace::{Clock, Precise, SPIN};
+pub use self::plan::{Due, Flow, OfferPlan, Plan, Step, Take, offer_plan};
 pub use self::record::{OfMethod, Offered, Quantile, Recorded, Recorder, Times, Usage};
 pub use self::schedule::{Arrivals, Schedule};
 pub use self::thread::on_own_thread;

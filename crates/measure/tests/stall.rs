@@ -1,38 +1,19 @@
 //! A service that stalls, seen by the whole of `load` on a clock that a test drives (compare L-8,
 //! T-6).
-//!
-//! The clock is the loop's own, paused: it jumps to the next moment at which anything happens, so
-//! half a minute of load is over in a moment and comes out the same each time, to the millisecond
-//! that the loop's timers have.
+
+mod driven;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use driven::{Driven, answered, ms, on_driven_loop};
 use tandem_judge::stats::counts::Counts;
 use tandem_judge::stats::draws::Draws;
 use tandem_measure::load::{
-    Call, Clock, Ended, IN_FLIGHT_MOST, Offer, Offered, Outcome, Recorder, Schedule, Sender, offer,
+    Call, Clock, Ended, IN_FLIGHT_MOST, Offer, Offered, Recorder, Schedule, Sender, offer,
 };
-use tokio::time::Instant;
-
-const fn ms(time: u64) -> Duration {
-    Duration::from_millis(time)
-}
-
-/// The loop's paused clock.
-struct Driven(Instant);
-
-impl Clock for Driven {
-    fn now(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    async fn until(&self, at: Duration) {
-        tokio::time::sleep_until(self.0 + at).await;
-    }
-}
 
 /// Serves one call after the other, 0.5 ms each; every ten seconds nothing is served for 200 ms.
 struct Stalling {
@@ -56,12 +37,8 @@ impl Sender for Stalling {
         }
         self.free.set(begins + SERVICE);
         self.clock.until(begins + SERVICE).await;
-        answered(0)
+        answered(0, b"a")
     }
-}
-
-fn answered(code: u8) -> Ended {
-    Ended { outcome: Outcome::Answered(code), answer_bytes: 1, answer: Bytes::new() }
 }
 
 fn calls() -> Rc<[Call]> {
@@ -73,15 +50,9 @@ fn offer_of(schedule: Schedule) -> Offer {
     Offer { schedule, calls: calls(), first: 0, deadline: ms(5_000), in_flight_most }
 }
 
-/// Runs a block on a paused local loop.
+/// Runs a block on a driven loop.
 fn run<S: Sender>(make: impl FnOnce(&Rc<Driven>) -> S, offered: &Offer) -> (Offered, Rc<S>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build_local(tokio::runtime::LocalOptions::default())
-        .expect("a loop without sockets needs nothing");
-    runtime.block_on(async {
-        let clock = Rc::new(Driven(Instant::now()));
+    on_driven_loop(async |clock| {
         let sender = Rc::new(make(&clock));
         let recorder = Rc::new(RefCell::new(Recorder::new(1)));
         (offer(&sender, &clock, &recorder, offered).await, sender)
@@ -177,7 +148,7 @@ struct Keeping(RefCell<Vec<(u64, Bytes)>>);
 impl Sender for Keeping {
     async fn send(&self, number: u64, call: &Call) -> Ended {
         self.0.borrow_mut().push((number, call.messages[0].clone()));
-        answered(u8::from(number.is_multiple_of(2)) * 3)
+        answered(u8::from(number.is_multiple_of(2)) * 3, b"")
     }
 }
 

@@ -115,3 +115,82 @@ impl IntervalLog {
         &self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use tandem_judge::stats::counts::Counts;
+
+    use super::*;
+
+    fn histogram() -> Histogram {
+        Histogram::of(&Counts::new([
+            (0, 2),
+            (1, 1),
+            (5, 300),
+            (2_047, 1),
+            (2_048, 7),
+            (123_456, 70_000),
+            (59_999_999, 1),
+        ]))
+    }
+
+    /// What hdrhistogram 0.10.8 for Python writes for the same values.
+    const REFERENCE: &str = "1c849313000000120000000000000003000000000000000100000000039387003ff0\
+                             000000000000040205d804f11f020e8f5ee0c508b98e0102";
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn histograms_are_written_as_other_implementations_write_them() {
+        assert_eq!(hex(&encoded(&histogram())), REFERENCE);
+        let empty = encoded(&Histogram::default());
+        assert_eq!((empty.len(), empty[4..8].to_vec()), (40, vec![0; 4]));
+    }
+
+    #[test]
+    fn the_compressed_form_holds_the_plain_one() {
+        let bytes = STANDARD.decode(encoded_base64(&histogram())).unwrap();
+        let (head, packed) = bytes.split_at(8);
+        assert_eq!(hex(&head[..4]), "1c849314");
+        assert_eq!(head[4..], (packed.len() as u32).to_be_bytes());
+        let mut plain = Vec::new();
+        flate2::read::ZlibDecoder::new(packed).read_to_end(&mut plain).unwrap();
+        assert_eq!(hex(&plain), REFERENCE);
+    }
+
+    #[test]
+    fn large_counts_take_nine_bytes_at_most() {
+        for (value, expected) in [
+            (0, "00"),
+            (-3, "05"),
+            (63, "7e"),
+            (64, "8001"),
+            (i64::MAX, "feffffffffffffffff"),
+            (i64::MIN, "ffffffffffffffffff"),
+        ] {
+            let mut out = Vec::new();
+            put(value, &mut out);
+            assert_eq!(hex(&out), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn an_interval_log_has_a_line_for_each_histogram() {
+        let mut log = IntervalLog::new(Duration::from_millis(1_700_000_000_250));
+        let (at, length) = (Duration::from_millis(1_500), Duration::from_secs(2));
+        log.add("primary,Get Book", at, length, &histogram());
+        let lines: Vec<&str> = log.text().lines().collect();
+        assert_eq!(lines[1], "#[StartTime: 1700000000.250 (seconds since epoch)]");
+        let fields: Vec<&str> = lines[3].split(',').collect();
+        let [tag, at, length, most, histogram] = fields[..] else { panic!("{}", lines[3]) };
+        assert_eq!(
+            (tag, at, length, most),
+            ("Tag=primary_Get_Book", "1.500", "2.000", "60030.975")
+        );
+        assert!(histogram.starts_with("HISTFA"), "{histogram}");
+    }
+}

@@ -70,7 +70,7 @@ pub async fn offer<S: Sender, C: Clock>(
             let call = &calls[(number % calls.len() as u64) as usize];
             carrier.carry(number, call, intended, intended).await;
         };
-        block.start_task(carried).await;
+        block.start_task(1, carried).await;
     }
     block.end(recorder).await
 }
@@ -162,14 +162,24 @@ impl<C: Clock> Pacing<C> {
         }
     }
 
-    /// Starts what a slot is for, unless too much is under way.
-    pub(super) async fn start_task(&mut self, task: impl Future<Output = ()> + 'static) {
-        self.scheduled += 1;
+    /// Starts what a slot is for, `calls` of them, unless too much is under way.
+    pub(super) async fn start_task(
+        &mut self,
+        calls: u64,
+        task: impl Future<Output = ()> + 'static,
+    ) -> bool {
+        self.scheduled += calls;
         if self.tasks.len() >= self.in_flight_most {
-            self.unsent += 1;
-            return;
+            self.unsent += calls;
+            return false;
         }
         self.tasks.spawn_local(task);
+        self.let_run().await;
+        true
+    }
+
+    /// Lets tasks run now and then, also when the pacer is behind and never waits.
+    pub(super) async fn let_run(&mut self) {
         self.started_at_once += 1;
         if self.started_at_once.is_multiple_of(STARTED_AT_ONCE) {
             tokio::task::yield_now().await;
