@@ -16,7 +16,7 @@ use crate::document::{ContractSource, Namespace, NamespaceGrant, Platform, Share
 use crate::files::{self, FileFault};
 use crate::problem::{Problem, Tnd, sort};
 use crate::read::{self, Reading};
-use crate::source::{Place, Source, Step};
+use crate::source::{Node, Place, Source, Step, Value};
 use crate::yaml::{self, YamlFault, YamlFaultKind};
 
 /// Bytes of a descriptor set (security CF-7).
@@ -178,6 +178,49 @@ pub fn proto_texts(loaded: &Loaded, namespace: &str) -> Option<Result<Vec<ProtoT
             .fix("put the files, or a folder of them, beside this document")
             .at(&loaded.sources[index], &[Step::Key("contract"), Step::Key("protos")])
     }))
+}
+
+/// A small file of YAML as a plain value, for what is no document: plans of calls. Bounded as
+/// documents are (security LI-33).
+///
+/// # Errors
+/// In words: it is too large, or no YAML, or has the same key twice.
+pub fn value_of_yaml(text: &str) -> Result<serde_json::Value, String> {
+    if text.len() > yaml::INPUT_BYTES_MAX {
+        return Err(format!("it has more than {} bytes", yaml::INPUT_BYTES_MAX));
+    }
+    let node = yaml::parse(text).map_err(|fault| match fault.kind {
+        YamlFaultKind::OverBudget(what) => format!("it is over a limit: {what}"),
+        YamlFaultKind::MergeKey => "`<<` is not taken".to_owned(),
+        YamlFaultKind::Broken(what) => what,
+    })?;
+    plain_value(&node)
+}
+
+/// Depth is bounded by the reader of YAML.
+fn plain_value(node: &Node) -> Result<serde_json::Value, String> {
+    use serde_json::Value as Plain;
+    Ok(match &node.value {
+        Value::Null => Plain::Null,
+        Value::Bool(value) => Plain::from(*value),
+        Value::Integer(number) => match (i64::try_from(*number), u64::try_from(*number)) {
+            (Ok(number), _) => Plain::from(number),
+            (_, Ok(number)) => Plain::from(number),
+            _ => return Err(format!("{number} has more than 64 bits")),
+        },
+        Value::Float(number) => Plain::from(*number),
+        Value::Text(text) => Plain::from(text.as_str()),
+        Value::List(items) => Plain::Array(items.iter().map(plain_value).collect::<Result<_, _>>()?),
+        Value::Map(entries) => {
+            let mut object = serde_json::Map::new();
+            for (key, value) in entries {
+                if object.insert(key.text.clone(), plain_value(value)?).is_some() {
+                    return Err(format!("the key `{}` is there twice", key.text));
+                }
+            }
+            Plain::Object(object)
+        }
+    })
 }
 
 /// The .proto files at `path`: that file, or all in that folder, each with its name from there.

@@ -20,8 +20,8 @@ pub use self::floor::{Floor, floor};
 pub use self::pauses::{Pauses, pauses};
 pub use self::price::{Cost, CostInput, Prices, break_even_days, cost};
 pub use self::series::{Absolute, Measurement, Metric, logs_by_quartet, measure};
-pub use self::slope::{Slope, idle_at_one_rate, slope};
-pub use self::void::{BlockReadings, Void, void};
+pub use self::slope::{Slope, idle_at_one_rate, slope, without_idle};
+pub use self::void::{BlockReadings, Void, unbelievable, void};
 
 /// One of the two implementations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

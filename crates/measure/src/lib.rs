@@ -12,3 +12,4 @@ pub mod environment;
 pub mod hiccup;
 pub mod histogram;
 pub mod load;
+pub mod probe;

@@ -8,6 +8,7 @@ mod audit;
 mod call;
 mod change;
 mod check;
+mod compare;
 mod completions;
 mod config;
 mod context;
@@ -38,6 +39,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tandem_config::Tnd;
 use tandem_config::document::units::parse_listen_address;
 
+pub(crate) use self::call::find as find_method;
+pub(crate) use self::contract::from_file as contract_from_file;
 use crate::client::Admin;
 use crate::compile;
 use crate::failure::{Exit, Failure};
@@ -149,6 +152,8 @@ enum Command {
     Describe(describe::Arguments),
     /// Calls a method through a gateway, or services directly, by reflection.
     Call(call::Arguments),
+    /// Measures two implementations of the same methods against each other.
+    Compare(Box<compare::Arguments>),
     /// Shows what holds and where it comes from; what may be written.
     #[command(subcommand)]
     Config(config::Configs),
@@ -261,6 +266,7 @@ pub(crate) fn main() -> ExitCode {
             on_a_loop(describe::describe(arguments, form, common.timeout()))
         }
         Command::Call(arguments) => on_a_loop(call::call(arguments, form, common.timeout())),
+        Command::Compare(arguments) => compare::compare(*arguments, form, common.timeout()),
         Command::Config(configs) => config::config(&configs, form),
         Command::Reload(arguments) => on_a_loop(reload::reload(arguments, form, common.timeout())),
         Command::Status(arguments) => on_a_loop(status::status(arguments, form, common.timeout())),

@@ -8,6 +8,7 @@
 mod admin;
 mod cli;
 mod client;
+mod compare;
 mod compile;
 mod discover;
 mod documents;

@@ -32,3 +32,10 @@ pub(crate) fn talk(text: &str) {
         let _ = err.write_all(b"\n");
     }
 }
+
+/// Says how far something is, in the place of what was said so before; nothing clears it.
+pub(crate) fn progress(text: &str) {
+    let mut err = anstream::stderr().lock();
+    let _ = write!(err, "\r\x1b[2K{text}");
+    let _ = err.flush();
+}

@@ -50,6 +50,11 @@ pub enum Script {
     HangAfter(Vec<Vec<u8>>),
     /// Answers with the request's first message once [`Backend::release`] was called.
     Held,
+    /// So long after the request came, the other.
+    After(Duration, Box<Script>),
+    /// Each request whose number, from 1, is a multiple of this gets the first, every other one
+    /// the second.
+    Every(usize, Box<Script>, Box<Script>),
 }
 
 /// What it answers to `grpc.health.v1.Health/Check`.
@@ -295,7 +300,12 @@ async fn serve(stream: tokio::net::TcpStream, shared: Arc<Shared>) {
                 let script = shared.script.lock().unwrap_or_else(PoisonError::into_inner);
                 let line = script[(*next).min(script.len() - 1)].clone();
                 *next += 1;
-                line
+                match line {
+                    Script::Every(count, one, other) => {
+                        if next.is_multiple_of(count) { *one } else { *other }
+                    }
+                    line => line,
+                }
             };
             let streams = open.fetch_add(1, Ordering::Relaxed) + 1;
             shared.connections.send_modify(|seen| {
@@ -375,6 +385,13 @@ async fn answer(
         return;
     }
     let script = match script {
+        Script::After(time, then) => {
+            tokio::time::sleep(time).await;
+            *then
+        }
+        script => script,
+    };
+    let script = match script {
         Script::Echo => Script::message(first.to_vec()),
         Script::Held => {
             let mut released = shared.released.subscribe();
@@ -393,6 +410,7 @@ async fn answer(
     response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
     match script {
         Script::Echo | Script::EchoEach | Script::Held => unreachable!("answered above"),
+        Script::After(..) | Script::Every(..) => unreachable!("they stand in no other"),
         Script::Flood(times, message) => {
             let Ok(mut stream) = respond.send_response(response, false) else { return };
             for _ in 0..times {

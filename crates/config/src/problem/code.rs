@@ -83,6 +83,8 @@ codes! {
     StoreUnwritable "0505" "store cannot be read or written"
     NoVersion "0506" "no such version"
     NoStore "0507" "no store"
+    SideEffects "0604" "side effects without a hook"
+    RemoteTarget "0605" "remote target"
 }
 
 impl Tnd {

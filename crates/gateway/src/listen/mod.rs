@@ -8,6 +8,7 @@
 
 mod http1;
 mod http2;
+pub mod null;
 mod preface;
 pub(crate) mod wire;
 

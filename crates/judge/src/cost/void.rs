@@ -1,6 +1,9 @@
 //! Blocks that measured something else than the service (compare L-4, A-6).
 
+use std::collections::BTreeMap;
 use std::fmt;
+
+use super::Quartet;
 
 /// What the generator and the machine say about one block.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -62,9 +65,59 @@ pub fn void(readings: &BlockReadings) -> Option<Void> {
     }
 }
 
+/// The part of the quartets that must count for their mean to stand for all of them.
+const VALID_LEAST: f64 = 0.5;
+
+/// Why a series cannot be believed, empty if it can: more than half of its quartets are void.
+/// What made them void is then no accident, and what is left was chosen by it.
+pub fn unbelievable(quartets: &[Quartet]) -> Vec<String> {
+    let valid = quartets.iter().filter(|quartet| quartet.is_valid()).count();
+    if quartets.is_empty() || valid as f64 >= VALID_LEAST * quartets.len() as f64 {
+        return Vec::new();
+    }
+    let mut causes: BTreeMap<Void, u64> = BTreeMap::new();
+    for void in quartets.iter().flat_map(|quartet| &quartet.blocks).filter_map(|it| it.void) {
+        *causes.entry(void).or_default() += 1;
+    }
+    let all = quartets.len();
+    causes
+        .into_iter()
+        .map(|(void, blocks)| {
+            format!("{} of {all} quartets are void: {void} in {blocks} blocks", all - valid)
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::{Block, Side};
     use super::*;
+    use crate::stats::counts::Counts;
+
+    #[test]
+    fn a_series_of_which_half_counts_is_believed_and_less_is_not() {
+        let quartet = |void| {
+            let block = Block {
+                side: Side::Primary,
+                seconds: 1.0,
+                calls: 1,
+                cpu_s: None,
+                idle_cpu_s: None,
+                latency_us: Counts::default(),
+                peak_bytes: None,
+                allocations: None,
+                void,
+            };
+            Quartet { restart: 0, offered: 1.0, blocks: vec![block] }
+        };
+        let series = |void: usize| -> Vec<Quartet> {
+            (0..4).map(|place| quartet((place < void).then_some(Void::Lag))).collect()
+        };
+        assert_eq!(unbelievable(&series(2)), Vec::<String>::new());
+        let reasons = unbelievable(&series(3));
+        assert_eq!(reasons, ["3 of 4 quartets are void: calls were sent late in 3 blocks"]);
+        assert_eq!(unbelievable(&[]), Vec::<String>::new());
+    }
 
     #[test]
     fn compare_l_4_a_block_counts_up_to_its_bounds_and_not_beyond() {

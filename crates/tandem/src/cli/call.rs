@@ -323,7 +323,7 @@ fn headers_of(given: &[String]) -> Result<HeaderMap, Failure> {
 }
 
 /// The method that `asked` names, wholly or by its tail.
-pub(super) fn find<'a>(contract: &'a Contract, asked: &str) -> Result<&'a Method, Failure> {
+pub(crate) fn find<'a>(contract: &'a Contract, asked: &str) -> Result<&'a Method, Failure> {
     let asked = asked.trim_start_matches('/');
     let mut found: BTreeMap<&str, &Method> = BTreeMap::new();
     for (_, method) in contract.methods() {

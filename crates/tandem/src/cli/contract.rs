@@ -95,7 +95,7 @@ fn is_text(path: &Path) -> bool {
 }
 
 /// The contract at `path`, a descriptor set, a .proto file or a folder of them, and its set.
-pub(super) fn from_file(path: &Path) -> Result<(Arc<Contract>, Vec<u8>), Failure> {
+pub(crate) fn from_file(path: &Path) -> Result<(Arc<Contract>, Vec<u8>), Failure> {
     let name = path.display().to_string();
     let set = match is_text(path) {
         true => set_of_texts(path, &name)?,

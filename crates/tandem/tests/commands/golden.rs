@@ -9,7 +9,7 @@ use crate::place::{Notes, Place, Running, Said, free, golden};
 #[test]
 fn experience_ux_39_the_help_of_every_command() {
     let place = Place::new();
-    let commands: [&[&str]; 53] = [
+    let commands: [&[&str]; 54] = [
         &[],
         &["-h"],
         &["help", "run"],
@@ -20,6 +20,7 @@ fn experience_ux_39_the_help_of_every_command() {
         &["help", "call"],
         &["help", "config", "show"],
         &["help", "config", "schema"],
+        &["help", "compare"],
         &["help", "contract", "diff"],
         &["help", "settings", "get"],
         &["help", "settings", "set"],

@@ -1,0 +1,583 @@
+//! What was asked for, read whole before anything is started.
+//!
+//! Everything here is text from a command line or from a small file turned into values; each fault
+//! names its flag, what stood there and what to write.
+//!
+//! Not here: flags themselves (`cli::compare`), what targets are (`target`).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tandem_config::Tnd;
+use tandem_config::document::units::{parse_duration, parse_size};
+use tandem_judge::cost::{self, Metric};
+use tandem_judge::diff::{Order, Rules, Tolerance};
+use tandem_judge::report::Document;
+use tandem_judge::verdict::Must;
+
+use super::target::Named;
+use crate::discover::Trust;
+use crate::failure::{Exit, Failure};
+
+/// One comparison, as it was asked for.
+pub(crate) struct Ask {
+    pub(crate) methods: Vec<String>,
+    /// The primary, then the candidate.
+    pub(crate) sides: [Named; 2],
+    pub(crate) contract: Option<PathBuf>,
+    pub(crate) hook: Option<String>,
+    pub(crate) symmetric: bool,
+    pub(crate) yes_remote: bool,
+    pub(crate) trust: Trust,
+    pub(crate) offered: Offered,
+    pub(crate) objective: Option<Objective>,
+    pub(crate) start: f64,
+    pub(crate) data: Data,
+    pub(crate) keys: Keys,
+    pub(crate) seed: u64,
+    pub(crate) payload: Option<u64>,
+    /// Even gaps instead of exponential ones.
+    pub(crate) uniform: bool,
+    pub(crate) connections: u16,
+    pub(crate) cores: Cores,
+    pub(crate) block: Duration,
+    /// At each rate.
+    pub(crate) quartets: u32,
+    pub(crate) starts: Option<u32>,
+    pub(crate) budget: Duration,
+    pub(crate) quick: bool,
+    pub(crate) plan_only: bool,
+    pub(crate) noise: Noise,
+    pub(crate) rules: Vec<PathRule>,
+    pub(crate) duties: Duties,
+    pub(crate) demand: Demand,
+    pub(crate) prices: Option<Prices>,
+    pub(crate) out: Option<PathBuf>,
+    pub(crate) baseline: Option<Box<Document>>,
+    pub(crate) fail_on: Option<Vec<u8>>,
+    /// For one step of a connection, for one call.
+    pub(crate) timeout: Duration,
+}
+
+/// Calls a second.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Offered {
+    /// In rising order.
+    At(Vec<f64>),
+    /// None but those of the search.
+    OfCapacity,
+}
+
+impl Offered {
+    pub(crate) fn rates(&self) -> &[f64] {
+        match self {
+            Offered::At(rates) => rates,
+            Offered::OfCapacity => &[],
+        }
+    }
+}
+
+/// A wrong value of a flag.
+pub(crate) fn wrong(flag: &str, text: &str, right: &str) -> Failure {
+    let shown: String = text.chars().take(80).collect();
+    Failure::new(Exit::Usage, format!("`{flag} {shown}` cannot be used")).at(flag).fix(right)
+}
+
+/// Highest rate that anybody may ask for, as the search for capacity has it.
+const RATE_MOST: f64 = 1e7;
+
+/// Calls a second: `200`, `200/s`, `1e4`.
+pub(crate) fn rate(flag: &str, text: &str) -> Result<f64, Failure> {
+    let number = text.trim().trim_end_matches("/s").replace(',', "");
+    let rate = number.parse::<f64>().ok().filter(|rate| *rate >= 1.0 && *rate <= RATE_MOST);
+    rate.ok_or_else(|| wrong(flag, text, "a rate is calls a second, from 1 to 10 million: `2000`"))
+}
+
+/// `1KiB`, or a number alone.
+pub(crate) fn bytes(text: &str) -> Result<u64, Failure> {
+    let plain = text.parse::<u64>().ok();
+    plain
+        .or_else(|| parse_size(text).ok())
+        .filter(|bytes| *bytes <= 1 << 20)
+        .ok_or_else(|| wrong("--payload", text, "it is a size up to 1MiB: `1KiB`"))
+}
+
+/// `NAME=VALUE,NAME=VALUE`.
+fn pairs<'a>(
+    flag: &'a str,
+    text: &'a str,
+    right: &'a str,
+) -> impl Iterator<Item = Result<(&'a str, &'a str), Failure>> + 'a {
+    text.split(',').map(move |part| {
+        let (name, value) = part.split_once('=').ok_or_else(|| wrong(flag, part, right))?;
+        Ok((name.trim(), value.trim()))
+    })
+}
+
+/// A part of one: `0.1%`, `0.001`.
+fn part(text: &str) -> Option<f64> {
+    let (number, factor) = match text.strip_suffix('%') {
+        Some(number) => (number, 0.01),
+        None => (text, 1.0),
+    };
+    let part = number.trim().parse::<f64>().ok()? * factor;
+    (part > 0.0 && part < 1.0).then_some(part)
+}
+
+/// What a rate has to keep: a percentile below a time, and errors below a part.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Objective {
+    /// As it was written, for people.
+    pub(crate) text: String,
+    pub(crate) slow: Duration,
+    pub(crate) slow_budget: f64,
+    pub(crate) error_budget: f64,
+}
+
+impl Objective {
+    pub(crate) fn read(text: &str) -> Result<Objective, Failure> {
+        const RIGHT: &str = "write `--slo p99=20ms,errors=0.1%`";
+        let (mut slow, mut error_budget) = (None, 0.001);
+        for pair in pairs("--slo", text, RIGHT) {
+            match pair? {
+                ("errors", value) => {
+                    error_budget = part(value).ok_or_else(|| wrong("--slo", value, RIGHT))?;
+                }
+                (name, value) => {
+                    let percentile = name.strip_prefix('p').and_then(|it| it.parse::<f64>().ok());
+                    let percentile = percentile.filter(|it| *it >= 50.0 && *it < 100.0);
+                    let time = parse_duration(value).ok().filter(|time| !time.is_zero());
+                    slow = Some(percentile.zip(time).ok_or_else(|| wrong("--slo", text, RIGHT))?);
+                }
+            }
+        }
+        let (percentile, slow) = slow.ok_or_else(|| wrong("--slo", text, RIGHT))?;
+        let slow_budget = 1.0 - percentile / 100.0;
+        Ok(Objective { text: text.replace('=', "≤"), slow, slow_budget, error_budget })
+    }
+}
+
+/// Where requests come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Data {
+    Schema,
+    Plan(PathBuf),
+}
+
+impl Data {
+    pub(crate) fn read(text: &str) -> Result<Data, Failure> {
+        match text.split_once(':') {
+            None if text == "schema" => Ok(Data::Schema),
+            Some(("plan", file)) if !file.is_empty() => Ok(Data::Plan(file.into())),
+            Some(("corpus", file)) if !file.is_empty() => {
+                Err(Failure::new(Exit::Usage, "`--data corpus:FILE` is not built in yet")
+                    .coded(Tnd::NotBuiltIn)
+                    .at("--data")
+                    .because("nothing records calls yet")
+                    .fix("write the calls into a plan: `--data plan:FILE`"))
+            }
+            _ => Err(wrong("--data", text, "it is `schema` or `plan:FILE`")),
+        }
+    }
+}
+
+/// The keys that requests draw from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Keys {
+    pub(crate) count: u64,
+    /// The exponent of Zipf's law; 0 for keys that are all alike.
+    pub(crate) zipf: f64,
+}
+
+impl Keys {
+    pub(crate) fn read(text: &str) -> Result<Keys, Failure> {
+        let fault = || wrong("--keys", text, "write `1000:zipf1.1` or `1e6:uniform`");
+        let (count, shape) = text.split_once(':').unwrap_or((text, "zipf1.1"));
+        let count = count.parse::<f64>().ok().filter(|count| *count >= 1.0 && *count <= 1e9);
+        let zipf = match shape {
+            "uniform" => 0.0,
+            shape => {
+                let exponent = shape.strip_prefix("zipf").ok_or_else(fault)?;
+                exponent.parse().ok().filter(|it| (0.0..=4.0).contains(it)).ok_or_else(fault)?
+            }
+        };
+        Ok(Keys { count: count.ok_or_else(fault)? as u64, zipf })
+    }
+}
+
+/// Which cores whom belong to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Cores {
+    /// The first for the generator, the second for the sides, where there are two.
+    Usual,
+    /// Wherever the system puts them.
+    Free,
+    Given {
+        generator: Vec<usize>,
+        services: Vec<usize>,
+    },
+}
+
+impl Cores {
+    pub(crate) fn read(text: Option<&str>) -> Result<Cores, Failure> {
+        const RIGHT: &str = "write `--cpus gen=0,svc=1`, several as `svc=1-3`, or `--cpus none`";
+        let Some(text) = text else { return Ok(Cores::Usual) };
+        if text == "none" {
+            return Ok(Cores::Free);
+        }
+        let fault = || wrong("--cpus", text, RIGHT);
+        let mut given: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for pair in pairs("--cpus", text, RIGHT) {
+            let (name, value) = pair?;
+            let (first, last) = value.split_once('-').unwrap_or((value, value));
+            let (first, last): (usize, usize) =
+                (first.parse().map_err(|_| fault())?, last.parse().map_err(|_| fault())?);
+            if first > last || last > 1023 {
+                return Err(fault());
+            }
+            given.entry(name).or_default().extend(first..=last);
+        }
+        let (generator, services) = (given.remove("gen"), given.remove("svc"));
+        match (generator, services, given.is_empty()) {
+            (Some(generator), Some(services), true) => Ok(Cores::Given { generator, services }),
+            _ => Err(fault()),
+        }
+    }
+}
+
+/// How noise is told from differences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Noise {
+    /// By a second process of the primary, else by calling it twice.
+    Twin,
+    Twice,
+    Rules,
+}
+
+impl Noise {
+    /// The way, and the rules that its file declares.
+    pub(crate) fn read(text: &str) -> Result<(Noise, Vec<PathRule>), Failure> {
+        match text.split_once(':') {
+            None if text == "aa" => Ok((Noise::Twin, Vec::new())),
+            None if text == "twice" => Ok((Noise::Twice, Vec::new())),
+            Some(("rules", file)) if !file.is_empty() => {
+                let text = read_file("--noise", Path::new(file))?;
+                let rules = lines(&text).map(|line| PathRule::line(file, line));
+                Ok((Noise::Rules, rules.collect::<Result<_, _>>()?))
+            }
+            _ => Err(wrong("--noise", text, "it is `aa`, `twice` or `rules:FILE`")),
+        }
+    }
+}
+
+/// What is declared about a path of answers.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PathRule {
+    /// The flag, or the file, that it stands in.
+    pub(crate) at: String,
+    pub(crate) path: String,
+    act: Act,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Act {
+    Ignore,
+    Unordered,
+    Critical,
+    Tolerance(Tolerance),
+    Keyed(String),
+    PresentOrAbsent,
+    Trailer,
+}
+
+impl PathRule {
+    pub(crate) fn ignore(path: String) -> PathRule {
+        PathRule { at: "--ignore".into(), path, act: Act::Ignore }
+    }
+
+    pub(crate) fn unordered(path: String) -> PathRule {
+        PathRule { at: "--unordered".into(), path, act: Act::Unordered }
+    }
+
+    pub(crate) fn critical(path: String) -> PathRule {
+        PathRule { at: "--critical".into(), path, act: Act::Critical }
+    }
+
+    pub(crate) fn tolerance(text: &str) -> Result<PathRule, Failure> {
+        let read = text.split_once('=').and_then(|(path, bound)| {
+            let absolute = bound.parse::<f64>().ok().filter(|it| it.is_finite() && *it >= 0.0)?;
+            Some((path.to_owned(), Tolerance { absolute, ulps: 0 }))
+        });
+        let (path, bound) =
+            read.ok_or_else(|| wrong("--tolerance", text, "write `--tolerance total=1e-9`"))?;
+        Ok(PathRule { at: "--tolerance".into(), path, act: Act::Tolerance(bound) })
+    }
+
+    /// One line of a file: `ignore PATH`, `keyed PATH=KEY`.
+    fn line(file: &str, line: &str) -> Result<PathRule, Failure> {
+        let fault = || {
+            wrong(
+                "--noise",
+                line,
+                "a line is `ignore PATH`, `unordered PATH`, `keyed PATH=KEY`, `tolerance PATH=N`, \
+                 `critical PATH`, `present-or-absent PATH` or `trailer NAME`",
+            )
+        };
+        let (word, rest) = line.split_once(' ').ok_or_else(fault)?;
+        let rest = rest.trim();
+        let (path, act) = match word {
+            "ignore" => (rest, Act::Ignore),
+            "unordered" => (rest, Act::Unordered),
+            "critical" => (rest, Act::Critical),
+            "present-or-absent" => (rest, Act::PresentOrAbsent),
+            "trailer" => (rest, Act::Trailer),
+            "keyed" => {
+                let (path, key) = rest.split_once('=').ok_or_else(fault)?;
+                (path, Act::Keyed(key.to_owned()))
+            }
+            "tolerance" => {
+                let read = PathRule::tolerance(rest)?;
+                return Ok(PathRule { at: file.to_owned(), ..read });
+            }
+            _ => return Err(fault()),
+        };
+        Ok(PathRule { at: file.to_owned(), path: path.trim().to_owned(), act })
+    }
+
+    /// Adds it to the rules of an answer type.
+    pub(crate) fn add(&self, rules: Rules) -> Rules {
+        match &self.act {
+            Act::Ignore => rules.ignore(&self.path),
+            Act::Unordered => rules.unordered(&self.path),
+            Act::Critical => rules.critical(&self.path),
+            Act::Tolerance(bound) => rules.tolerance(&self.path, *bound),
+            Act::Keyed(key) => rules.at(&self.path, |rule| {
+                rule.order = Some(Order::Keyed(key.as_str().into()));
+            }),
+            Act::PresentOrAbsent => rules.at(&self.path, |rule| rule.present_or_absent = true),
+            Act::Trailer => rules.trailer(&self.path.to_ascii_lowercase()),
+        }
+    }
+}
+
+/// What each side must keep.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Duties(pub(crate) Vec<Must>);
+
+impl Duties {
+    pub(crate) fn read(file: Option<&Path>) -> Result<Duties, Failure> {
+        let Some(file) = file else { return Ok(Duties::default()) };
+        let text = read_file("--must", file)?;
+        let musts = lines(&text).map(|line| {
+            Must::parse(line).map_err(|fault| {
+                wrong("--must", &fault.text, &fault.what).because(format!("in {}", file.display()))
+            })
+        });
+        Ok(Duties(musts.collect::<Result<_, _>>()?))
+    }
+}
+
+/// The lines of a small file that say something: no comments, and `- ` before each if one likes.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let bare = |line| -> &str {
+        let line: &str = str::trim(line);
+        let line = line.strip_prefix("- ").unwrap_or(line).trim();
+        let unquoted = |quote| line.strip_prefix(quote).and_then(|it| it.strip_suffix(quote));
+        unquoted('"').or_else(|| unquoted('\'')).unwrap_or(line)
+    };
+    text.lines().map(bare).filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+/// Bytes of a file that a flag names.
+const FILE_BYTES_MOST: u64 = 16 << 20;
+
+pub(crate) fn read_file(flag: &str, file: &Path) -> Result<String, Failure> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    let read = std::fs::File::open(file)
+        .and_then(|open| open.take(FILE_BYTES_MOST + 1).read_to_string(&mut text));
+    let unreadable = |why: String| {
+        Failure::new(Exit::Usage, format!("{} cannot be read", file.display()))
+            .coded(Tnd::FileUnreadable)
+            .at(flag)
+            .because(why)
+            .fix("name a file of text that you may read")
+    };
+    read.map_err(|error| unreadable(error.to_string()))?;
+    if text.len() as u64 > FILE_BYTES_MOST {
+        return Err(unreadable(format!("it has more than {} MiB", FILE_BYTES_MOST >> 20)));
+    }
+    Ok(text)
+}
+
+/// An older result.
+pub(crate) fn baseline(file: &Path) -> Result<Box<Document>, Failure> {
+    let text = read_file("--baseline", file)?;
+    let document: Document = serde_json::from_str(&text).map_err(|error| {
+        let fault = wrong("--baseline", &file.display().to_string(), "name a result.json");
+        fault.because(error.to_string())
+    })?;
+    Ok(Box::new(document))
+}
+
+/// Which rows decide, and by how much sides may differ and still be the same.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Demand {
+    counts: Vec<String>,
+    margins: BTreeMap<String, f64>,
+}
+
+/// The rows that are tested together, frozen before the run (compare I-7).
+const HEADLINE: [&str; 4] = ["cpu", "p99", "peak_mem", "capacity"];
+/// All that can be measured here.
+pub(crate) const METRICS: [Metric; 7] = [
+    Metric::Cpu,
+    Metric::P50,
+    Metric::P99,
+    Metric::P999,
+    Metric::Mean,
+    Metric::PeakMemory,
+    Metric::Throughput,
+];
+
+impl Demand {
+    pub(crate) fn read(counts: &[String], margins: &[String]) -> Result<Demand, Failure> {
+        let known = || METRICS.iter().map(|metric| metric.id()).chain(["capacity"]);
+        let is_known = |flag: &str, name: &str| match known().any(|known| known == name) {
+            true => Ok(()),
+            false => {
+                let all: Vec<&str> = known().collect();
+                Err(wrong(flag, name, &format!("the rows are {}", all.join(", "))))
+            }
+        };
+        for name in counts {
+            is_known("--counts", name)?;
+        }
+        let mut read = BTreeMap::new();
+        for text in margins {
+            let right = "write `--margin cpu=3%,p99=10%`";
+            let (name, value) =
+                text.split_once('=').ok_or_else(|| wrong("--margin", text, right))?;
+            is_known("--margin", name)?;
+            let value = part(value).ok_or_else(|| wrong("--margin", text, right))?;
+            read.insert(name.to_owned(), value);
+        }
+        let counts = match counts {
+            [] => HEADLINE.map(str::to_owned).to_vec(),
+            counts => counts.to_vec(),
+        };
+        Ok(Demand { counts, margins: read })
+    }
+
+    pub(crate) fn counts(&self, id: &str) -> bool {
+        self.counts.iter().any(|name| name == id)
+    }
+
+    pub(crate) fn is_headline(id: &str) -> bool {
+        HEADLINE.contains(&id)
+    }
+
+    /// 3 % of what costs, 10 % of a time (compare V-4).
+    pub(crate) fn margin(&self, id: &str) -> f64 {
+        let usual =
+            if id.starts_with('p') && id != "peak_mem" || id == "mean" { 0.1 } else { 0.03 };
+        self.margins.get(id).copied().unwrap_or(usual)
+    }
+}
+
+/// What the user pays.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Prices(pub(crate) cost::Prices);
+
+impl Prices {
+    pub(crate) fn read(text: &str) -> Result<Prices, Failure> {
+        const RIGHT: &str = "write `--prices cpu=0.04/h,mem=0.005/GiBh,inst=0.17/h`";
+        let mut prices = cost::Prices::new(0.0, 0.0, 0.0);
+        for pair in pairs("--prices", text, RIGHT) {
+            let (name, value) = pair?;
+            let (value, place) = match name {
+                "cpu" => (value.strip_suffix("/h"), &mut prices.cpu_hour),
+                "mem" => (value.strip_suffix("/GiBh"), &mut prices.gib_hour),
+                "inst" => (value.strip_suffix("/h"), &mut prices.instance_hour),
+                _ => return Err(wrong("--prices", name, RIGHT)),
+            };
+            let price = value.and_then(|value| value.parse::<f64>().ok());
+            let price = price.filter(|price| price.is_finite() && *price >= 0.0);
+            *place = price.ok_or_else(|| wrong("--prices", text, RIGHT))?;
+        }
+        Ok(Prices(prices))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_keys_and_cores_are_read_or_refused_with_what_to_write() {
+        for (text, expected) in
+            [("200", Some(200.0)), ("1e4", Some(1e4)), ("2,000/s", Some(2_000.0)), ("0", None)]
+        {
+            assert_eq!(rate("--rate", text).ok(), expected, "{text}");
+        }
+        for (text, expected) in [
+            ("1e6:zipf1.1", Some((1_000_000, 1.1))),
+            ("10:uniform", Some((10, 0.0))),
+            ("10", Some((10, 1.1))),
+            ("0:uniform", None),
+            ("10:pareto", None),
+            ("10:zipf9", None),
+        ] {
+            let read = Keys::read(text).ok().map(|keys| (keys.count, keys.zipf));
+            assert_eq!(read, expected, "{text}");
+        }
+        for (text, expected) in [
+            ("none", Some(Cores::Free)),
+            ("gen=0,svc=1-2", Some(Cores::Given { generator: vec![0], services: vec![1, 2] })),
+            ("gen=0", None),
+            ("gen=0,svc=2-1", None),
+            ("gen=0,svc=1,x=2", None),
+        ] {
+            assert_eq!(Cores::read(Some(text)).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_objective_is_a_percentile_and_a_part_of_errors() {
+        let read = Objective::read("p99.9=20ms,errors=1%").unwrap();
+        assert_eq!((read.slow, read.error_budget), (Duration::from_millis(20), 0.01));
+        assert!((read.slow_budget - 0.001).abs() < 1e-9, "{read:?}");
+        for text in ["", "errors=1%", "p99", "p100=1s", "p49=1s", "p99=0s", "p99=1s,errors=2"] {
+            assert!(Objective::read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn prices_have_their_units_and_margins_their_rows() {
+        let read = Prices::read("cpu=0.04/h,mem=0.005/GiBh,inst=0.17/h").unwrap().0;
+        assert_eq!(read, cost::Prices::new(0.04, 0.005, 0.17));
+        for text in ["cpu=0.04", "mem=1/h", "disk=1/h", "cpu=-1/h", "cpu=nan/h"] {
+            assert!(Prices::read(text).is_err(), "{text}");
+        }
+        let demand = Demand::read(&[], &["cpu=5%".to_owned()]).unwrap();
+        let margins = ["cpu", "p99", "peak_mem", "mean", "throughput"].map(|id| demand.margin(id));
+        assert_eq!(margins, [0.05, 0.1, 0.03, 0.1, 0.03]);
+        assert!(demand.counts("p99") && !demand.counts("p50"));
+        assert!(Demand::read(&["speed".into()], &[]).is_err());
+        assert!(Demand::read(&[], &["cpu=300%".into()]).is_err());
+    }
+
+    #[test]
+    fn a_small_file_is_a_line_a_rule() {
+        let text = "# what must hold\n\n- p99<=20ms\n- 'errors<0.1%'\n  peak_mem<=256MiB\n";
+        let read: Vec<&str> = lines(text).collect();
+        assert_eq!(read, ["p99<=20ms", "errors<0.1%", "peak_mem<=256MiB"]);
+        for line in ["ignore a.b", "keyed rows=id", "tolerance total=1e-9", "trailer x-y"] {
+            assert!(PathRule::line("f", line).is_ok(), "{line}");
+        }
+        for line in ["ignore", "keyed rows", "tolerance total", "mask a"] {
+            assert!(PathRule::line("f", line).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! One block of load on one side, with what both used meanwhile.
+//!
+//! Not here: the order of blocks (`quartets`), whether a block counts (`tandem_judge::cost`).
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tandem_judge::cost::{self, Block};
+use tandem_judge::stats::draws::Draws;
+use tandem_measure::environment::own_cpu;
+use tandem_measure::load::{
+    Arrivals, Call, IN_FLIGHT_MOST, Offer, Offered, Precise, Recorder, Usage, offer,
+};
+use tandem_measure::probe::host;
+
+use super::side::Side;
+use super::wire::{Keeping, KeptReply};
+use crate::failure::Failure;
+
+/// What sends: a clock, a recorder, and what is sent.
+pub(crate) struct Generator {
+    clock: Rc<Precise>,
+    recorder: Rc<RefCell<Recorder>>,
+    pub(crate) calls: Rc<[Call]>,
+    arrivals: Arrivals,
+    deadline: Duration,
+    began: Instant,
+}
+
+/// A block that was sent.
+pub(crate) struct Sent {
+    pub(crate) block: Block,
+    pub(crate) offered: Offered,
+    /// Answers by number of the call.
+    pub(crate) kept: BTreeMap<u64, KeptReply>,
+    /// Since the run began.
+    pub(crate) start_s: f64,
+    /// CPU time of the machine, and of it what the sides and the generator answer for; `None`
+    /// where one of them cannot be read.
+    pub(crate) busy: Option<(Duration, Duration)>,
+}
+
+/// What a block is to send. The same seed and number give the same moments and the same calls.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Order {
+    pub(crate) rate: f64,
+    pub(crate) length: Duration,
+    pub(crate) seed: u64,
+    /// Number of its first call.
+    pub(crate) first: u64,
+    /// Answers to keep, about.
+    pub(crate) keep: u64,
+}
+
+impl Generator {
+    pub(crate) fn new(
+        clock: Precise,
+        calls: Rc<[Call]>,
+        methods: usize,
+        arrivals: Arrivals,
+        deadline: Duration,
+        began: Instant,
+    ) -> Generator {
+        let recorder = Rc::new(RefCell::new(Recorder::new(methods)));
+        Generator { clock: Rc::new(clock), recorder, calls, arrivals, deadline, began }
+    }
+
+    pub(crate) fn clock(&self) -> &Rc<Precise> {
+        &self.clock
+    }
+
+    pub(crate) fn recorder(&self) -> &Rc<RefCell<Recorder>> {
+        &self.recorder
+    }
+
+    /// Sends a block to `on`, while `off` is not called.
+    ///
+    /// # Errors
+    /// Nobody is there any more.
+    pub(crate) async fn send(
+        &self,
+        which: cost::Side,
+        on: &mut Side,
+        off: Option<&mut Side>,
+        order: &Order,
+    ) -> Result<Sent, Failure> {
+        let wire = on.wire().await?;
+        let offer_of = self.offer(order);
+        let stride = match order.keep {
+            0 => 0,
+            keep => (offer_of.schedule.len() as u64 / keep).max(1),
+        };
+        wire.keep(Keeping { stride });
+        let mut off = off;
+        on.probe.begin_peak();
+        let idle_before = off.as_mut().map(|off| off.probe.read());
+        let before = on.probe.read();
+        let (host, own) = (host::read(), own_cpu::of_thread());
+        let start_s = self.began.elapsed().as_secs_f64();
+        let offered = offer(&wire, &self.clock, &self.recorder, &offer_of).await;
+        let used = on.probe.read().since(&before);
+        let idle = off.zip(idle_before).map(|(off, before)| off.probe.read().since(&before));
+        let usage = Usage {
+            cpu_s: used.cpu.map(|cpu| cpu.as_secs_f64()),
+            idle_cpu_s: idle.and_then(|idle| idle.cpu).map(|cpu| cpu.as_secs_f64()),
+            peak_bytes: on.probe.peak(),
+            allocations: None,
+        };
+        let own = own_cpu::of_thread().saturating_sub(own);
+        let busy = host.zip(host::read()).map(|(before, after)| after.since(&before).busy);
+        let answered =
+            used.cpu.map(|cpu| cpu + own + idle.and_then(|it| it.cpu).unwrap_or_default());
+        let block = offered.block(which, &usage);
+        Ok(Sent { block, offered, kept: wire.take(), start_s, busy: busy.zip(answered) })
+    }
+
+    /// What `order` sends.
+    pub(crate) fn offer(&self, order: &Order) -> Offer {
+        let Order { rate, length, seed, first, keep: _ } = *order;
+        Offer {
+            schedule: self.arrivals.schedule(rate, length, &mut Draws::new(seed)),
+            calls: Rc::clone(&self.calls),
+            first,
+            deadline: self.deadline,
+            in_flight_most: IN_FLIGHT_MOST,
+        }
+    }
+}

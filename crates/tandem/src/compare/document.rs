@@ -1,0 +1,568 @@
+//! What was gathered, as the document of a comparison: every cell, word and sentence comes from
+//! `tandem_judge`; here the parts are put where they belong.
+//!
+//! Not here: table, file and page (`tandem_judge::report`).
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use tandem_judge::cost::{self, CostInput, Measurement, Metric, Quartet};
+use tandem_judge::noise::Source;
+use tandem_judge::report;
+use tandem_judge::stats::counts::Counts;
+use tandem_judge::stats::draws::Draws;
+use tandem_judge::stats::ranks::{self, Shown};
+use tandem_judge::verdict::{self, CellInput, Fact, MustResult, Regression, Row, Verdict};
+use tandem_measure::histogram::{Histogram, IntervalLog, encoded_base64};
+use tandem_measure::load::Recorded;
+
+use super::ask::{Ask, Demand, METRICS, Prices};
+use super::evidence::Evidence;
+use super::quartets::role;
+
+/// A comparison as it is reported, and what its end follows from.
+pub(crate) struct Judged {
+    pub(crate) document: report::Document,
+    pub(crate) verdict: Verdict,
+    pub(crate) regressions: Vec<Regression>,
+    /// A must-have that was neither kept nor broken, for lack of evidence.
+    pub(crate) unproven: bool,
+}
+
+/// Draws the verdict over everything that was gathered.
+pub(crate) fn judged(ask: &Ask, evidence: &Evidence) -> Judged {
+    let mut draws = Draws::new(ask.seed);
+    let floors = floors(evidence, &mut draws);
+    let rows = Rows::of(ask, evidence, &floors, &mut draws);
+    let (paths, lines) = evidence.answers.paths(evidence.started_s());
+    let must = [cost::Side::Primary, cost::Side::Candidate].map(|side| {
+        let facts = Facts { evidence, rows: &rows, side };
+        let results =
+            ask.duties.0.iter().map(|must| must.judged(&facts.named(&must.name, must.rate)));
+        results.collect::<Vec<MustResult>>()
+    });
+    let invalid = invalid(evidence);
+    let critical = evidence.answers.critical();
+    let verdict = verdict::verdict(&verdict::Evidence {
+        invalid: &invalid,
+        answers: &paths,
+        critical,
+        must: (&must[0], &must[1]),
+        rows: &rows.rows,
+    });
+    let [primary, candidate] = &evidence.sides;
+    let names = (&*primary.title(), &*candidate.title());
+    let rate = evidence.judged().map(|(rate, _)| *rate);
+    let sentence = verdict::sentence(&verdict, &rows.rows, names, rate);
+    let regressions = ask.baseline.as_deref().map_or_else(Vec::new, |before| {
+        let before: Vec<Row> = before.metrics.iter().map(row_of).collect();
+        verdict::regressions(&before, &rows.rows, |id| {
+            (ask.demand.margin(id), smaller_is_better(id))
+        })
+    });
+    let unproven = must
+        .iter()
+        .flatten()
+        .any(|result| matches!(result.value, verdict::Value::NotProven | verdict::Value::NotRun));
+    let lags = || evidence.all().flat_map(|series| &series.lags_us);
+    let mut generator = evidence.generator;
+    generator.lag_p99_s = Counts::of(lags().copied()).quantile(0.99).map(|us| us as f64 / 1e6);
+    let answers = report::Answers {
+        calls: evidence.answers.calls(),
+        critical,
+        noise: match evidence.answers.source() {
+            Source::Twin => "twin",
+            Source::Twice => "twice",
+            Source::Rules => "rules",
+        }
+        .to_owned(),
+        sampled_after_cache: false,
+        abandoned: evidence.answers.lost(),
+        paths: lines,
+    };
+    let musts = [("primary", &must[0]), ("candidate", &must[1])];
+    let document = report::Document {
+        schema: report::SCHEMA_NAME.to_owned(),
+        run: run(ask, evidence, generator),
+        sides: evidence.sides.clone(),
+        aa: floors,
+        validity: validity(evidence, invalid),
+        answers,
+        metrics: rows.metrics,
+        capacity: evidence.capacity.clone(),
+        slopes: slopes(evidence, &mut draws),
+        pauses: evidence.pauses,
+        memory: evidence.memory,
+        histograms: histograms(evidence),
+        rubric: evidence.rubric.clone(),
+        cost: ask.prices.and_then(|prices| money(prices, evidence)),
+        must: musts
+            .into_iter()
+            .flat_map(|(role, all)| all.iter().map(move |result| report::Must::new(role, result)))
+            .collect(),
+        verdict: report::VerdictLine::new(&verdict, sentence),
+        ledger: Vec::new(),
+        series: plots(evidence),
+    };
+    Judged { document, verdict, regressions, unproven }
+}
+
+fn run(ask: &Ask, evidence: &Evidence, generator: report::Generator) -> report::Run {
+    report::Run {
+        id: evidence.id.clone(),
+        seed: ask.seed.to_string(),
+        started: rfc_3339(evidence.started),
+        seconds: evidence.took().as_secs_f64(),
+        budget_s: Some(ask.budget.as_secs_f64()),
+        partial: evidence.partial,
+        method: evidence.method.clone(),
+        argv: super::redact::argv(std::env::args()),
+        block_s: ask.block.as_secs_f64(),
+        machine: evidence.machine.clone(),
+        generator,
+    }
+}
+
+fn validity(evidence: &Evidence, reasons: Vec<String>) -> report::Validity {
+    let steals: Vec<f64> =
+        evidence.all().flat_map(|series| series.steals.iter().copied()).collect();
+    report::Validity {
+        blocks: evidence.all().map(|series| series.blocks.len() as u64).sum(),
+        void_blocks: evidence.all().map(|series| series.void()).sum(),
+        steal: steals.iter().sum::<f64>() / (steals.len().max(1) as f64),
+        unattributed_cpu: unattributed(evidence),
+        reasons,
+    }
+}
+
+/// Part of the machine's CPU time that nobody answers for (compare A-7); 0 where too little was
+/// used to tell.
+pub(crate) fn unattributed(evidence: &Evidence) -> f64 {
+    const BUSY_LEAST_S: f64 = 0.5;
+    let sum = |part: fn(&(Duration, Duration)) -> Duration| {
+        evidence.all().map(|series| part(&series.busy).as_secs_f64()).sum::<f64>()
+    };
+    let (busy, answered) = (sum(|busy| busy.0), sum(|busy| busy.1));
+    if busy < BUSY_LEAST_S { 0.0 } else { ((busy - answered) / busy).max(0.0) }
+}
+
+/// Why the measurement cannot be believed.
+fn invalid(evidence: &Evidence) -> Vec<String> {
+    evidence.judged().map_or_else(Vec::new, |(_, series)| cost::unbelievable(&series.quartets))
+}
+
+/// The noise floor of every metric that two processes of one build show.
+fn floors(evidence: &Evidence, draws: &mut Draws) -> BTreeMap<String, report::Aa> {
+    let floor = |metric: Metric, draws: &mut Draws| {
+        let floor = cost::floor(&evidence.aa.quartets, metric, draws)?;
+        Some((metric.id().to_owned(), report::Aa { rms: floor.rms, floor: floor.log }))
+    };
+    METRICS.into_iter().filter_map(|metric| floor(metric, draws)).collect()
+}
+
+fn smaller_is_better(id: &str) -> bool {
+    let known = METRICS.iter().find(|metric| metric.id() == id);
+    known.map_or(id != "capacity", |metric| metric.smaller_is_better())
+}
+
+/// A row of an older document.
+fn row_of(metric: &report::Metric) -> Row {
+    Row {
+        id: metric.id.clone(),
+        ratio: metric.ratio,
+        interval: metric.interval,
+        cell: metric.cell,
+        counts: metric.counts,
+        headline: metric.headline,
+        p_holm: metric.p_holm,
+        settling: None,
+    }
+}
+
+/// All rows of the table, judged.
+struct Rows {
+    metrics: Vec<report::Metric>,
+    /// Those of the rate that the verdict is about, and capacity.
+    rows: Vec<Row>,
+    measured: Vec<Measurement>,
+}
+
+impl Rows {
+    fn of(
+        ask: &Ask,
+        evidence: &Evidence,
+        floors: &BTreeMap<String, report::Aa>,
+        draws: &mut Draws,
+    ) -> Rows {
+        let last = evidence.series.len().saturating_sub(1);
+        let mut found: Vec<(usize, f64, Measurement)> = Vec::new();
+        for (place, (rate, series)) in evidence.series.iter().enumerate() {
+            // At one rate the idle part has to be taken out; at several the slope does that.
+            let settled = match last {
+                0 => cost::without_idle(&series.quartets),
+                _ => series.quartets.clone(),
+            };
+            for metric in METRICS {
+                let measured = cost::measure(&settled, metric, draws);
+                // Too few calls beyond a percentile to print it (compare I-10).
+                let is_shown = |found: &Measurement| {
+                    found.primary.shown != Shown::No && found.candidate.shown != Shown::No
+                };
+                found.extend(measured.filter(is_shown).map(|it| (place, *rate, it)));
+            }
+        }
+        let mut inputs: Vec<CellInput> = found
+            .iter()
+            .map(|(place, _, measured)| {
+                let id = measured.metric.id();
+                CellInput {
+                    id: id.to_owned(),
+                    ratio: measured.ratio,
+                    interval: measured.interval,
+                    p: measured.p,
+                    quartets: measured.quartets,
+                    smaller_is_better: measured.metric.smaller_is_better(),
+                    margin: ask.demand.margin(id),
+                    floor: floors.get(id).map_or(0.0, |aa| aa.floor),
+                    headline: *place == last && Demand::is_headline(id),
+                    counts: *place == last && ask.demand.counts(id),
+                }
+            })
+            .collect();
+        let capacity = evidence.capacity.as_ref().and_then(|found| capacity_input(ask, found));
+        inputs.extend(capacity.iter().cloned());
+        let judged = verdict::cells(&inputs);
+        let mut metrics: Vec<report::Metric> = found
+            .iter()
+            .zip(&judged)
+            .zip(&inputs)
+            .map(|(((_, rate, measured), row), input)| {
+                let (unit, scale) = unit(measured.metric);
+                let (margin, floor) = (input.margin, input.floor);
+                report::Metric::new(measured, row, unit, scale, margin, floor, Some(*rate))
+            })
+            .collect();
+        let of_capacity = capacity.as_ref().zip(evidence.capacity.as_ref()).zip(judged.last());
+        metrics.extend(of_capacity.map(|((input, found), row)| capacity_metric(found, input, row)));
+        let is_judged = |place: usize| found.get(place).is_none_or(|(series, ..)| *series == last);
+        let rows =
+            judged.into_iter().enumerate().filter(|(place, _)| is_judged(*place)).map(|it| it.1);
+        let measured =
+            found.iter().filter(|(place, ..)| *place == last).map(|(.., measured)| *measured);
+        Rows { metrics, rows: rows.collect(), measured: measured.collect() }
+    }
+}
+
+/// As the document has it: seconds, bytes, calls a second.
+fn unit(metric: Metric) -> (&'static str, f64) {
+    match metric {
+        Metric::Cpu => ("s", 1.0),
+        Metric::Mean | Metric::P50 | Metric::P99 | Metric::P999 => ("s", 1e-6),
+        Metric::PeakMemory => ("B", 1.0),
+        Metric::Throughput => ("1/s", 1.0),
+        Metric::Allocations => ("1", 1.0),
+    }
+}
+
+/// Capacity has an interval on each side; that of the ratio lies between the outer ends.
+fn capacity_input(ask: &Ask, found: &report::Capacity) -> Option<CellInput> {
+    let report::Capacity { primary, candidate, .. } = found;
+    if primary.lo <= 0.0 || candidate.lo <= 0.0 {
+        return None;
+    }
+    let interval = primary.hi.zip(candidate.hi).map(|(primary_high, candidate_high)| {
+        (candidate.lo / primary_high, candidate_high / primary.lo)
+    });
+    Some(CellInput {
+        id: "capacity".to_owned(),
+        ratio: candidate.lo / primary.lo,
+        interval,
+        p: None,
+        quartets: 0,
+        smaller_is_better: false,
+        margin: ask.demand.margin("capacity"),
+        floor: 0.0,
+        headline: true,
+        counts: ask.demand.counts("capacity"),
+    })
+}
+
+fn capacity_metric(found: &report::Capacity, input: &CellInput, row: &Row) -> report::Metric {
+    let side = |side: &report::CapacitySide| report::MetricSide {
+        value: side.lo,
+        interval: side.hi.map(|high| (side.lo, high)),
+        n: 0,
+        dimmed: false,
+    };
+    report::Metric {
+        id: row.id.clone(),
+        unit: "1/s".to_owned(),
+        rate: None,
+        primary: side(&found.primary),
+        candidate: side(&found.candidate),
+        ratio: row.ratio,
+        interval: row.interval,
+        p: None,
+        p_holm: row.p_holm,
+        margin: input.margin,
+        floor: input.floor,
+        cell: row.cell,
+        headline: row.headline,
+        counts: row.counts,
+        needed_quartets: None,
+        lacks: (row.cell == verdict::Cell::Unknown).then(|| "no_interval".to_owned()),
+    }
+}
+
+/// What is known of one side, by the names that must-haves use.
+struct Facts<'e> {
+    evidence: &'e Evidence,
+    rows: &'e Rows,
+    side: cost::Side,
+}
+
+impl Facts<'_> {
+    fn named(&self, name: &str, rate: Option<f64>) -> Fact {
+        let at = self.evidence.judged().map(|(rate, _)| *rate);
+        if rate.is_some_and(|rate| at.is_none_or(|at| (at - rate).abs() > 1e-9)) {
+            return Fact::NotRun; // of another rate nothing is known
+        }
+        match name {
+            "mismatch(critical)" => Fact::Exact(self.evidence.answers.critical() as f64),
+            "mismatch(any)" => {
+                let (paths, _) = self.evidence.answers.paths(0);
+                Fact::Exact(paths.iter().filter(|path| path.class.is_worse()).count() as f64)
+            }
+            "errors" => self.errors(),
+            "capacity" => self.capacity(),
+            name => self.measured(name),
+        }
+    }
+
+    fn measured(&self, name: &str) -> Fact {
+        let found = self.rows.measured.iter().find(|found| found.metric.id() == name);
+        let Some(found) = found else { return Fact::NotRun };
+        let absolute = match self.side {
+            cost::Side::Primary => found.primary,
+            cost::Side::Candidate => found.candidate,
+        };
+        let (_, scale) = unit(found.metric);
+        match absolute.interval {
+            Some((low, high)) => Fact::Interval(low * scale, high * scale),
+            // Of a percentile without an interval nothing is proven.
+            None if found.metric.part().is_some() => Fact::Interval(0.0, f64::INFINITY),
+            None => Fact::Exact(absolute.value * scale),
+        }
+    }
+
+    fn errors(&self) -> Fact {
+        let Some((_, series)) = self.evidence.judged() else { return Fact::NotRun };
+        let recorded = &series.recorded[self.side as usize];
+        let all = recorded.ok() + recorded.failed() + recorded.timed_out();
+        match all {
+            0 => Fact::NotRun,
+            all => Fact::Exact((all - recorded.ok()) as f64 / all as f64),
+        }
+    }
+
+    fn capacity(&self) -> Fact {
+        let Some(found) = &self.evidence.capacity else { return Fact::NotRun };
+        let side = match self.side {
+            cost::Side::Primary => found.primary,
+            cost::Side::Candidate => found.candidate,
+        };
+        Fact::Interval(side.lo, side.hi.unwrap_or(f64::INFINITY))
+    }
+}
+
+fn slopes(evidence: &Evidence, draws: &mut Draws) -> Option<report::Slopes> {
+    let quartets: Vec<Quartet> =
+        evidence.series.iter().flat_map(|(_, series)| series.quartets.clone()).collect();
+    let mut slope = |side| {
+        let found = cost::slope(&quartets, side, draws)?;
+        let (idle, marginal) = (found.idle, found.marginal);
+        Some(report::SideSlope { idle, marginal, interval: Some(found.interval) })
+    };
+    let primary = slope(cost::Side::Primary)?;
+    Some(report::Slopes { primary, candidate: slope(cost::Side::Candidate)? })
+}
+
+fn money(prices: Prices, evidence: &Evidence) -> Option<report::Cost> {
+    let Prices(prices) = prices;
+    let (rate, series) = evidence.judged()?;
+    let cpu = cost::measure(&series.quartets, Metric::Cpu, &mut Draws::new(0))?;
+    let memory = cost::measure(&series.quartets, Metric::PeakMemory, &mut Draws::new(0))?;
+    let capacity = evidence.capacity.as_ref();
+    let side = |cpu: f64, memory: f64, capacity: Option<f64>| {
+        let memory_gib = memory / 1_073_741_824.0;
+        let input =
+            CostInput { rate: *rate, cpu_s: cpu, cpu_interval_s: None, memory_gib, capacity };
+        let found = cost::cost(&prices, &input)?;
+        Some(report::CostSide {
+            packed: found.packed,
+            packed_interval: found.packed_interval,
+            provisioned: found.provisioned.map(|(amount, _)| amount),
+            instances: found.provisioned.map(|(_, count)| count),
+            cpu_s: cpu,
+            memory_gib,
+            capacity,
+        })
+    };
+    let cost::Prices { cpu_hour, gib_hour, instance_hour, headroom, instances_least } = prices;
+    let of = |side: fn(&report::Capacity) -> f64| capacity.map(side).filter(|rate| *rate > 0.0);
+    Some(report::Cost {
+        prices: report::Prices { cpu_hour, gib_hour, instance_hour, headroom, instances_least },
+        rate: *rate,
+        primary: side(cpu.primary.value, memory.primary.value, of(|it| it.primary.lo))?,
+        candidate: side(cpu.candidate.value, memory.candidate.value, of(|it| it.candidate.lo))?,
+    })
+}
+
+/// Times of both sides at the rate that the verdict is about.
+fn histograms(evidence: &Evidence) -> Vec<report::Histogram> {
+    let Some((_, series)) = evidence.judged() else { return Vec::new() };
+    let mut all = Vec::new();
+    let sides = [cost::Side::Primary, cost::Side::Candidate];
+    for (side, recorded) in sides.into_iter().zip(&series.recorded) {
+        for (name, status, kind, counts) in times(evidence, recorded) {
+            all.push(report::Histogram {
+                role: role(side).to_owned(),
+                method: name.clone(),
+                status: status.to_owned(),
+                kind: kind.to_owned(),
+                hdr_v2_base64: encoded_base64(&Histogram::of(&counts)),
+            });
+        }
+    }
+    all
+}
+
+/// By method and end: the three times, those without calls left out.
+pub(crate) fn times<'r>(
+    evidence: &'r Evidence,
+    recorded: &'r Recorded,
+) -> impl Iterator<Item = (&'r String, &'static str, &'static str, Counts)> {
+    let names = evidence.answers.names();
+    recorded.methods.iter().zip(names).flat_map(|(method, name)| {
+        [("ok", &method.ok), ("failed", &method.failed), ("timed-out", &method.timed_out)]
+            .into_iter()
+            .flat_map(move |(status, times)| {
+                [("intended", &times.latency), ("service", &times.service), ("lag", &times.lag)]
+                    .map(|(kind, counts)| (name, status, kind, counts.clone()))
+            })
+            .filter(|(.., counts)| counts.total() > 0)
+    })
+}
+
+/// By side: the times at the rate that the verdict is about, as HdrHistogram's interval logs.
+pub(crate) fn interval_logs(evidence: &Evidence) -> Vec<(String, Vec<u8>)> {
+    let Some((_, series)) = evidence.judged() else { return Vec::new() };
+    let start = Duration::from_secs(evidence.started_s());
+    let from = series.blocks.first().map_or(0.0, |block| block.start_s);
+    let to = series.blocks.last().map_or(from, |block| block.start_s + block.seconds);
+    let (at, length) = (Duration::from_secs_f64(from), Duration::from_secs_f64(to - from));
+    let sides = [cost::Side::Primary, cost::Side::Candidate];
+    let log = |side, recorded| {
+        let mut log = IntervalLog::new(start);
+        for (name, status, kind, counts) in times(evidence, recorded) {
+            log.add(&format!("{name}.{status}.{kind}"), at, length, &Histogram::of(&counts));
+        }
+        (format!("{}.hlog", role(side)), log.text().as_bytes().to_vec())
+    };
+    sides.into_iter().zip(&series.recorded).map(|(side, recorded)| log(side, recorded)).collect()
+}
+
+/// Percentiles of the curve in the report.
+const CURVE: [f64; 10] = [0.01, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9999];
+
+fn plots(evidence: &Evidence) -> report::Series {
+    let mut plots = report::Series::default();
+    for (rate, series) in &evidence.series {
+        plots.blocks.extend(series.blocks.iter().cloned());
+        for (side, recorded) in
+            [cost::Side::Primary, cost::Side::Candidate].into_iter().zip(&series.recorded)
+        {
+            let Some(p99) = recorded.latency_us().quantile(0.99) else { continue };
+            let blocks = series.quartets.iter().filter(|quartet| quartet.is_valid());
+            let blocks: Vec<_> =
+                blocks.flat_map(|it| &it.blocks).filter(|it| it.side == side).collect();
+            let cpu: Option<f64> = blocks.iter().map(|block| block.cpu_s).sum();
+            let seconds: f64 = blocks.iter().map(|block| block.seconds).sum();
+            plots.load.push(report::LoadPoint {
+                role: role(side).to_owned(),
+                rate: *rate,
+                p99_s: p99 as f64 / 1e6,
+                cpu_cores: cpu.filter(|_| seconds > 0.0).map(|cpu| cpu / seconds),
+            });
+        }
+    }
+    if let Some((_, series)) = evidence.judged() {
+        for (side, recorded) in
+            [cost::Side::Primary, cost::Side::Candidate].into_iter().zip(&series.recorded)
+        {
+            plots.curves.extend(curve(side, &recorded.latency_us()));
+        }
+        for metric in METRICS.into_iter().filter(|metric| metric.part().is_none()) {
+            let logs = |quartets: &[Quartet]| cost::logs_by_quartet(quartets, metric);
+            if let Some(found) = logs(&series.quartets).filter(|logs| !logs.is_empty()) {
+                plots.quartets.insert(metric.id().to_owned(), found);
+            }
+            if let Some(found) = logs(&evidence.aa.quartets).filter(|logs| !logs.is_empty()) {
+                plots.aa_quartets.insert(metric.id().to_owned(), found);
+            }
+        }
+    }
+    plots
+}
+
+fn curve(side: cost::Side, counts: &Counts) -> Option<report::Curve> {
+    let point = |part: f64| {
+        let found = ranks::quantile(counts, part).filter(|found| found.shown != Shown::No)?;
+        let (low, high) = found.interval.unwrap_or((found.value, found.value));
+        let seconds = |us: u64| us as f64 / 1e6;
+        let (value_s, low_s, high_s) = (seconds(found.value), seconds(low), seconds(high));
+        Some(report::CurvePoint { part, value_s, low_s, high_s })
+    };
+    let points: Vec<_> = CURVE.into_iter().filter_map(point).collect();
+    (!points.is_empty()).then(|| report::Curve {
+        role: role(side).to_owned(),
+        n: counts.total(),
+        points,
+    })
+}
+
+/// UTC, to the second.
+///
+/// Source: Hinnant, "chrono-Compatible Low-Level Date Algorithms" (2013), `civil_from_days`.
+fn rfc_3339(time: SystemTime) -> String {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+    let (days, second) = (since / 86_400, since % 86_400);
+    let days = days + 719_468;
+    let era = days / 146_097;
+    let of_era = days % 146_097;
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_written_as_a_date() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_767_607_200, "2026-01-05T10:00:00Z"),
+            (4_107_542_399, "2100-02-28T23:59:59Z"),
+        ] {
+            assert_eq!(rfc_3339(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)), text);
+        }
+    }
+}

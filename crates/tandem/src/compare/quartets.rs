@@ -1,0 +1,181 @@
+//! Quartets: four blocks, ABBA or BAAB by coin, at one rate and with the same calls.
+//!
+//! A quartet in which a block is void is sent again, up to half as many again as were planned. Its
+//! answers are compared all the same: what was answered does not depend on when it was sent.
+//!
+//! Not here: what follows from them (`tandem_judge::cost`).
+
+use std::time::{Duration, Instant};
+
+use tandem_judge::cost::{self, Block, Quartet};
+use tandem_judge::report;
+use tandem_judge::stats::draws::Draws;
+use tandem_measure::load::Recorded;
+
+use super::answers::Answers;
+use super::blocks::{Generator, Order, Sent};
+use super::side::Side;
+use crate::failure::Failure;
+
+/// Answers that are compared of each block, about.
+const COMPARED: u64 = 100;
+
+/// A series of quartets of two sides.
+#[derive(Default)]
+pub(crate) struct Series {
+    pub(crate) quartets: Vec<Quartet>,
+    /// Every block, void ones included, as the report shows it.
+    pub(crate) blocks: Vec<report::Block>,
+    /// By side: the times of all blocks that count.
+    pub(crate) recorded: [Recorded; 2],
+    /// The worst of the generator's lag, as p99 of a block, in microseconds.
+    pub(crate) lags_us: Vec<u64>,
+    pub(crate) steals: Vec<f64>,
+    /// CPU time of the machine in all blocks, and what of it somebody answers for.
+    pub(crate) busy: (Duration, Duration),
+}
+
+/// How a series is sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) rate: f64,
+    pub(crate) block: Duration,
+    pub(crate) restart: u32,
+}
+
+/// Whom a series is about: the primary, and the other one. `None`: the primary itself.
+pub(crate) struct Pair<'s> {
+    pub(crate) primary: &'s mut Side,
+    pub(crate) other: Option<&'s mut Side>,
+}
+
+impl Series {
+    /// Quartets that count.
+    pub(crate) fn valid(&self) -> u32 {
+        self.quartets.iter().filter(|quartet| quartet.is_valid()).count() as u32
+    }
+
+    /// Blocks that do not count.
+    pub(crate) fn void(&self) -> u64 {
+        self.blocks.iter().filter(|block| block.void.is_some()).count() as u64
+    }
+
+    /// Sends one quartet more; answers are compared where there is somebody to do it.
+    ///
+    /// # Errors
+    /// Nobody is there any more.
+    pub(crate) async fn send(
+        &mut self,
+        generator: &Generator,
+        pair: &mut Pair<'_>,
+        pace: Pace,
+        draws: &mut Draws,
+        answers: Option<&mut Answers>,
+    ) -> Result<(), Failure> {
+        let (seed, first) = (draws.next(), draws.next() >> 16);
+        let order = Order {
+            rate: pace.rate,
+            length: pace.block,
+            seed,
+            first,
+            keep: if answers.is_some() { COMPARED } else { 0 },
+        };
+        let mut sent: Vec<Sent> = Vec::new();
+        for which in cost::order(draws) {
+            let Pair { primary, other } = &mut *pair;
+            let block = match (which, other.as_deref_mut()) {
+                (cost::Side::Primary, other) => generator.send(which, primary, other, &order),
+                (cost::Side::Candidate, Some(other)) => {
+                    generator.send(which, other, Some(&mut **primary), &order)
+                }
+                // One process against itself.
+                (cost::Side::Candidate, None) => generator.send(which, primary, None, &order),
+            };
+            sent.push(block.await?);
+        }
+        if let Some(answers) = answers {
+            compare(generator, &sent, draws, answers);
+        }
+        let blocks: Vec<Block> = sent.iter().map(|sent| sent.block.clone()).collect();
+        let quartet = Quartet { restart: pace.restart, offered: pace.rate, blocks };
+        for sent in &sent {
+            self.keep(sent, pace, quartet.is_valid());
+        }
+        self.quartets.push(quartet);
+        Ok(())
+    }
+
+    fn keep(&mut self, sent: &Sent, pace: Pace, counts: bool) {
+        let Sent { block, offered, kept: _, start_s, busy } = sent;
+        if let Some((busy, answered)) = busy {
+            self.busy.0 += *busy;
+            self.busy.1 += *answered;
+        }
+        let readings = offered.readings();
+        let place = match block.side {
+            cost::Side::Primary => 0,
+            cost::Side::Candidate => 1,
+        };
+        if counts {
+            self.recorded[place].merge(&offered.recorded);
+        }
+        self.lags_us.push(readings.lag_p99_us);
+        self.steals.extend(readings.steal);
+        self.blocks.push(report::Block {
+            role: role(block.side).to_owned(),
+            restart: pace.restart,
+            start_s: *start_s,
+            seconds: block.seconds,
+            rate: pace.rate,
+            calls: block.calls,
+            cpu_s: block.cpu_s,
+            p99_s: block.latency_us.quantile(0.99).map(|us| us as f64 / 1e6),
+            memory_bytes: block.peak_bytes,
+            steal: readings.steal.into_iter().fold(0.0, f64::max),
+            void: block.void.map(|void| void.to_string()),
+        });
+    }
+}
+
+pub(crate) fn role(side: cost::Side) -> &'static str {
+    match side {
+        cost::Side::Primary => "primary",
+        cost::Side::Candidate => "candidate",
+    }
+}
+
+/// Compares what the blocks of a quartet answered to the same calls.
+fn compare(generator: &Generator, sent: &[Sent], draws: &mut Draws, answers: &mut Answers) {
+    let of = |side| sent.iter().filter(move |sent| sent.block.side == side);
+    let primaries: Vec<&Sent> = of(cost::Side::Primary).collect();
+    let candidates: Vec<&Sent> = of(cost::Side::Candidate).collect();
+    let ([first, second], [one, other]) = (&primaries[..], &candidates[..]) else { return };
+    let calls = &generator.calls;
+    for (number, primary) in &first.kept {
+        let candidate = if draws.coin() { one } else { other };
+        let (Some(candidate), Some(twin)) = (candidate.kept.get(number), second.kept.get(number))
+        else {
+            continue;
+        };
+        let call = &calls[(number % calls.len() as u64) as usize];
+        answers.observe(call.method, primary, candidate, Some(twin));
+    }
+}
+
+/// Time by which a run has to be over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Budget {
+    pub(crate) until: Instant,
+}
+
+impl Budget {
+    /// What is left of it.
+    pub(crate) fn left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+
+    /// Whether there is time for `more`.
+    pub(crate) fn allows(&self, more: Duration) -> bool {
+        Instant::now() + more <= self.until
+    }
+}

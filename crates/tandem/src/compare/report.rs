@@ -1,0 +1,215 @@
+//! The end of a run: its document drawn, written and printed, and its exit code.
+//!
+//! Not here: what the figures mean (`document`, by `tandem_judge`).
+
+use std::path::Path;
+
+use tandem_judge::report::{self, Document};
+use tandem_judge::verdict::{Ending, Stopped, Word, exit_code};
+use tandem_measure::environment::Machine;
+use tandem_measure::probe::host::UNATTRIBUTED_MOST;
+
+use super::ask::Ask;
+use super::document::{self, Judged};
+use super::evidence::Evidence;
+use super::run::{Halt, Run};
+use super::side::{Settings, Side};
+use crate::failure::{Exit, Failure};
+use crate::files::{self, New, Over};
+use crate::output::{self, Form};
+
+/// Both sides as a report names them.
+pub(crate) fn sides(primary: &Side, candidate: &Side, settings: &Settings) -> [report::Side; 2] {
+    [primary, candidate].map(|side| report::Side {
+        role: side.role.to_owned(),
+        name: side.named.name.clone(),
+        version: String::new(),
+        target: super::redact::text(&side.named.target.to_string()),
+        build: report::Build::default(),
+        runtime: report::Runtime {
+            parallelism: side.threads_told(settings),
+            ..report::Runtime::default()
+        },
+    })
+}
+
+/// The machine as it is.
+pub(crate) fn machine() -> report::Machine {
+    let Machine {
+        cpu,
+        cores,
+        cores_allowed: _,
+        memory_bytes: _,
+        kernel,
+        virtualisation,
+        cgroup,
+        cgroup_cores: _,
+        governor: _,
+        load: _,
+    } = Machine::read();
+    report::Machine {
+        cpu: cpu.unwrap_or_default(),
+        cores: u32::try_from(cores).unwrap_or(u32::MAX),
+        kernel: kernel.unwrap_or_default(),
+        virtualisation: Some(virtualisation),
+        cgroup,
+        sources: report::Sources::default(),
+    }
+}
+
+/// Draws the document, writes it where it is wanted, prints the table.
+///
+/// # Errors
+/// Files that cannot be written.
+pub(crate) fn report(mut run: Run, halt: Option<Halt>, form: Form) -> Result<Exit, Failure> {
+    run.evidence.partial |= halt.is_some();
+    run.evidence.machine.sources = sources(&run);
+    let Judged { mut document, verdict, regressions, unproven } =
+        document::judged(&run.ask, &run.evidence);
+    document.ledger = ledger(&run.ask, &document);
+    if let Some(folder) = &run.ask.out {
+        write(folder, &document, &run.evidence)?;
+    }
+    match form {
+        Form::Json => output::data(&report::json(&document)),
+        Form::Text => {
+            output::data(&report::table(&document));
+            for note in notes(&run) {
+                output::talk(&format!("  {note}"));
+            }
+            for regression in &regressions {
+                let (before, now) = (regression.before.0, regression.now.0);
+                output::talk(&format!(
+                    "  worse than before: {} was {}, is {}",
+                    regression.id,
+                    report::units::ratio(before),
+                    report::units::ratio(now)
+                ));
+            }
+            if let Some(folder) = &run.ask.out {
+                output::talk(&format!("  report      {}", folder.join("report.html").display()));
+            }
+        }
+    }
+    let (interrupted, failure) = match halt {
+        None => (false, None),
+        Some(Halt::Interrupted) => (true, None),
+        Some(Halt::Failed(failure)) => (false, Some(failure)),
+    };
+    let ending = Ending {
+        interrupted,
+        stopped: failure.as_ref().map(|failure| stopped(failure.exit)),
+        answers_differ: verdict.word == Word::AnswersDiffer || !verdict.differing.is_empty(),
+        invalid: !verdict.invalid.is_empty(),
+        must_failed: !verdict.failed.is_empty() || !regressions.is_empty(),
+        not_enough_evidence: verdict.word == Word::NotEnoughEvidence || unproven,
+    };
+    let (told, found) = exit_code(&ending, run.ask.fail_on.as_deref());
+    // A failure is said by whoever gets it, and ends with its own code.
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    if told != found && form == Form::Text {
+        output::talk(&format!("  exit {found} is left out by `--fail-on`, so it is 0"));
+    }
+    Ok(exit_of(told))
+}
+
+fn stopped(exit: Exit) -> Stopped {
+    match exit {
+        Exit::Usage => Stopped::Usage,
+        Exit::Unreachable => Stopped::Unreachable,
+        Exit::Refused => Stopped::Refused,
+        Exit::Fine
+        | Exit::Failed
+        | Exit::Different
+        | Exit::Gate
+        | Exit::NotEnough
+        | Exit::Invalid
+        | Exit::Interrupted => Stopped::Failed,
+    }
+}
+
+fn exit_of(code: u8) -> Exit {
+    match code {
+        0 => Exit::Fine,
+        2 => Exit::Usage,
+        3 => Exit::Different,
+        4 => Exit::Gate,
+        5 => Exit::NotEnough,
+        6 => Exit::Unreachable,
+        7 => Exit::Refused,
+        8 => Exit::Invalid,
+        130 => Exit::Interrupted,
+        _ => Exit::Failed,
+    }
+}
+
+/// Which reading of each ladder was used; of the primary, and of the candidate where it differs.
+fn sources(run: &Run) -> report::Sources {
+    let [primary, candidate] = [&run.primary, &run.candidate].map(|side| side.probe.sources());
+    let both = |one: String, other: String| match one == other {
+        true => one,
+        false => format!("{one}; candidate {other}"),
+    };
+    report::Sources {
+        cpu: both(primary.cpu_text(), candidate.cpu_text()),
+        memory: both(primary.peak_text(), candidate.peak_text()),
+        context_switches: "none".to_owned(),
+    }
+}
+
+/// What a reader must not conclude, and what was not as it should be.
+fn notes(run: &Run) -> Vec<String> {
+    let mut notes: Vec<String> =
+        run.evidence.notes.iter().map(|it| format!("note        {it}")).collect();
+    let nobody = document::unattributed(&run.evidence);
+    if nobody > UNATTRIBUTED_MOST {
+        let part = report::units::percent(nobody);
+        notes.push(format!(
+            "note        nobody answers for {part} of the CPU: others use this machine"
+        ));
+    }
+    if run.ask.quick {
+        notes.push(
+            "--quick: one rate, no slope of CPU, no capacity, no memory a minute later; a p99 needs \
+             more calls than this sends"
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+/// Runs of this series that came before, from the result that this one replaces (compare P-7).
+fn ledger(ask: &Ask, document: &Document) -> Vec<report::Ledger> {
+    let before = ask.out.as_ref().and_then(|folder| {
+        let text = super::ask::read_file("--out", &folder.join(RESULT)).ok()?;
+        serde_json::from_str::<Document>(&text).ok()
+    });
+    let of_series = before.filter(|before| {
+        let names =
+            |document: &Document| [0, 1].map(|side: usize| document.sides[side].name.clone());
+        before.run.method == document.run.method && names(before) == names(document)
+    });
+    let mut ledger = of_series.map(|before| before.ledger).unwrap_or_default();
+    ledger.push(report::Ledger {
+        id: document.run.id.clone(),
+        started: document.run.started.clone(),
+        word: document.verdict.word.to_string(),
+    });
+    ledger
+}
+
+const RESULT: &str = "result.json";
+
+fn write(folder: &Path, document: &Document, evidence: &Evidence) -> Result<(), Failure> {
+    let file =
+        |name: &str, bytes: Vec<u8>| New { path: folder.join(name), bytes, over: Over::Replace };
+    let mut all = vec![
+        file("report.html", report::html(document).into_bytes()),
+        file(RESULT, report::json(document).into_bytes()),
+        file("blocks.csv", report::blocks_csv(document).into_bytes()),
+    ];
+    all.extend(document::interval_logs(evidence).into_iter().map(|(name, text)| file(&name, text)));
+    files::write(&all)
+}

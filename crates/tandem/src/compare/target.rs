@@ -1,0 +1,180 @@
+//! The two sides as they are named: what to start or to look at, and where to call it.
+//!
+//! `rust=exec:"./svc --port {port}"` is started by us, on a port of our choice; everything else
+//! runs already and says where: `go=pid:4242@127.0.0.1:50052`.
+//!
+//! Not here: what a target uses (`tandem_measure::probe`), starting it (`process`).
+
+use std::net::IpAddr;
+
+use tandem_config::Tnd;
+use tandem_config::document::Address;
+use tandem_measure::probe::Target;
+
+use super::ask::wrong;
+use super::process::Command;
+use crate::discover;
+use crate::failure::{Exit, Failure};
+
+/// One side as it was named.
+#[derive(Debug, Clone)]
+pub(crate) struct Named {
+    /// `--primary` or `--candidate`.
+    pub(crate) flag: &'static str,
+    pub(crate) name: String,
+    pub(crate) target: Target,
+    pub(crate) way: Way,
+}
+
+/// How it comes to run.
+#[derive(Debug, Clone)]
+pub(crate) enum Way {
+    /// By us. The address may hold `{port}`.
+    Started {
+        command: Command,
+        address: String,
+    },
+    There(Address),
+}
+
+impl Named {
+    /// # Errors
+    /// Anything that is not `NAME=TARGET[@HOST:PORT]`, or a target that is not read here.
+    pub(crate) fn read(flag: &'static str, text: &str) -> Result<Named, Failure> {
+        const RIGHT: &str = "write `NAME=TARGET[@HOST:PORT]`, for example \
+                             `rust=exec:\"./svc --port {port}\"` or `go=pid:4242@127.0.0.1:50052`";
+        let Some((name, rest)) = text.split_once('=') else {
+            return Err(Failure::new(Exit::Usage, format!("`{flag} {text}` names no target"))
+                .coded(Tnd::NotBuiltIn)
+                .at(flag)
+                .because("names of tandem.yaml are not looked up yet")
+                .fix(RIGHT));
+        };
+        let good = (1..=63).contains(&name.len())
+            && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+        if !good {
+            return Err(wrong(flag, text, RIGHT)
+                .because("a name is 1 to 63 of `a` to `z`, `0` to `9` and `-`"));
+        }
+        let (target, address) = split(rest);
+        let target: Target =
+            target.parse().map_err(|error| wrong(flag, text, RIGHT).because(format!("{error}")))?;
+        let address = match (&target, address) {
+            (Target::Agent { .. }, _) => {
+                return Err(Failure::new(Exit::Usage, "`agent:` targets are not built in yet")
+                    .coded(Tnd::NotBuiltIn)
+                    .at(flag)
+                    .fix("compare on the machine where the service runs, by `pid:` or `port:`"));
+            }
+            (_, Some(address)) => Some(address.to_owned()),
+            (Target::Exec(_), None) => Some("127.0.0.1:{port}".to_owned()),
+            (Target::Port(port), None) => Some(format!("127.0.0.1:{port}")),
+            (_, None) => None,
+        };
+        let Some(address) = address else {
+            return Err(wrong(flag, text, RIGHT)
+                .because("where it is called is not said: `@HOST:PORT` is missing"));
+        };
+        let way = match &target {
+            Target::Exec(command) => {
+                let command =
+                    Command::read(command).map_err(|why| wrong(flag, text, RIGHT).because(why))?;
+                Way::Started { command, address }
+            }
+            _ => Way::There(
+                discover::address_of(&address)
+                    .map_err(|(why, fix)| wrong(flag, text, &fix).because(why))?,
+            ),
+        };
+        Ok(Named { flag, name: name.to_owned(), target, way })
+    }
+
+    /// Whether it lies outside of this machine and of private networks.
+    pub(crate) fn is_remote(&self) -> bool {
+        match &self.way {
+            Way::Started { .. } => false,
+            Way::There(Address::Fixed(address)) => !is_near(address.ip()),
+            Way::There(Address::Dns { host, .. }) => host != "localhost",
+        }
+    }
+
+    /// Whether a second process of it can be started.
+    pub(crate) fn is_started(&self) -> bool {
+        matches!(self.way, Way::Started { .. })
+    }
+}
+
+/// The target and the address behind it. A unit may have an `@` in its name, a command anywhere.
+fn split(text: &str) -> (&str, Option<&str>) {
+    let found = text.rsplit_once('@').filter(|(_, address)| {
+        let plain = address.replace("{port}", "1");
+        !address.contains(char::is_whitespace)
+            && !address.contains('"')
+            && discover::address_of(&plain).is_ok()
+    });
+    found.map_or((text, None), |(target, address)| (target, Some(address)))
+}
+
+/// This machine and private networks: 10/8, 172.16/12, 192.168/16, 169.254/16, fc00::/7, fe80::/10.
+fn is_near(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            address.is_loopback() || address.is_private() || address.is_link_local()
+        }
+        IpAddr::V6(address) => match address.to_ipv4_mapped() {
+            Some(mapped) => is_near(IpAddr::V4(mapped)),
+            None => {
+                address.is_loopback()
+                    || address.is_unique_local()
+                    || address.is_unicast_link_local()
+            }
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_side_has_a_name_a_target_and_where_it_is_called() {
+        let read = |text: &str| Named::read("--primary", text);
+        for text in [
+            "rust=exec:\"./svc --port {port}\"",
+            "rust=exec:./svc --mail a@b --port {port}",
+            "go=pid:1@127.0.0.1:50052",
+            "go=port:50052",
+            "go=unit:shop@1@10.0.0.7:80",
+        ] {
+            assert!(read(text).is_ok(), "{text}: {:?}", read(text).err());
+        }
+        for text in ["go", "Go=pid:1@127.0.0.1:1", "go=pid:1", "go=pid:x@127.0.0.1:1", "go=cpu:1"] {
+            assert!(read(text).is_err(), "{text}");
+        }
+        assert_eq!(read("go=agent:h:1@h:2").unwrap_err().code, Some(Tnd::NotBuiltIn));
+        let Way::Started { address, .. } = read("a=exec:./svc@127.0.0.1:{port}").unwrap().way
+        else {
+            panic!("it is started")
+        };
+        assert_eq!(address, "127.0.0.1:{port}");
+    }
+
+    #[test]
+    fn compare_c_3_what_is_far_away_is_known_as_such() {
+        for (address, remote) in [
+            ("127.0.0.1:1", false),
+            ("10.1.2.3:1", false),
+            ("192.168.0.1:1", false),
+            ("[::1]:1", false),
+            ("[fd00::1]:1", false),
+            ("8.8.8.8:1", true),
+            ("172.32.0.1:1", true),
+            ("[2001:db8::1]:1", true),
+            ("example.com:1", true),
+            ("localhost:1", false),
+        ] {
+            let named = Named::read("--primary", &format!("a=pid:1@{address}")).unwrap();
+            assert_eq!(named.is_remote(), remote, "{address}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Sides whose behaviour is known, and the command that compares them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tandem_testkit::Script;
+
+use crate::place::{Notes, Place, Said};
+
+/// A `Note` with this text and number.
+pub(crate) fn note(text: &str, number: u8) -> Vec<u8> {
+    let mut bytes = crate::place::note(text);
+    bytes.extend_from_slice(&[0x10, number]);
+    bytes
+}
+
+/// Long enough that the generator's own lateness is nothing beside it on a busy machine: late is
+/// what is later than a twentieth of this (compare L-4).
+pub(crate) const SLOW: Duration = Duration::from_millis(600);
+
+/// Answers `note("x", 7)` after so long.
+pub(crate) fn steady(time: Duration) -> Notes {
+    Notes::answering(vec![Script::After(time, Box::new(Script::message(note("x", 7))))])
+}
+
+/// As one answer at once, but each `count`th call another number.
+pub(crate) fn wrong_each(count: usize) -> Notes {
+    let one = |number| Box::new(Script::message(note("x", number)));
+    Notes::answering(vec![Script::Every(count, one(8), one(7))])
+}
+
+/// `NAME=pid:N@ADDRESS`, of a service in this process.
+pub(crate) fn side(name: &str, address: SocketAddr) -> String {
+    format!("{name}=pid:{}@{address}", std::process::id())
+}
+
+/// Small enough for a test. The generator shares its core with everybody here.
+pub(crate) const SMALL: [&str; 6] =
+    ["--quartets=2", "--block=100ms", "--rate=60", "--budget=45s", "--cpus=none", "--seed=7"];
+
+pub(crate) fn words<'w>(primary: &'w str, candidate: &'w str, more: &[&'w str]) -> Vec<&'w str> {
+    let mut words =
+        vec!["compare", "test.v1.Notes/Read", "--primary", primary, "--candidate", candidate];
+    // What a test says itself holds.
+    let said = |flag: &str| more.iter().any(|word| word.split('=').next() == Some(flag));
+    let small = SMALL.iter().filter(|word| !said(word.split('=').next().unwrap()));
+    words.extend(small);
+    words.extend(more);
+    words
+}
+
+/// Runs it again while the machine takes so much time away that nothing is measured; `None`, and
+/// says so, where it never stops.
+pub(crate) fn measured(place: &Place, words: &[&str]) -> Option<Said> {
+    const TRIES: usize = 4;
+    let mut tries = (0..TRIES).map(|_| place.tandem(words));
+    let said = tries.find(|said| said.exit != 8);
+    if said.is_none() {
+        println!("skipped: this machine is too busy to measure anything");
+    }
+    said
+}
