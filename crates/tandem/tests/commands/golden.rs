@@ -9,7 +9,7 @@ use crate::place::{Notes, Place, Running, Said, free, golden};
 #[test]
 fn experience_ux_39_the_help_of_every_command() {
     let place = Place::new();
-    let commands: [&[&str]; 53] = [
+    let commands: [&[&str]; 54] = [
         &[],
         &["-h"],
         &["help", "run"],
@@ -32,6 +32,7 @@ fn experience_ux_39_the_help_of_every_command() {
         &["help", "show"],
         &["help", "rollback"],
         &["help", "ns", "list"],
+        &["help", "ns", "create"],
         &["help", "ns", "show"],
         &["help", "member", "list"],
         &["help", "member", "add"],
