@@ -3,6 +3,10 @@
 //! The child opens the store, publishes one version after another and says each number on a pipe
 //! when it was acknowledged. The parent kills it, opens what is left, and holds it against the
 //! last number that it read. This is a program of its own, for it starts itself.
+//!
+//! 200 kills, or 10,000 with `TANDEM_LONG=1`. What is killed here is a process and not the machine:
+//! its writes are the kernel's by then, so the long form works in memory (`/dev/shm`) where there
+//! is such a place. What a disk may lose is replayed elsewhere (`store::embedded::replay`).
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 #![expect(clippy::print_stdout, reason = "the pipe is what the two talk by")]
@@ -11,8 +15,10 @@
 mod parts;
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parts::{Folder, act, checked, contract, document, member, scope};
 use rand::rngs::StdRng;
@@ -21,10 +27,19 @@ use tandem_config::access::Role;
 use tandem_config::audit::verify;
 use tandem_config::history::{History, LastGood, Snapshot};
 use tandem_config::store::{Embedded, Revision, Store as _, check};
+use tandem_contract::Contract;
 
 const CHILD: &str = "--child";
-/// Kills on one store.
-const ROUND: u32 = 100;
+/// Kills on one store: its log is verified after each, and it grows.
+const ROUND: u32 = 50;
+/// Rounds at once, for a round waits for its child and the child for its parent. Each in a process
+/// of its own: a child that another round starts would for a moment hold this one's lock.
+const HANDS: u32 = 4;
+const HAND: &str = "--hand";
+/// Where the contract lies that every child serves, below the folder of its round.
+const CONTRACT: &str = "contract.binpb";
+/// More than a child takes to make a store.
+const MOMENT_MICROS_MOST: u64 = 30_000;
 const NAME: &str = "security_s_1_nothing_acknowledged_is_lost_by_kill_9";
 
 fn main() {
@@ -33,6 +48,12 @@ fn main() {
         && flag == CHILD
     {
         return child(Path::new(folder));
+    }
+    if let [flag, number, rounds, seed, place, contract] = arguments.as_slice()
+        && flag == HAND
+    {
+        let (number, rounds) = (number.parse().unwrap(), rounds.parse().unwrap());
+        return hand(number, rounds, seed.parse().unwrap(), Path::new(place), Path::new(contract));
     }
     if arguments.iter().any(|word| word == "--list") {
         return println!("{NAME}: test");
@@ -44,13 +65,78 @@ fn main() {
     }
     let long = std::env::var_os("TANDEM_LONG").is_some();
     let kills = if long { 10_000 } else { 200 };
-    let seed = std::env::var("TANDEM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(5);
-    println!("test {NAME} ... {kills} kills, seed {seed}");
-    // A store of its own for each hundred: the log is verified each time, and it grows.
-    for round in 0..kills / ROUND {
-        kill_and_look(seed + u64::from(round));
+    let seed: u64 =
+        std::env::var("TANDEM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(5);
+    let memory = PathBuf::from("/dev/shm");
+    let place = if long && memory.is_dir() { memory } else { std::env::temp_dir() };
+    println!("test {NAME} ... {kills} kills in {}, seed {seed}", place.display());
+    let began = Instant::now();
+    let contract = contract(&[("A", "/v1/a")]).descriptor_set();
+    let contract_file = Folder::below(&place);
+    std::fs::write(contract_file.path().join(CONTRACT), contract).unwrap();
+    let hands: Vec<Child> = (0..HANDS)
+        .map(|hand| {
+            Command::new(std::env::current_exe().unwrap())
+                .args([HAND, &hand.to_string(), &(kills / ROUND).to_string(), &seed.to_string()])
+                .args([&place, contract_file.path()])
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    let mut tally = Tally::default();
+    for hand in hands {
+        let said = hand.wait_with_output().unwrap();
+        assert!(said.status.success(), "a round failed");
+        tally.add(Tally::parse(&String::from_utf8(said.stdout).unwrap()));
     }
+    let Tally { kills: done, versions, ahead, idle } = tally;
+    assert_eq!(done, kills);
+    println!(
+        "{done} kills, {versions} versions, {ahead} found that nobody was told of, {idle} idle kills, \
+         {:.0} s",
+        began.elapsed().as_secs_f64()
+    );
     println!("test {NAME} ... ok");
+}
+
+/// Every [`HANDS`]th round from `hand` on.
+fn hand(hand: u32, rounds: u32, seed: u64, place: &Path, contract: &Path) {
+    let contract = std::fs::read(contract.join(CONTRACT)).unwrap();
+    let mut tally = Tally::default();
+    for round in (hand..rounds).step_by(HANDS as usize) {
+        tally.add(kill_and_look(seed + u64::from(round), place, &contract));
+    }
+    let Tally { kills, versions, ahead, idle } = tally;
+    println!("{kills} {versions} {ahead} {idle}");
+}
+
+/// What was seen in one round or in all.
+#[derive(Default)]
+struct Tally {
+    kills: u32,
+    versions: u32,
+    /// Versions that stood and that nobody had been told of.
+    ahead: u32,
+    /// Kills before the child had said anything.
+    idle: u32,
+}
+
+impl Tally {
+    /// What a hand said.
+    fn parse(line: &str) -> Tally {
+        let mut numbers = line.split_whitespace().map(|number| number.parse().unwrap());
+        let mut next = || numbers.next().unwrap();
+        Tally { kills: next(), versions: next(), ahead: next(), idle: next() }
+    }
+
+    fn add(&mut self, one: Tally) {
+        let Tally { kills, versions, ahead, idle } = one;
+        self.kills += kills;
+        self.versions += versions;
+        self.ahead += ahead;
+        self.idle += idle;
+    }
 }
 
 /// Publishes until it is killed.
@@ -58,7 +144,8 @@ fn child(folder: &Path) {
     let store = Embedded::open(folder).unwrap();
     let last_good = LastGood::below(&folder.join("snapshots"));
     let publisher = member("a", Role::Publisher);
-    let contract = contract(&[("A", "/v1/a")]);
+    let set = std::fs::read(folder.join(CONTRACT)).unwrap();
+    let contract = Arc::new(Contract::from_descriptor_set(&set).unwrap());
     let history = History::new(&store);
     let live = history.live(&publisher, &scope("a")).unwrap();
     let mut number = live.map_or(0, |live| live.version.number);
@@ -75,9 +162,10 @@ fn child(folder: &Path) {
 }
 
 /// Kills [`ROUND`] processes that work on one store, one after another.
-fn kill_and_look(seed: u64) {
+fn kill_and_look(seed: u64, place: &Path, contract: &[u8]) -> Tally {
     let mut random = StdRng::seed_from_u64(seed);
-    let folder = Folder::new();
+    let folder = Folder::below(place);
+    std::fs::write(folder.path().join(CONTRACT), contract).unwrap();
     let publisher = member("a", Role::Publisher);
     let (mut acknowledged, mut ahead, mut idle, mut kept) = (0, 0, 0, 0);
     for kill in 0..ROUND {
@@ -94,9 +182,10 @@ fn kill_and_look(seed: u64) {
             acknowledged = lines.next().unwrap().unwrap().parse().unwrap();
             said += 1;
         }
-        for _ in 0..random.random_range(0..3_000) {
-            std::thread::yield_now();
-        }
+        // Anywhere in what it does next.
+        std::thread::park_timeout(Duration::from_micros(
+            random.random_range(0..MOMENT_MICROS_MOST),
+        ));
         process.kill().unwrap();
         process.wait().unwrap();
         // What it said before it died counts, also where nobody had read it yet.
@@ -133,6 +222,6 @@ fn kill_and_look(seed: u64) {
         assert!(store.read(&[], &[]).unwrap().revision.0 >= u64::from(number));
         acknowledged = number;
     }
-    println!("{acknowledged} versions, {ahead} found that nobody was told of, {idle} idle kills");
     assert!(acknowledged > ROUND / 2 && idle < ROUND, "the kills came between changes");
+    Tally { kills: ROUND, versions: acknowledged, ahead, idle }
 }

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use tandem_config::settings::edit::{CHANGES_MOST, EditFault, set_values, values_of};
+use tandem_config::settings::edit::{
+    CHANGES_MOST, EditFault, add_namespace, set_values, values_of,
+};
 
 /// `changes` is an object; null takes a field out.
 fn set(text: &str, changes: Value) -> Result<String, EditFault> {
@@ -260,4 +262,22 @@ fn what_is_no_document_and_what_is_no_field_is_said() {
     assert_eq!(set(BLOCK, large), Err(EditFault::TooLarge));
     let deep = (0..40).fold(json!(1), |inner, _| json!([inner]));
     assert_eq!(set(BLOCK, json!({ "max": deep })), Err(EditFault::NotEditable));
+}
+
+#[test]
+fn a_namespace_is_put_behind_the_others_and_nothing_else_is_touched() {
+    let add = |text: &str| add_namespace(text, "new", &json!({ "may": { "paths": ["/**"] } }));
+    let line = "new: { may: { paths: [\"/**\"] } }";
+    let block =
+        "format: 1\n# who\nnamespaces:\n  a: # first\n    may: { loopback: true }\n\nthreads: 2\n";
+    let expected = block.replace("\n\nthreads", &format!("\n  {line}\n\nthreads"));
+    assert_eq!(add(block), Ok(Some(expected)));
+    assert_eq!(add("format: 1\n"), Ok(Some(format!("format: 1\nnamespaces:\n  {line}\n"))));
+    let flow = "{ format: 1, namespaces: { a: {} } }\n";
+    assert_eq!(add(flow), Ok(Some(flow.replace("a: {}", &format!("a: {{}}, {line}")))));
+    // One of that name stays as it is, and what is shared is not written to.
+    assert_eq!(add("namespaces:\n  new: {}\n"), Ok(None));
+    let shared = "limits: &all {}\nnamespaces: *all\n";
+    assert_eq!(add(shared), Err(EditFault::NotEditable));
+    assert!(add("- a list\n").is_err());
 }

@@ -44,11 +44,14 @@ pub trait KeepContracts: Send + Sync {
 #[derive(Debug, Clone)]
 pub(crate) enum ContractState {
     Known(Known),
-    /// With the last reason.
+    /// With the last reason; [`NOT_ASKED`] before there is one.
     Waiting {
         why: String,
     },
 }
+
+/// Why there is no contract before the service was asked.
+const NOT_ASKED: &str = "not asked yet";
 
 /// A contract that serves.
 #[derive(Debug, Clone)]
@@ -301,11 +304,13 @@ fn states_of(
         let old = before.namespaces.iter().find(|old| old.namespace == namespace.namespace)?;
         let same = old.contract == namespace.contract
             && old.upstreams.get(upstream) == namespace.upstreams.get(upstream);
-        match before.states.get(&namespace.namespace) {
-            Some(ContractState::Known(state)) if same => {
+        match before.states.get(&namespace.namespace)? {
+            ContractState::Known(state) if same => {
                 Some(known(namespace, &state.raw, state.how.clone()))
             }
-            _ => None,
+            // What was told of a service that is down is not told again for other documents.
+            waiting @ ContractState::Waiting { .. } if same => Some(waiting.clone()),
+            ContractState::Known(_) | ContractState::Waiting { .. } => None,
         }
     };
     namespaces
@@ -315,7 +320,7 @@ fn states_of(
             let state = match contracts.get(name) {
                 Some(contract) => known(namespace, contract, "descriptors".into()),
                 None => kept(namespace)
-                    .unwrap_or_else(|| ContractState::Waiting { why: "not asked yet".into() }),
+                    .unwrap_or_else(|| ContractState::Waiting { why: NOT_ASKED.into() }),
             };
             (name.clone(), state)
         })

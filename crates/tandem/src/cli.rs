@@ -117,7 +117,7 @@ enum Command {
     Show(change::Show),
     /// Makes an older version live again.
     Rollback(change::Rollback),
-    /// Lists and shows namespaces.
+    /// Makes, lists and shows namespaces.
     #[command(subcommand, name = "ns")]
     Namespaces(manage::Namespaces),
     /// Who holds which role in a namespace.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tandem_config::load::from_texts;
-use tandem_config::{Loaded, Problem};
+use tandem_config::{Loaded, Problem, Severity, Tnd};
 use tandem_contract::Contract;
 
 use crate::compile::compile;
@@ -65,6 +65,16 @@ pub(crate) fn problems_of(documents: &Documents) -> (Vec<Problem>, Option<(Loade
         problems.push(loaded.not_built_in(&["observe", "traces"], fix));
     }
     (problems, Some((loaded, contracts)))
+}
+
+/// Where a store holds the platform's document, its grants count and not those of `tandem.yaml`: what
+/// a file claims beyond these is told, and held against the store's before it is served.
+pub(crate) fn granted_by_store(problems: &mut [Problem]) {
+    for problem in problems.iter_mut().filter(|problem| problem.code == Tnd::OutsideGrant) {
+        problem.severity = Severity::Warning;
+        problem.why =
+            "the grants that the store holds count; `tandem ns create` adds to them".into();
+    }
 }
 
 /// The descriptor set that a team's file names, compiled where it names .proto files; `None` where

@@ -20,7 +20,7 @@ mod values;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -69,6 +69,7 @@ pub(crate) struct Stored {
     store: Arc<dyn Store>,
     keys: SealingKeys,
     last_good: LastGood,
+    evidence: probation::Evidence,
     people: Arc<People>,
     state: Mutex<State>,
     news: broadcast::Sender<Live>,
@@ -164,6 +165,7 @@ impl Stored {
             store: Arc::new(store),
             keys,
             last_good: LastGood::below(&data.join(LAST_GOOD)),
+            evidence: probation::Evidence::below(data),
             people,
             state: Mutex::new(state),
             news,

@@ -1,5 +1,6 @@
-//! Changes values of settings in the text of a team's document, and leaves every other byte as its
-//! author wrote it, comments included (experience UX-28).
+//! Changes a group in the text of a document, and leaves every other byte as its author wrote it,
+//! comments included (experience UX-28): the values of settings in a team's, a namespace in the
+//! platform's.
 //!
 //! Nothing is believed of the edit: what comes out is read again and must say what the old document
 //! said, with the change. Where a small edit does not, the whole group `values` is written anew;
@@ -57,47 +58,95 @@ pub fn set_values(
     if changes.len() > CHANGES_MOST {
         return Err(EditFault::TooMany);
     }
-    let old = document(text)?;
     let trail = ["settings", service, "values"];
-    let before = values_at(&old, &trail)?;
-    let mut after = before.clone();
-    for (path, value) in changes {
-        apply(&mut after, path, value.as_ref())?;
+    let edit = Edit::of(text, &trail, |values| {
+        changes.iter().try_for_each(|(path, value)| apply(values, path, value.as_ref()))
+    })?;
+    match edit.small() {
+        Some(edited) => Ok(edited),
+        None => edit.whole(),
     }
-    if after == before {
-        return Ok(text.to_owned());
+}
+
+/// The platform's document `text` with the namespace `name`, granted `grant`; `None` where it has
+/// one of that name.
+///
+/// # Errors
+/// A text that is no document, or that cannot be changed safely: the namespaces that are there are
+/// never written anew.
+pub fn add_namespace(text: &str, name: &str, grant: &Value) -> Result<Option<String>, EditFault> {
+    let mut known = false;
+    let edit = Edit::of(text, &["namespaces"], |namespaces| {
+        known = namespaces.insert(name.to_owned(), grant.clone()).is_some();
+        Ok(())
+    })?;
+    match known {
+        true => Ok(None),
+        false => edit.small().map(Some).ok_or(EditFault::NotEditable),
     }
-    let mut expected = old;
-    *group_at(&mut expected, &trail)? = after.clone();
-    let json = is_json(text);
-    let proven = |edited: Option<String>| {
-        let edited = edited.filter(|edited| edited.len() <= yaml::INPUT_BYTES_MAX)?;
-        let same = document(&edited).is_ok_and(|document| document == expected);
-        // A document that was JSON stays JSON.
-        (same && (!json || is_json(&edited))).then_some(edited)
-    };
-    let mut steps = Vec::new();
-    plan(&mut trail.map(str::to_owned).to_vec(), &before, &after, &mut steps);
-    // What goes, goes last: a group is not emptied that is written to.
-    steps.sort_by_key(|(_, value)| value.is_none());
-    let small = || {
-        let mut edited = text.to_owned();
-        for (path, value) in &steps {
-            edited = change::one(&edited, path, value.as_ref(), json)?;
+}
+
+/// A change of one group of a text, and what the text must say after it.
+struct Edit<'a> {
+    text: &'a str,
+    trail: Vec<String>,
+    before: Map<String, Value>,
+    after: Map<String, Value>,
+    expected: Value,
+    /// A document that was JSON stays JSON.
+    json: bool,
+}
+
+impl Edit<'_> {
+    /// What `change` does to the group at `trail`, which is made where it is missing.
+    fn of<'a>(
+        text: &'a str,
+        trail: &[&str],
+        change: impl FnOnce(&mut Map<String, Value>) -> Result<(), EditFault>,
+    ) -> Result<Edit<'a>, EditFault> {
+        let mut expected = document(text)?;
+        let before = values_at(&expected, trail)?;
+        let mut after = before.clone();
+        change(&mut after)?;
+        if after != before {
+            *group_at(&mut expected, trail)? = after.clone();
         }
-        Some(edited)
-    };
-    if steps.len() <= CHANGES_MOST
-        && let Some(edited) = proven(small())
-    {
-        return Ok(edited);
+        let trail = trail.iter().map(|name| (*name).to_owned()).collect();
+        Ok(Edit { text, trail, before, after, expected, json: is_json(text) })
     }
-    let whole = Value::Object(after);
-    let edited = change::one(text, &trail.map(str::to_owned), Some(&whole), json);
-    if edited.as_ref().is_some_and(|edited| edited.len() > yaml::INPUT_BYTES_MAX) {
-        return Err(EditFault::TooLarge);
+
+    /// The text with the smallest steps, where they do what they should.
+    fn small(&self) -> Option<String> {
+        let mut steps = Vec::new();
+        plan(&mut self.trail.clone(), &self.before, &self.after, &mut steps);
+        // What goes, goes last: a group is not emptied that is written to.
+        steps.sort_by_key(|(_, value)| value.is_none());
+        if steps.len() > CHANGES_MOST {
+            return None;
+        }
+        let mut edited = self.text.to_owned();
+        for (path, value) in &steps {
+            edited = change::one(&edited, path, value.as_ref(), self.json)?;
+        }
+        self.proven(edited)
     }
-    proven(edited).ok_or(EditFault::NotEditable)
+
+    /// The text with the group written anew.
+    fn whole(&self) -> Result<String, EditFault> {
+        let whole = Value::Object(self.after.clone());
+        let edited = change::one(self.text, &self.trail, Some(&whole), self.json);
+        let edited = edited.ok_or(EditFault::NotEditable)?;
+        if edited.len() > yaml::INPUT_BYTES_MAX {
+            return Err(EditFault::TooLarge);
+        }
+        self.proven(edited).ok_or(EditFault::NotEditable)
+    }
+
+    fn proven(&self, edited: String) -> Option<String> {
+        let fits = edited.len() <= yaml::INPUT_BYTES_MAX;
+        let same = fits && document(&edited).is_ok_and(|document| document == self.expected);
+        (same && (!self.json || is_json(&edited))).then_some(edited)
+    }
 }
 
 /// What `text` says of the values of `service`; nothing where it says nothing.

@@ -98,6 +98,11 @@ impl Embedded {
         Embedded::with(open, Some(lock))
     }
 
+    /// Whether a store was made in `folder`, in whatever state it is now.
+    pub fn is_at(folder: &Path) -> bool {
+        folder.join(FILE).exists()
+    }
+
     fn with(
         open: impl Fn() -> Result<Database, StoreFault> + Send + Sync + 'static,
         lock: Option<File>,

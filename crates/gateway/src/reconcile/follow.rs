@@ -20,7 +20,7 @@ use tandem_contract::compat::{self, Change, Decision, Follow};
 use tandem_protocol::identity;
 use tokio::time::Instant;
 
-use super::{ContractState, KEPT, Known, Reconciler};
+use super::{ContractState, KEPT, Known, NOT_ASKED, Reconciler};
 use crate::snapshot::upstreams_of;
 use crate::tasks::Side;
 use crate::thread::Drain;
@@ -277,13 +277,15 @@ impl Reconciler {
                 known.problems.retain(|problem| !problem.starts_with(UNASKED));
                 known.problems.push(format!("{UNASKED}: {why}"));
             }
-            Some(ContractState::Waiting { why: before }) if before == why => {}
-            Some(ContractState::Waiting { .. }) | None => {
-                tracing::warn!(namespace = %name, "no contract yet: {why}");
-                wanted
-                    .states
-                    .insert(name.to_owned(), ContractState::Waiting { why: why.to_owned() });
+            Some(ContractState::Waiting { why: before }) => {
+                // Once: a service that is down may be down in several ways, one after another.
+                if before == NOT_ASKED {
+                    tracing::warn!(namespace = %name, "no contract yet: {why}");
+                }
+                why.clone_into(before);
             }
+            // Every namespace has a state.
+            None => {}
         }
         true
     }

@@ -109,6 +109,14 @@ impl Call {
         }
     }
 
+    /// `If-None-Match: *`: what is made must not be there.
+    pub(super) fn made_from_nothing(&self) -> Result<(), Refusal> {
+        match self.headers.get(header::IF_NONE_MATCH) {
+            Some(value) if value == "*" => Ok(()),
+            _ => Err(Refusal::no_condition("If-None-Match: *")),
+        }
+    }
+
     /// An act of this visitor at this moment.
     pub(super) fn act<'a>(&'a self, why: &'a str) -> Act<'a> {
         Act { principal: &self.principal, source: self.source, when: now(), why }

@@ -270,6 +270,17 @@ impl From<Fault> for Refusal {
                 format!("the version is stored, and what served before goes on: {why}"),
                 "look at `tandem status`",
             ),
+            Fault::NameTaken(name) => Refusal::coded(
+                StatusCode::PRECONDITION_FAILED,
+                Tnd::DuplicateKey,
+                format!("there is a namespace `{name}`"),
+                "choose another name; what it may is changed with the platform's document",
+            ),
+            Fault::NotEditable(why) => Refusal::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                format!("the namespace cannot be put into the platform's document: {why}"),
+                "write it there by hand and publish that: `POST /api/v1/platform/publish`",
+            ),
             Fault::Broken(why) => {
                 tracing::error!("a fault of the gateway: {why}");
                 Refusal::new(

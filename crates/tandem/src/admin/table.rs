@@ -104,6 +104,8 @@ routes! {
         "The namespaces that one may see", teams::list;
     GET "/namespaces/{namespace}", In(ReadDocument), None => Some("Namespace"), false,
         "The live version of a namespace", teams::show;
+    PUT "/namespaces/{namespace}", OfPlatform(WriteGrants), Some("NewNamespace") => Some("Published"), true,
+        "Adds a namespace to the platform's document; `If-None-Match: *`", teams::create;
     GET "/namespaces/{namespace}/contract", In(ReadDocument), None => Some("DescriptorSet"), false,
         "The contract as it is served", teams::contract;
     GET "/namespaces/{namespace}/versions", In(ReadDocument), None => Some("Versions"), false,

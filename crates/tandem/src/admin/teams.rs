@@ -109,6 +109,33 @@ pub(super) async fn show(call: Call) -> Result<Answer, Refusal> {
     Ok(Answer::of_version(body, number))
 }
 
+/// A namespace as the platform's document has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewNamespace {
+    #[serde(default)]
+    members: Value,
+    #[serde(default)]
+    may: Value,
+    #[serde(default)]
+    quota: Value,
+    #[serde(default)]
+    why: String,
+}
+
+pub(super) async fn create(call: Call) -> Result<Answer, Refusal> {
+    let NewNamespace { members, may, quota, why } = call.read()?;
+    call.made_from_nothing()?;
+    // What is not given is not written; what is given is judged as the document's.
+    let parts = [("members", members), ("may", may), ("quota", quota)];
+    let parts = parts.into_iter().filter(|(_, part)| !part.is_null());
+    let grant: Value = parts.map(|(key, part)| (key.to_owned(), part)).collect();
+    let (stored, namespace) = (call.stored()?, call.namespace()?);
+    let (who, source) = (call.principal.clone(), call.source);
+    let published = stored.create_namespace(who, source, namespace, grant, why).await?;
+    Ok(published_json(&published))
+}
+
 /// The contract as it is served, a `google.protobuf.FileDescriptorSet`.
 pub(super) async fn contract(call: Call) -> Result<Answer, Refusal> {
     let name = call.namespace()?;

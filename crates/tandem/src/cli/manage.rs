@@ -23,6 +23,8 @@ pub(super) enum Namespaces {
         #[command(flatten)]
         admin: AdminArguments,
     },
+    /// Adds a namespace to the platform's document, live at once. Its team applies the rest.
+    Create(Box<NewNamespace>),
     /// Shows a namespace: its version, your role, what is wrong.
     Show {
         /// The namespace.
@@ -30,6 +32,102 @@ pub(super) enum Namespaces {
         #[command(flatten)]
         admin: AdminArguments,
     },
+}
+
+/// Each list by a flag that is given once for each; what is not given is not granted.
+#[derive(Debug, Args)]
+pub(super) struct NewNamespace {
+    /// Its name: 1 to 63 of a-z, 0-9 and `-`.
+    namespace: String,
+    /// Why; it stands in the history of the platform's document and in the audit log.
+    #[arg(short = 'm', long = "message", value_name = "TEXT")]
+    message: String,
+    /// Keeps members, keys and secrets: `user:NAME`, `group:NAME` or `token:NAME`.
+    #[arg(long = "owner", value_name = "WHO", help_heading = "Members")]
+    owners: Vec<String>,
+    /// Publishes and rolls back.
+    #[arg(long = "publisher", value_name = "WHO", help_heading = "Members")]
+    publishers: Vec<String>,
+    /// Drafts.
+    #[arg(long = "editor", value_name = "WHO", help_heading = "Members")]
+    editors: Vec<String>,
+    /// Looks.
+    #[arg(long = "viewer", value_name = "WHO", help_heading = "Members")]
+    viewers: Vec<String>,
+    /// A host that it may claim: `api.example.com`, `*.example.com`.
+    #[arg(long = "host", value_name = "HOST", help_heading = "What it may claim")]
+    hosts: Vec<String>,
+    /// A service, or all of a package: `shop.v1.Catalogue`, `shop.v1.*`.
+    #[arg(long = "service", value_name = "SERVICE", help_heading = "What it may claim")]
+    services: Vec<String>,
+    /// REST paths: `/v1/products`, `/v1/products/**`.
+    #[arg(long = "path", value_name = "PATH", help_heading = "What it may claim")]
+    paths: Vec<String>,
+    /// Where its services may stand: `*.shop.svc:50051`, `10.0.0.0/8:1-65535`.
+    #[arg(long = "upstream", value_name = "ADDR", help_heading = "What it may claim")]
+    upstreams: Vec<String>,
+    /// Methods that everybody may call.
+    #[arg(long, help_heading = "What it may claim")]
+    public_methods: bool,
+    /// Services on the gateway's own machine; their addresses must be granted as well.
+    #[arg(long, help_heading = "What it may claim")]
+    loopback: bool,
+    /// Calls at once; 1000 without it.
+    #[arg(long, value_name = "N", help_heading = "Quota")]
+    calls_at_once: Option<u32>,
+    /// Methods and REST rules; 2000 without it.
+    #[arg(long, value_name = "N", help_heading = "Quota")]
+    routes: Option<u32>,
+    /// Of its document; 1MiB without it.
+    #[arg(long, value_name = "SIZE", help_heading = "Quota")]
+    document: Option<String>,
+    /// Of answers that are kept; 64MiB without it.
+    #[arg(long, value_name = "SIZE", help_heading = "Quota")]
+    cache: Option<String>,
+    #[command(flatten)]
+    admin: AdminArguments,
+}
+
+impl NewNamespace {
+    /// As the platform's document has it; what was not given does not stand there.
+    fn body(&self) -> Value {
+        let group = |entries: Vec<(&str, Value)>| -> Value {
+            let given = |value: &Value| match value {
+                Value::Array(items) => !items.is_empty(),
+                Value::Bool(given) => *given,
+                value => !value.is_null(),
+            };
+            let entries = entries.into_iter().filter(|(_, value)| given(value));
+            entries.map(|(key, value)| (key.to_owned(), value)).collect()
+        };
+        let members = group(vec![
+            ("owner", json!(self.owners)),
+            ("publisher", json!(self.publishers)),
+            ("editor", json!(self.editors)),
+            ("viewer", json!(self.viewers)),
+        ]);
+        let may = group(vec![
+            ("hosts", json!(self.hosts)),
+            ("services", json!(self.services)),
+            ("paths", json!(self.paths)),
+            ("upstreams", json!(self.upstreams)),
+            ("public_methods", json!(self.public_methods)),
+            ("loopback", json!(self.loopback)),
+        ]);
+        let quota = group(vec![
+            ("calls_at_once", json!(self.calls_at_once)),
+            ("routes", json!(self.routes)),
+            ("document", json!(self.document)),
+            ("cache", json!(self.cache)),
+        ]);
+        let mut body = json!({ "why": self.message });
+        for (key, group) in [("members", members), ("may", may), ("quota", quota)] {
+            if group.as_object().is_some_and(|group| !group.is_empty()) {
+                body[key] = group;
+            }
+        }
+        body
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -222,6 +320,22 @@ pub(super) async fn namespaces(
     match command {
         Namespaces::List { admin } => {
             list(form, &admin.client(timeout)?.get("/api/v1/namespaces").await?, &keys);
+        }
+        Namespaces::Create(new) => {
+            let name = checked(&new.namespace)?;
+            let path = format!("/api/v1/namespaces/{name}");
+            let client = new.admin.client(timeout)?;
+            let told = client.send("PUT", &path, Some(&new.body()), &Made::FromNothing).await?;
+            match form {
+                Form::Json => output::data(&told.to_string()),
+                Form::Text => {
+                    let number = &told["version"]["number"];
+                    output::data(&format!("{name}: made, version {number} of the platform"));
+                    output::talk(&format!(
+                        "its team writes teams/{name}.yaml: tandem apply teams/{name}.yaml -m TEXT"
+                    ));
+                }
+            }
         }
         Namespaces::Show { namespace, admin } => {
             let name = checked(&namespace)?;

@@ -12,19 +12,19 @@ use clap::Args;
 use serde_json::json;
 use tandem_config::access::Membership;
 use tandem_config::document::{AccessLogTarget, StorePlace};
-use tandem_config::store::NamespaceName;
+use tandem_config::store::{Embedded, NamespaceName};
 use tandem_config::{Platform, Severity, Tnd};
 use tandem_gateway::observe::AccessLog;
 use tandem_gateway::tasks::Side;
 use tandem_gateway::{Gateway, Listener, Plan, StartError, net, settings_of_documents};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::check::show;
 use super::init::{call_lines, reach, table};
 use super::{address_of_listener, say_all};
 use crate::admin::{self, About, Admin, Guard, Opened};
 use crate::discover::{self, Reflection, TrustArguments};
-use crate::documents::{Contracts, Documents, problems_of};
+use crate::documents::{Contracts, Documents, granted_by_store, problems_of};
 use crate::draft::{self, Draft, Drafted, Profile, Wishes};
 use crate::failure::{Exit, Failure};
 use crate::kept::Kept;
@@ -80,6 +80,9 @@ pub(super) fn run(arguments: &Arguments, form: Form, timeout: Duration) -> Resul
             Failure::new(Exit::Failed, "no loop can be made").because(error.to_string())
         })?;
     let ended = runtime.block_on(async {
+        // Before anything that takes time: without it a SIGHUP ends the process. One that comes
+        // while it starts is a reload as soon as there is something to reload.
+        let hang_up = signal(SignalKind::hangup()).map_err(no_signals)?;
         let (documents, drafted) = match arguments.upstreams.is_empty() {
             true => (files(arguments)?, None),
             false => match without_files(arguments, form, timeout).await? {
@@ -87,7 +90,7 @@ pub(super) fn run(arguments: &Arguments, form: Form, timeout: Duration) -> Resul
                 None => return Ok(Exit::Failed),
             },
         };
-        serve(arguments, &documents, drafted.as_deref(), form).await
+        serve(arguments, &documents, drafted.as_deref(), form, hang_up).await
     });
     // A daemon ends with few codes (experience UX-17): whoever restarts it knows no others.
     let few = |exit| match exit {
@@ -177,8 +180,13 @@ async fn serve(
     documents: &Documents,
     drafted: Option<&[Drafted]>,
     form: Form,
+    mut hang_up: Signal,
 ) -> Result<Exit, Failure> {
-    let (problems, loaded) = problems_of(documents);
+    let (mut problems, loaded) = problems_of(documents);
+    let store = loaded.as_ref().and_then(|(loaded, _)| loaded.platform.store.as_ref());
+    if store.is_some_and(|place| Embedded::is_at(&place.folder)) {
+        granted_by_store(&mut problems);
+    }
     show(&problems, form, "the gateway was not started");
     let fatal = problems.iter().any(|problem| problem.severity == Severity::Error);
     let Some((loaded, contracts)) = loaded.filter(|_| !fatal) else {
@@ -282,7 +290,6 @@ async fn serve(
 
     let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
-    let mut hang_up = signal(SignalKind::hangup()).map_err(no_signals)?;
     let interrupted = loop {
         tokio::select! {
             _ = terminate.recv() => break false,

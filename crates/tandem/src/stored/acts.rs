@@ -6,12 +6,18 @@
 //!
 //! Not here: who may (`tandem_config` asks in each act), settings (`crate::stored::values`).
 
+use serde_json::Value;
 use tandem_config::document::ContractSource;
 use tandem_config::history::{DiffLine, Draft, HistoryFault, Version, diff};
+use tandem_config::settings::edit::{EditFault, add_namespace};
 use tandem_config::{ActFault, Namespace, Severity};
 use tandem_gateway::upstream::{Upstream, reflection};
 
+use super::values::never;
 use super::*;
+
+/// How often a namespace is added to the platform's document when others change it meanwhile.
+const ATTEMPTS_MOST: u32 = 5;
 
 /// Why an act did not happen.
 #[derive(Debug)]
@@ -23,6 +29,10 @@ pub(crate) enum Fault {
     NoContract(String),
     /// It is stored, and could not be swapped in; why.
     NotServed(String),
+    /// There is a namespace of this name.
+    NameTaken(NamespaceName),
+    /// The platform's document cannot be changed safely; why.
+    NotEditable(EditFault),
     /// The gateway itself is at fault.
     Broken(String),
 }
@@ -150,6 +160,49 @@ impl Stored {
             let version = History::new(&*this.store).publish(act, &checked, read)?;
             this.refresh().map_err(Fault::NotServed)?;
             Ok(Published { version, warnings: Vec::new() })
+        })
+        .await
+    }
+
+    /// Adds a namespace to the platform's live document, as its next version: `grant` is what the
+    /// document says of it. Whoever else changes the platform meanwhile loses nothing by it.
+    ///
+    /// # Errors
+    /// No right, a name that is taken, a grant that is wrong.
+    pub(crate) async fn create_namespace(
+        self: &Arc<Self>,
+        who: Principal,
+        source: Source,
+        namespace: NamespaceName,
+        grant: Value,
+        why: String,
+    ) -> Result<Published, Fault> {
+        let this = Arc::clone(self);
+        blocking(move || {
+            let history = History::new(&*this.store);
+            for attempt in 1.. {
+                let live = history.live(&who, &Scope::Platform).map_err(never)?;
+                let (text, read) = match &live {
+                    Some(content) => (Arc::clone(&content.text), content.version.number),
+                    None => (Arc::clone(&this.state().process.platform), 0),
+                };
+                let added = add_namespace(&text, namespace.as_str(), &grant);
+                let Some(text) = added.map_err(Fault::NotEditable)? else {
+                    return Err(Fault::NameTaken(namespace));
+                };
+                let checked = Checked::platform(&text).map_err(Fault::Wrong)?;
+                let act = Act { principal: &who, source, when: now(), why: &why };
+                let version = match history.publish(act, &checked, read) {
+                    // Somebody else was faster; his version has the namespace or can be given it.
+                    Err(ActFault::Act(HistoryFault::Newer { .. })) if attempt < ATTEMPTS_MOST => {
+                        continue;
+                    }
+                    published => published?,
+                };
+                this.refresh().map_err(Fault::NotServed)?;
+                return Ok(Published { version, warnings: Vec::new() });
+            }
+            unreachable!("the last attempt returns")
         })
         .await
     }

@@ -133,16 +133,25 @@ impl Stored {
         let mut left_out = BTreeMap::new();
         let mut ready = BTreeMap::new();
         for (name, content) in &live {
-            match ready_of(state, &basis, name, content) {
+            let contract = contract_of(content);
+            match contract.and_then(|kept| ready_of(state, &basis, name, &content.text, kept)) {
                 Ok(one) => drop(ready.insert(name.clone(), one)),
                 Err(problems) => drop(left_out.insert(name.clone(), problems)),
             }
         }
-        for (name, file) in &state.process.files {
-            if !live.contains_key(name) {
-                let contract = file.contract.as_ref().map(|(contract, _)| Arc::clone(contract));
-                ready.insert(name.clone(), Ready { document: file.document.clone(), contract });
-            }
+        for (name, file) in state.process.files.iter().filter(|(name, _)| !live.contains_key(*name))
+        {
+            let contract = file.contract.as_ref().map(|(contract, _)| Arc::clone(contract));
+            let one = match ready_of(state, &basis, name, &file.text, contract.clone()) {
+                Ok(one) => one,
+                // The store's grants count, whatever those of the file say.
+                Err(problems) if problems.iter().any(|one| one.code == Tnd::OutsideGrant) => {
+                    continue;
+                }
+                // Told when it would become version 1.
+                Err(_) => Ready { document: file.document.clone(), contract },
+            };
+            ready.insert(name.clone(), one);
         }
         let everybody =
             self.everybody(state, grants.as_deref(), &live, &ready).map_err(unreadable)?;
@@ -265,22 +274,23 @@ fn caller_keys(store: &dyn Store) -> Result<ApiKeys, StoreFault> {
     Ok(all.into_iter().map(one).collect())
 }
 
+/// The contract that is kept with a version.
+fn contract_of(content: &Content) -> Result<Option<Arc<Contract>>, Vec<Problem>> {
+    let Some(set) = &content.contract else { return Ok(None) };
+    let contract = Contract::from_descriptor_set(set);
+    let unusable = |why: String| vec![Problem::error(Tnd::ContractUnusable, why)];
+    Ok(Some(Arc::new(contract.map_err(|faults| unusable(faults.to_string()))?)))
+}
+
 fn ready_of(
     state: &State,
     basis: &PlatformBasis,
     name: &NamespaceName,
-    content: &Content,
+    text: &str,
+    contract: Option<Arc<Contract>>,
 ) -> Result<Ready, Vec<Problem>> {
     let file = format!("teams/{name}.yaml");
-    let loaded = basis.load(&[(&file, &content.text)])?;
-    let contract = match &content.contract {
-        None => None,
-        Some(set) => {
-            let contract = Contract::from_descriptor_set(set);
-            let unusable = |why: String| vec![Problem::error(Tnd::ContractUnusable, why)];
-            Some(Arc::new(contract.map_err(|faults| unusable(faults.to_string()))?))
-        }
-    };
+    let loaded = basis.load(&[(&file, text)])?;
     // One that comes by reflection was checked when it was published; the newest is held against
     // the document where it is known.
     let known = match (&contract, &state.view) {

@@ -10,13 +10,19 @@
 //! A version whose settings an instance refuses is taken back as well where the service says
 //! `require: all` (hybrid SE-2).
 //!
+//! A gateway that starts anew within the minute watches on, for a whole one: what it knew of the
+//! time before lies in a file of the data folder.
+//!
 //! Not here: the counters (`tandem_gateway::observe`).
 
 use std::collections::VecDeque;
+use std::io;
 
+use serde_json::json;
 use tandem_config::history::Version;
 use tandem_gateway::SettingsRefused;
 
+use super::acts::blocking;
 use super::*;
 
 /// How long a version is watched.
@@ -46,6 +52,38 @@ impl Count {
 
     fn share(self) -> f64 {
         if self.calls == 0 { 0.0 } else { self.failed as f64 / self.calls as f64 }
+    }
+}
+
+/// What was counted before each version that is watched, for a start within its minute.
+///
+/// Losing it is no fault: a version is then held against a time without a failure.
+#[derive(Debug)]
+pub(super) struct Evidence(PathBuf);
+
+impl Evidence {
+    /// In a file of the folder `data`.
+    pub(super) fn below(data: &Path) -> Evidence {
+        Evidence(data.join("watched.json"))
+    }
+
+    fn keep(&self, watched: &[(NamespaceName, u32, Count)]) -> io::Result<()> {
+        let each = watched.iter().map(|(name, number, Count { calls, failed })| {
+            (name.to_string(), json!([number, calls, failed]))
+        });
+        let all: serde_json::Value = each.collect();
+        let aside = self.0.with_extension("part");
+        std::fs::write(&aside, all.to_string()).and_then(|()| std::fs::rename(&aside, &self.0))
+    }
+
+    fn of(&self, namespace: &NamespaceName, number: u32) -> Count {
+        let text = std::fs::read(&self.0).unwrap_or_default();
+        let kept: BTreeMap<String, (u32, u64, u64)> =
+            serde_json::from_slice(&text).unwrap_or_default();
+        match kept.get(namespace.as_str()) {
+            Some((of, calls, failed)) if *of == number => Count { calls: *calls, failed: *failed },
+            _ => Count::default(),
+        }
     }
 }
 
@@ -79,7 +117,8 @@ impl Stored {
         let mut each = tokio::time::interval(EVERY);
         each.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut history: VecDeque<BTreeMap<String, Count>> = VecDeque::new();
-        let mut watched: Vec<OnProbation> = Vec::new();
+        let mut watched = self.watched_on().await;
+        let mut kept = Vec::new();
         loop {
             tokio::select! {
                 _ = each.tick() => {
@@ -109,9 +148,7 @@ impl Stored {
                     Ok(live) => {
                         let Some(namespace) = NamespaceName::new(&live.namespace) else { continue };
                         watched.retain(|one| one.namespace != namespace);
-                        // The first has nothing to go back to, and what the gateway took back
-                        // itself would only be taken back and forth.
-                        if live.number < 2 || live.who == Principal::gateway().name() {
+                        if !has_probation(live.number, &live.who) {
                             continue;
                         }
                         let began =
@@ -125,7 +162,37 @@ impl Stored {
                     Err(broadcast::error::RecvError::Closed) => return,
                 },
             }
+            let each = watched.iter().map(|one| (one.namespace.clone(), one.number, one.before));
+            let now: Vec<_> = each.collect();
+            if now != kept {
+                kept.clone_from(&now);
+                let this = Arc::clone(self);
+                let written = tokio::task::spawn_blocking(move || this.evidence.keep(&now)).await;
+                if let Ok(Err(error)) = written {
+                    tracing::warn!(%error, "what was counted is not kept for the next start");
+                }
+            }
         }
+    }
+
+    /// The versions that went live within a minute before this process began to serve.
+    async fn watched_on(self: &Arc<Self>) -> Vec<OnProbation> {
+        let this = Arc::clone(self);
+        let found = tokio::task::spawn_blocking(move || {
+            let live: Vec<_> = this.state().live.clone().into_iter().collect();
+            let since = now().0.saturating_sub(WATCHED.as_millis() as u64);
+            let young = live.into_iter().filter(|(_, content)| {
+                let Version { number, who, when, .. } = &content.version;
+                has_probation(*number, who) && when.0 > since
+            });
+            let watched = young.map(|(namespace, content)| {
+                let number = content.version.number;
+                let before = this.evidence.of(&namespace, number);
+                OnProbation { namespace, number, seconds: 0, began: Count::default(), before }
+            });
+            watched.collect()
+        });
+        found.await.unwrap_or_default()
     }
 
     /// A service that wants all its instances to agree has one that does not (hybrid SE-2).
@@ -135,7 +202,7 @@ impl Stored {
         let live = self.live(&namespace);
         let taken = live.filter(|content| {
             let Version { number, who, .. } = &content.version;
-            u64::from(*number) == version && *number > 1 && who != Principal::gateway().name()
+            u64::from(*number) == version && has_probation(*number, who)
         });
         if let Some(content) = taken {
             let why = format!("instance `{instance}` of {service} refused its settings: {reason}");
@@ -148,11 +215,21 @@ impl Stored {
         let gateway = Principal::gateway();
         let why = format!("version {number} taken back: {why}");
         let (source, name) = (Source::Gateway, namespace.clone());
-        let back = self.roll_back(gateway, source, name, number - 1, why, number).await;
-        if let Err(fault) = back {
+        // Reading the store blocks, and the side has one thread for everything else.
+        let (this, handle) = (Arc::clone(self), tokio::runtime::Handle::current());
+        let back = blocking(move || {
+            handle.block_on(this.roll_back(gateway, source, name, number - 1, why, number))
+        });
+        if let Err(fault) = back.await {
             tracing::error!(%namespace, version = number, ?fault, "it could not be taken back");
         }
     }
+}
+
+/// The first has nothing to go back to, and what the gateway took back itself would only be taken
+/// back and forth.
+fn has_probation(number: u32, who: &str) -> bool {
+    number > 1 && who != Principal::gateway().name()
 }
 
 fn counts(view: &View) -> BTreeMap<String, Count> {
@@ -185,6 +262,22 @@ mod tests {
         check((25, 100), (10, 100), false); // three times as many would be 30
         check((31, 100), (10, 100), true);
         check((0, 0), (0, 0), false);
+    }
+
+    #[test]
+    fn what_was_counted_before_is_known_again_for_its_version_alone() {
+        let folder = std::env::temp_dir().join(format!("tandem-watched-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let evidence = Evidence::below(&folder);
+        let shop = NamespaceName::new("shop").unwrap();
+        assert_eq!(evidence.of(&shop, 3), Count::default(), "nothing was kept");
+        let count = Count { calls: 100, failed: 10 };
+        evidence.keep(&[(shop.clone(), 3, count)]).unwrap();
+        assert_eq!(evidence.of(&shop, 3), count);
+        assert_eq!(evidence.of(&shop, 4), Count::default());
+        std::fs::write(folder.join("watched.json"), "{").unwrap();
+        assert_eq!(evidence.of(&shop, 3), Count::default(), "it is no reason not to start");
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

@@ -122,7 +122,7 @@ fn written(text: &str, service: &str) -> Result<Written, ValuesFault> {
 }
 
 /// A fault of an act that has none of its own.
-fn never(fault: ActFault<std::convert::Infallible>) -> ActFault<HistoryFault> {
+pub(super) fn never(fault: ActFault<std::convert::Infallible>) -> ActFault<HistoryFault> {
     match fault {
         ActFault::Refused(refused) => ActFault::Refused(refused),
         ActFault::Store(fault) => ActFault::Store(fault),

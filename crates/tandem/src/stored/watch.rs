@@ -102,8 +102,13 @@ impl Stored {
                 None => {
                     let view = self.state().view.clone();
                     let Some(contract) = view.and_then(|view| view.contract(name.as_str())) else {
-                        let why = "its service has not told its contract yet";
-                        self.state().waiting.insert(name, why.to_owned());
+                        match self.not_granted(&name, &file.text) {
+                            Some(why) => self.not_yet(name, why),
+                            None => {
+                                let why = "its service has not told its contract yet";
+                                self.state().waiting.insert(name, why.to_owned());
+                            }
+                        }
                         waiting += 1;
                         continue;
                     };
@@ -130,16 +135,33 @@ impl Stored {
             match published {
                 Ok(_) => self.refresh_or_say(),
                 Err(why) => {
-                    let mut state = self.state();
-                    if state.waiting.get(&name) != Some(&why) {
-                        tracing::warn!(namespace = %name, "its file is not version 1: {why}");
-                    }
-                    state.waiting.insert(name, why);
+                    self.not_yet(name, why);
                     waiting += 1;
                 }
             }
         }
         waiting
+    }
+}
+
+impl Stored {
+    /// Says once why a file is not version 1.
+    fn not_yet(&self, name: NamespaceName, why: String) {
+        let mut state = self.state();
+        if state.waiting.get(&name) != Some(&why) {
+            tracing::warn!(namespace = %name, "its file is not version 1: {why}");
+        }
+        state.waiting.insert(name, why);
+    }
+
+    /// What of a file's claims the platform does not grant by what the store says: such a file is
+    /// not served, so nobody asks its service.
+    fn not_granted(&self, name: &NamespaceName, text: &str) -> Option<String> {
+        let loaded = self.basis().ok()?.load(&[(&format!("teams/{name}.yaml"), text)]).ok()?;
+        let problems = tandem_config::check(&loaded, &BTreeMap::new());
+        let claims = problems.into_iter().filter(|one| one.code == Tnd::OutsideGrant);
+        let all: Vec<String> = claims.map(|one| one.what).collect();
+        (!all.is_empty()).then(|| all.join("; "))
     }
 }
 

@@ -33,6 +33,7 @@ fn experience_ux_39_the_help_of_every_command() {
         &["help", "show"],
         &["help", "rollback"],
         &["help", "ns", "list"],
+        &["help", "ns", "create"],
         &["help", "ns", "show"],
         &["help", "member", "list"],
         &["help", "member", "add"],

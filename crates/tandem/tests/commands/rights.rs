@@ -22,6 +22,7 @@ const EXPECTED: &[(&str, &str)] = &[
     ("POST /reload", "A"),
     ("GET /namespaces", "vepoAsn"),
     ("GET /namespaces/{namespace}", "vepo"),
+    ("PUT /namespaces/{namespace}", "A"),
     ("GET /namespaces/{namespace}/contract", "vepo"),
     ("GET /namespaces/{namespace}/versions", "vepo"),
     ("GET /namespaces/{namespace}/versions/{number}", "vepo"),
@@ -104,6 +105,8 @@ fn request(team: &Team, operation: &str, namespace: &str) -> Request {
         ("POST", "rollback") => json!({ "to": 99 }),
         ("PATCH", _) => json!({ "values": {}, "why": "x" }),
         ("PUT", "draft") => json!({ "text": "x" }),
+        // A namespace is made from nothing, and this is not.
+        ("PUT", "{namespace}") => json!({ "why": "x" }),
         ("PUT" | "POST", "x" | "user:x" | "{who}" | "{name}" | "keys" | "tokens" | "purge") => {
             json!({})
         }

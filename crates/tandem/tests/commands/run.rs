@@ -1,6 +1,10 @@
 //! `tandem run --upstream NAME=ADDR…`: a gateway without any file.
 
-use crate::place::{Notes, Place, Running, ask, free, said};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::place::{Notes, Place, Running, ask, free, said, until};
+use crate::teams::{PLATFORM, document};
 
 const PORTS: [&str; 4] = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
 
@@ -107,4 +111,36 @@ fn where_machines_read_the_addresses_are_one_object() {
     let object: serde_json::Value = serde_json::from_str(first.lines().next().unwrap()).unwrap();
     assert_eq!(object["public"], running.public.to_string());
     assert_eq!(ask(running.public, "GET /v1/read/x HTTP/1.1", "").unwrap().0, 200);
+}
+
+#[test]
+fn a_reload_that_is_asked_for_while_it_starts_does_not_end_it() {
+    // It says nothing, so the start waits for it.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let named = format!("go={}", silent.local_addr().unwrap());
+    let place = Place::new();
+    let words = [&["run", "--timeout", "3", "--upstream", &named][..], &PORTS].concat();
+    let mut child = place.command(&words).stderr(Stdio::piped()).spawn().unwrap();
+    let heard = silent.accept();
+    let signal = Command::new("kill").args(["-HUP", &child.id().to_string()]).status();
+    assert!(heard.is_ok() && signal.unwrap().success());
+    let ended = child.wait().unwrap();
+    assert_eq!(ended.code(), Some(1), "the upstream never answered: {ended}");
+}
+
+#[test]
+fn a_service_that_is_down_is_told_of_once() {
+    let place =
+        Place::with(&[("tandem.yaml", PLATFORM), ("teams/notes.yaml", &document(free(), "2s"))]);
+    let running = Running::start_unready(&place, &[]);
+    let admin = running.admin.to_string();
+    // Each token is a change of the store, and with it the documents are served anew.
+    for number in 0..5 {
+        let name = format!("t{number}");
+        let made = place.tandem(&["token", "create", &name, "--admin", &admin]);
+        assert_eq!(made.exit, 0, "{made:?}");
+    }
+    let told = || running.log().matches("no contract yet").count();
+    assert!(until(Duration::from_secs(30), || (told() > 0).then_some(())).is_some());
+    assert_eq!(told(), 1, "{}", running.log());
 }

@@ -19,7 +19,7 @@ pub(crate) fn document(service: SocketAddr, deadline: &str) -> String {
     )
 }
 
-const PLATFORM: &str = r#"format: 1
+pub(crate) const PLATFORM: &str = r#"format: 1
 listen:
   public: { address: 127.0.0.1:0 }
   internal: { address: 127.0.0.1:0 }
@@ -141,6 +141,11 @@ impl Request {
     /// A request by its first line.
     pub(crate) fn raw(address: SocketAddr, line: &str) -> Request {
         Request { address, head: format!("{line}\r\nhost: {address}\r\n"), body: String::new() }
+    }
+
+    /// As [`Request::raw`], to a host that the address does not say.
+    pub(crate) fn to_host(address: SocketAddr, line: &str, host: &str) -> Request {
+        Request { address, head: format!("{line}\r\nhost: {host}\r\n"), body: String::new() }
     }
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Request {

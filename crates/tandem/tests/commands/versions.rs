@@ -105,6 +105,24 @@ fn a_document_that_is_wrong_is_refused_whole_and_what_serves_goes_on() {
 }
 
 #[test]
+fn security_cf_2_a_version_that_went_live_just_before_a_restart_is_watched_on() {
+    let team = Team::start();
+    let broken = document(team.service.address, "2s")
+        .replace("upstreams:\n", &format!("upstreams:\n  dead: {{ address: \"{}\" }}\n", free()));
+    team.place.write("teams/notes.yaml", &broken.replace("primary: go", "primary: dead"));
+    assert_eq!(team.tandem(&["apply", "-m", "another upstream"]).exit, 0);
+    let team = team.killed_and_started();
+    let back = until(Duration::from_secs(30), || {
+        let _ = ask(team.running.public, "GET /v1/notes/x HTTP/1.1", "");
+        let said = team.tandem(&["history", "notes", "--json"]);
+        said.out.lines().next().filter(|line| line.contains("\"number\":3")).map(str::to_owned)
+    });
+    let back: serde_json::Value = serde_json::from_str(&back.expect("taken back")).unwrap();
+    assert_eq!(back["who"], "gateway");
+    assert!(back["why"].as_str().unwrap().contains("version 2 taken back"), "{back}");
+}
+
+#[test]
 fn security_cf_2_a_version_that_breaks_calls_is_taken_back_by_itself() {
     let team = Team::start();
     // Nobody listens there: every call fails at the gateway.
