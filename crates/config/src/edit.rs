@@ -1,14 +1,16 @@
-//! Changes values of settings in the text of a team's document, and leaves every other byte as its
-//! author wrote it, comments included (experience UX-28).
+//! Changes single keys in the text of a team's document, and leaves every other byte as its author
+//! wrote it, comments included (experience UX-28): values of settings, and rules of one method.
 //!
 //! Nothing is believed of the edit: what comes out is read again and must say what the old document
-//! said, with the change. Where a small edit does not, the whole group `values` is written anew;
-//! where that does not either (an anchor that is used elsewhere), the text is refused rather than
-//! changed by guess.
+//! said, with the change. Where a small edit does not, the whole group is written anew; where that
+//! does not either (an anchor that is used elsewhere), the text is refused rather than changed by
+//! guess.
 //!
-//! Not here: whether the values are allowed (`super`), publishing the text (`crate::history`).
+//! Not here: whether what is written is allowed (`crate::check`, `crate::settings`), publishing the
+//! text (`crate::history`).
 
 mod change;
+mod method;
 mod place;
 mod render;
 
@@ -17,8 +19,8 @@ use std::collections::BTreeMap;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Number, Value};
 
-use super::parts;
-use super::path::Part;
+pub use self::method::{ignore, ignored, mirror};
+use crate::settings::{Part, parts};
 use crate::source::{Node, Value as Written, cut};
 use crate::yaml;
 
@@ -64,9 +66,21 @@ pub fn set_values(
     for (path, value) in changes {
         apply(&mut after, path, value.as_ref())?;
     }
+    rewritten(text, old, &trail, before, after)
+}
+
+/// `text`, which says `old`, with the group `after` in the place of `before` at `trail`.
+fn rewritten(
+    text: &str,
+    old: Value,
+    trail: &[&str],
+    before: Map<String, Value>,
+    after: Map<String, Value>,
+) -> Result<String, EditFault> {
     if after == before {
         return Ok(text.to_owned());
     }
+    let trail: Vec<String> = trail.iter().map(|name| (*name).to_owned()).collect();
     let mut expected = old;
     *group_at(&mut expected, &trail)? = after.clone();
     let json = is_json(text);
@@ -77,7 +91,7 @@ pub fn set_values(
         (same && (!json || is_json(&edited))).then_some(edited)
     };
     let mut steps = Vec::new();
-    plan(&mut trail.map(str::to_owned).to_vec(), &before, &after, &mut steps);
+    plan(&mut trail.clone(), &before, &after, &mut steps);
     // What goes, goes last: a group is not emptied that is written to.
     steps.sort_by_key(|(_, value)| value.is_none());
     let small = || {
@@ -93,7 +107,7 @@ pub fn set_values(
         return Ok(edited);
     }
     let whole = Value::Object(after);
-    let edited = change::one(text, &trail.map(str::to_owned), Some(&whole), json);
+    let edited = change::one(text, &trail, Some(&whole), json);
     if edited.as_ref().is_some_and(|edited| edited.len() > yaml::INPUT_BYTES_MAX) {
         return Err(EditFault::TooLarge);
     }
@@ -178,12 +192,12 @@ fn values_at(document: &Value, trail: &[&str]) -> Result<Map<String, Value>, Edi
 /// The group at `trail`, made where nothing stands.
 fn group_at<'a>(
     document: &'a mut Value,
-    trail: &[&str],
+    trail: &[String],
 ) -> Result<&'a mut Map<String, Value>, EditFault> {
     let no_group = || EditFault::NoGroup(trail.join("."));
     let mut group = document.as_object_mut().ok_or_else(no_group)?;
     for name in trail {
-        let inner = group.entry(*name).or_insert(Value::Null);
+        let inner = group.entry(name.clone()).or_insert(Value::Null);
         if inner.is_null() {
             *inner = Value::Object(Map::new());
         }
