@@ -20,7 +20,9 @@ use tokio::sync::{broadcast, watch};
 
 use crate::cache::{CacheFigures, Caches, Purged};
 use crate::limits::Limits;
+
 use crate::listen::{self, Listener, Room};
+use crate::mirror::view::MethodPairs;
 use crate::net;
 use crate::observe::{AccessLog, Exporter, Metrics, Span};
 use crate::own::board::{Board, Declare, ServiceInstances, SettingsRefused};
@@ -425,6 +427,16 @@ impl View {
     /// that name ever kept anything.
     pub fn purge(&self, namespace: &str, method: Option<&str>) -> Option<Purged> {
         self.caches.purge(namespace, method)
+    }
+
+    /// The methods whose calls are mirrored now: namespace and `package.Service/Method`.
+    pub fn mirrored(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// What is known of the pairs of a mirrored method.
+    pub fn pairs(&self, _namespace: &str, _method: &str) -> Option<MethodPairs> {
+        None
     }
 
     /// Counters and figures.

@@ -30,6 +30,8 @@ mod cache;
 // … sent to its upstream, or answered by the gateway itself …
 pub mod upstream;
 mod own;
+// … copied to the method's candidate behind the caller's back …
+mod mirror;
 // … and written down.
 pub mod observe;
 
@@ -40,6 +42,7 @@ mod reconcile;
 pub use self::cache::{CacheFigures, CacheUse, Purged};
 pub use self::gateway::{Gateway, NamespaceStatus, Plan, StartError, Stopped, View};
 pub use self::listen::Listener;
+pub use self::mirror::view::{Lane, Lanes, MethodPairs};
 pub use self::own::board::{
     Declare, Declared, DeclaredSettings, ServiceInstances, SettingsRefused, settings_of_documents,
 };

@@ -293,6 +293,7 @@ impl Upstream {
             message_bytes_max,
             health,
             eject,
+            isolated: _, // what may be sent there is decided before it is (`mirror`)
             loopback,
             own_listeners,
             tls,

@@ -321,6 +321,7 @@ impl Setup {
             name: name.into(),
             internal,
             hosts: Vec::new(),
+            mirrored: Vec::new(),
             reflection: self.offer,
             health: self.offer,
         };

@@ -161,7 +161,7 @@ impl Rules {
     }
 
     /// Everything that names no field, or asks of a field what it cannot have.
-    pub(super) fn faults(&self, contract: &Contract, message: MessageId) -> Vec<RuleFault> {
+    pub fn faults(&self, contract: &Contract, message: MessageId) -> Vec<RuleFault> {
         let mut faults = Vec::new();
         let root = Place { message: Some(message), list: true, number: false, free: false };
         check(contract, root, "", &self.root, &mut faults);
