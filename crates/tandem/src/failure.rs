@@ -15,8 +15,10 @@ pub(crate) enum Exit {
     Usage = 2,
     Different = 3,
     Gate = 4,
+    NotEnough = 5,
     Unreachable = 6,
     Refused = 7,
+    Invalid = 8,
     Interrupted = 130,
 }
 

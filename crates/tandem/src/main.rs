@@ -17,6 +17,7 @@ mod files;
 mod kept;
 mod output;
 mod page;
+mod pairs;
 mod people;
 mod reload;
 mod stored;

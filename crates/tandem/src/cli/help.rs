@@ -36,10 +36,13 @@ const EXIT_CODES: &str = "\
 1    failed, for example faults found by `check`
 2    wrong command line, or no such method, namespace or version
 3    a difference was found: by `call --to both`, by `diff`, by `contract diff` one that breaks
-     callers; by `apply` and `settings set` a newer version than the one that was read
+     callers; by `verdict` of the answers; by `apply` and `settings set` a newer version than
+     the one that was read
 4    a version was taken back (`apply --watch`)
+5    not enough evidence yet (`verdict`)
 6    a gateway or a service cannot be reached
 7    refused: no right, no credential
+8    a measurement that cannot be believed (`verdict`)
 130  interrupted
 
 A gateway (`tandem run`) ends with 0, 1, 2 or 130 only.

@@ -9,7 +9,7 @@ use crate::place::{Notes, Place, Running, Said, free, golden};
 #[test]
 fn experience_ux_39_the_help_of_every_command() {
     let place = Place::new();
-    let commands: [&[&str]; 53] = [
+    let commands: [&[&str]; 57] = [
         &[],
         &["-h"],
         &["help", "run"],
@@ -31,6 +31,10 @@ fn experience_ux_39_the_help_of_every_command() {
         &["help", "history"],
         &["help", "show"],
         &["help", "rollback"],
+        &["help", "verdict"],
+        &["help", "diffs"],
+        &["help", "noise", "list"],
+        &["help", "noise", "accept"],
         &["help", "ns", "list"],
         &["help", "ns", "show"],
         &["help", "member", "list"],
