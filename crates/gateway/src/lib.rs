@@ -27,6 +27,8 @@ pub mod snapshot;
 mod policy;
 // … answered from what is kept …
 mod cache;
+// … drawn for its primary or its candidate …
+mod route;
 // … sent to its upstream, or answered by the gateway itself …
 pub mod upstream;
 mod own;
@@ -49,3 +51,4 @@ pub use self::own::board::{
 pub use self::own::instances::{INSTANCES_MOST, Instance, InstanceState, Values};
 pub use self::policy::auth::{ApiKey, ApiKeys, IssuerStatus, KeyTiming};
 pub use self::reconcile::KeepContracts;
+pub use self::route::CandidateShare;
