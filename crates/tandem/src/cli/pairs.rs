@@ -106,7 +106,8 @@ async fn found(client: &Admin, of: &Of) -> Result<(String, String), Failure> {
     }
     let served = names(&client.get("/api/v1/methods").await?["methods"]);
     let Some((namespace, name)) = meant(&served).into_iter().next() else {
-        let known = served.iter().map(|(_, name)| name.as_str());
+        let tails = served.iter().filter_map(|(_, name)| name.split_once('/'));
+        let known = served.iter().map(|(_, name)| name.as_str()).chain(tails.map(|(_, name)| name));
         return Err(Failure::new(Exit::Usage, format!("there is no method `{wanted}`"))
             .coded(Tnd::UnknownMethod)
             .fix(match tandem_config::nearest(&of.method, known) {

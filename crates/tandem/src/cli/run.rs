@@ -92,9 +92,13 @@ pub(super) fn run(arguments: &Arguments, form: Form, timeout: Duration) -> Resul
     // A daemon ends with few codes (experience UX-17): whoever restarts it knows no others.
     let few = |exit| match exit {
         Exit::Fine | Exit::Usage | Exit::Interrupted => exit,
-        Exit::Failed | Exit::Different | Exit::Gate | Exit::Unreachable | Exit::Refused => {
-            Exit::Failed
-        }
+        Exit::Failed
+        | Exit::Different
+        | Exit::Gate
+        | Exit::NotEnough
+        | Exit::Unreachable
+        | Exit::Refused
+        | Exit::Invalid => Exit::Failed,
     };
     ended.map(few).map_err(|failure| Failure { exit: few(failure.exit), ..failure })
 }

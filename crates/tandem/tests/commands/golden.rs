@@ -208,7 +208,7 @@ fn http1_server() -> String {
 }
 
 /// What an object is made of: the kind of each value; of a list its first.
-fn shape(value: &Value) -> Value {
+pub(crate) fn shape(value: &Value) -> Value {
     match value {
         Value::Null => json!("null"),
         Value::Bool(_) => json!("boolean"),

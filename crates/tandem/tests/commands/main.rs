@@ -11,6 +11,7 @@ mod exits;
 mod golden;
 mod init;
 mod kills;
+mod pairs;
 mod place;
 mod rights;
 mod run;
