@@ -1,6 +1,6 @@
 //! The gateway and its peers, measured in one run.
 //!
-//! `bench calls | streams | proxy | transcode | idle | settings [--quick]` and
+//! `bench calls | streams | proxy | transcode | idle | settings | mirror [--quick]` and
 //! `bench against [--quick] [SCENARIO]…`; bench/README.md says how
 //! each is read. Figures are printed, every round is written to `bench/results/`.
 
@@ -12,9 +12,11 @@ mod backend;
 mod bar;
 mod bench;
 mod calls;
+mod candidate;
 mod flood;
 mod idle;
 mod load;
+mod mirror;
 mod orders;
 mod peer;
 mod process;
@@ -46,9 +48,11 @@ fn main() -> Outcome<()> {
         "transcode" => transcode::run(quick),
         "idle" => idle::run(quick),
         "settings" => settings::run(quick),
+        "mirror" => mirror::run(quick),
         _ => Err(USAGE.into()),
     }
 }
 
-const USAGE: &str = "usage: bench calls | streams | proxy | transcode | idle | settings [--quick]
+const USAGE: &str =
+    "usage: bench calls | streams | proxy | transcode | idle | settings | mirror [--quick]
        bench against [--quick] [SCENARIO]…";

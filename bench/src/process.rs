@@ -84,6 +84,11 @@ impl Running {
         Ok(sum)
     }
 
+    /// The processes that it is.
+    pub(crate) fn ids(&self) -> Vec<i32> {
+        self.processes().into_iter().map(Pid::as_raw).collect()
+    }
+
     fn processes(&self) -> Vec<Pid> {
         let id = self.child.id();
         let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));

@@ -1,6 +1,6 @@
 //! Figures: builds what is measured, makes sure of the tools, hands over to `bench/`.
 //!
-//! `bench calls` and `settings` measure the gateway, `bench streams`, `proxy`, `transcode` and
+//! `bench calls`, `settings` and `mirror` measure the gateway, `bench streams`, `proxy`, `transcode` and
 //! `idle` the gateway beside its peers, `bench against` beside another build, `bench codec` the
 //! codec; bench/README.md says how each is read. Peers are installed once, into `target/tools` or by
 //! Debian, and are no part of `./x test`.
@@ -14,7 +14,7 @@ use crate::process::{cargo, quiet, root, shown};
 const ENVOY: &str = "1.40.0";
 
 const USAGE: &str =
-    "usage: ./x bench calls | streams | proxy | transcode | idle | settings [--quick]
+    "usage: ./x bench calls | streams | proxy | transcode | idle | settings | mirror [--quick]
        ./x bench against FILE [--quick] [SCENARIO]…
        ./x bench codec [--quick | --instructions [--accept] | --hostile [--short] | --generate]";
 
@@ -24,6 +24,7 @@ pub(crate) fn run(words: &[&str]) -> Result<(), String> {
         ["streams" | "proxy" | "transcode" | "idle"] => beside_peers(words),
         ["streams" | "proxy" | "transcode" | "idle", "--quick"] => beside_peers(words),
         ["settings"] | ["settings", "--quick"] => settings(words),
+        ["mirror"] | ["mirror", "--quick"] => mirror(words),
         ["against", file, rest @ ..] => against(file, rest),
         ["codec", rest @ ..] => codec(rest),
         _ => Err(USAGE.into()),
@@ -46,6 +47,13 @@ fn settings(words: &[&str]) -> Result<(), String> {
     }
     build()?;
     demo::build_cases(true, true)?;
+    shown(Command::new(root().join("target/release/tandem-bench")).args(words))
+}
+
+/// The gateway with and without a mirror, beside candidates of every manner.
+fn mirror(words: &[&str]) -> Result<(), String> {
+    debian("taskset", "--version", "util-linux")?;
+    build()?;
     shown(Command::new(root().join("target/release/tandem-bench")).args(words))
 }
 

@@ -158,8 +158,8 @@ fn experience_ux_24_values_have_their_type_and_their_unit() {
 #[test]
 fn what_is_known_and_not_built_is_refused_never_ignored() {
     for (old, new) in [
-        ("  primary: go", "  primary: go\n  candidate: rust"),
-        ("  primary: go", "  primary: go\n  mirror: none"),
+        ("  primary: go", "  primary: go\n  validate: true"),
+        ("  primary: go", "  primary: go\n  same: { by_reader: [a] }"),
         ("{ public: true }", "{ mtls: { san: [a] } }"),
         ("{ public: true }", "{ jwt: staff, when: \"true\" }"),
         ("50051\" }", "50051\", tls: { insecure: true } }"),

@@ -106,7 +106,7 @@ fn too_large_file() {
 
 #[test]
 fn not_built_key() {
-    golden("not_built_key", &spoilt("{}", "{ mirror: { share: 10% } }"));
+    golden("not_built_key", &spoilt("{}", "{ validate: true }"));
 }
 
 #[test]

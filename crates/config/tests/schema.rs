@@ -23,7 +23,9 @@ enum Step {
 /// read no further without one.
 fn nested(path: &[Step], value: Value) -> Value {
     path.iter().rev().fold(value, |value, step| match step {
-        Step::Key(key) if key == "offer" => json!({ key: value, "address": "127.0.0.1:0" }),
+        Step::Key(key) if ["offer", "trust"].contains(&key.as_str()) => {
+            json!({ key: value, "address": "127.0.0.1:0" })
+        }
         Step::Key(key) => json!({ key: value }),
         Step::FirstOfList => json!([value]),
     })
@@ -234,5 +236,5 @@ fn what_an_editor_should_mark_does_not_fit() {
     check(Kind::Namespace, &defaults("auth: { public: false }"), "false is not true");
     check(Kind::Namespace, &defaults("deadline: 15"), "is no");
     check(Kind::Namespace, &defaults("rest: { trailing_slash: 405 }"), "405 is none of");
-    check(Kind::Namespace, &defaults("mirror: none"), "unknown key mirror");
+    check(Kind::Namespace, &defaults("mirror: some"), "mirror: \"some\" is no");
 }

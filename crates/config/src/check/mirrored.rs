@@ -129,47 +129,38 @@ impl Claims<'_> {
     fn forbidden(&mut self, why: &Forbidden, names: &[&str], line: &Line<'_>) {
         let names = || list(names.iter().copied());
         let problem = match why {
-            Forbidden::Writes => {
-                let problem = Problem::error(
-                    Tnd::MirroredWrite,
-                    "a method with side effects would be mirrored",
-                )
-                .here(format!("`{}` does not declare idempotency_level = NO_SIDE_EFFECTS", names()))
-                .why("a mirrored write would be carried out twice")
-                .fix(
-                    "name an upstream with its own data (`isolated: true`) in `mirror.to` and set \
+            Forbidden::Writes => Problem::error(
+                Tnd::MirroredWrite,
+                "a method with side effects would be mirrored",
+            )
+            .here(format!("`{}` does not declare idempotency_level = NO_SIDE_EFFECTS", names()))
+            .why("a mirrored write would be carried out twice")
+            .fix(
+                "name an upstream with its own data (`isolated: true`) in `mirror.to` and set \
                      `mirror.writes: isolated`",
-                );
-                problem
-            }
+            ),
             Forbidden::NotIsolated(name) => {
                 let what = format!("writes would be mirrored to `{name}`, which others see");
-                let problem = Problem::error(Tnd::MirroredWrite, what)
+                Problem::error(Tnd::MirroredWrite, what)
                     .here(format!("`upstreams.{name}` does not say `isolated: true`"))
                     .why("a mirrored write would be carried out twice")
-                    .fix("name upstreams with data of their own in `to` and `twin`");
-                problem
+                    .fix("name upstreams with data of their own in `to` and `twin`")
             }
             Forbidden::IsThePrimary(name) => {
                 let what = format!("writes would be mirrored to the primary itself, as `{name}`");
-                let problem = Problem::error(Tnd::MirroredWrite, what)
+                Problem::error(Tnd::MirroredWrite, what)
                     .here("the upstream that answers these methods stands at the same address")
                     .why("a mirrored write would be carried out twice")
-                    .fix("name upstreams with data of their own in `to` and `twin`");
-                problem
+                    .fix("name upstreams with data of their own in `to` and `twin`")
             }
-            Forbidden::NoOrder => {
-                let problem = Problem::error(Tnd::MissingKey, "`mirror` has no `order_by`")
-                    .here("copies of writes are delivered in the primary's order")
-                    .why("else two correct implementations disagree by design")
-                    .fix("write `order_by: FIELD`, or `order_by: \"*\"` for the whole service");
-                problem
-            }
+            Forbidden::NoOrder => Problem::error(Tnd::MissingKey, "`mirror` has no `order_by`")
+                .here("copies of writes are delivered in the primary's order")
+                .why("else two correct implementations disagree by design")
+                .fix("write `order_by: FIELD`, or `order_by: \"*\"` for the whole service"),
             Forbidden::NoCandidate => {
-                let problem = Problem::error(Tnd::MissingKey, "nobody says where copies go")
+                Problem::error(Tnd::MissingKey, "nobody says where copies go")
                     .here("there is neither `candidate` nor `mirror.to`")
-                    .fix("name the upstream on trial with `candidate`, or `mirror.to`");
-                problem
+                    .fix("name the upstream on trial with `candidate`, or `mirror.to`")
             }
             // Told already, at the name and at what cuts a part off.
             Forbidden::UnknownUpstream(_) | Forbidden::InPart => return,

@@ -20,6 +20,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
 use super::answer::{self, Read};
+use super::method::MethodMirror;
 use super::order::{Lines, Place};
 use super::send::{self, Sending};
 use super::tap::Copied;
@@ -184,9 +185,20 @@ impl Mirroring {
             let key = Arc::as_ptr(&mirror.room) as usize;
             Rc::clone(all.entry(key).or_insert_with(|| Rc::new(Semaphore::new(most))))
         };
+        let unsent = Unsent(mirror);
         let Ok(_own) = own.acquire_many(sides).await else { return };
         let Ok(_all) = self.slots.acquire_many(sides).await else { return };
+        std::mem::forget(unsent);
         send::pair(Rc::clone(&self.sending), *copied, primary).await;
+    }
+}
+
+/// A copy that waits for its turn; dropped with the thread, it was stopped.
+struct Unsent<'a>(&'a Arc<MethodMirror>);
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        self.0.dropped(Abandoned::Stopped);
     }
 }
 
