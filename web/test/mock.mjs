@@ -9,6 +9,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import * as live from './pairs.mjs';
 import { check, diff, judge, PEOPLE, problem, ROLES, valuesIn, withValues, world } from './world.mjs';
 
 const DIST = fileURLToPath(new URL('../dist', import.meta.url));
@@ -119,8 +120,16 @@ export async function startMock({ port = 0 } = {}) {
       settings: seen.flatMap((namespace) => Object.entries(namespace.instances).map(([service, instances]) => ({ namespace: namespace.name, service, version: liveOf(namespace).number, instances }))),
     };
   }
+  /** The live pairs that somebody may see. */
+  const pairsOf = (person) => [...state.namespaces.values()]
+    .filter((one) => one.name === 'shop' && roleOf(person, one) && live.isMirrored(liveOf(one).text))
+    .map((one) => live.pair(liveOf(one).text));
+  function tell(response) {
+    response.write(`event: status\ndata: ${JSON.stringify(status(response.person))}\n\n`);
+    response.write(`event: pairs\ndata: ${JSON.stringify(pairsOf(response.person))}\n\n`);
+  }
   const clock = setInterval(() => {
-    for (const response of streams) response.write(`event: status\ndata: ${JSON.stringify(status(response.person))}\n\n`);
+    for (const response of streams) tell(response);
   }, 1000);
 
   // ---- settings
@@ -177,7 +186,8 @@ export async function startMock({ port = 0 } = {}) {
         response.setHeader('set-cookie', `${COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0`);
         return undefined;
       case 'GET status': return status(person);
-      case 'GET methods': return { namespaces: [], methods: served(person) };
+      case 'GET methods': return { namespaces: upstreamsOf(person), methods: served(person) };
+      case 'GET pairs': return pairsOf(person);
       case 'GET namespaces': return [...state.namespaces.values()].filter((one) => roleOf(person, one)).map((one) => ({
         name: one.name, role: roleOf(person, one), version: liveOf(one).number, hosts: [one.host], methods: one.methods.length, draft: one.draft !== null, contract: one.contract, problems: one.problems,
       }));
@@ -205,6 +215,7 @@ export async function startMock({ port = 0 } = {}) {
       if (version === undefined) throw new No(404, `there is no version ${number}`);
       return version;
     };
+    if (kind === 'methods') return answerOfPair(request, response, person, namespace, parts, body);
     switch (route) {
       case 'GET namespaces/NS':
         response.setHeader('etag', `"${live.number}"`);
@@ -305,6 +316,30 @@ export async function startMock({ port = 0 } = {}) {
       default: throw new No(404, 'not there');
     }
   }
+  /** What is asked of one method's pair: `methods/SERVICE/METHOD/WHAT`. */
+  function answerOfPair(request, response, person, namespace, [, , , service, method, what], body) {
+    const text = liveOf(namespace).text;
+    const full = `${service}/${method}`;
+    if (what !== 'mirror' && (full !== live.MIRRORED || namespace.name !== 'shop' || !live.isMirrored(text))) throw new No(404, `calls of ${full} are not mirrored`);
+    response.setHeader('etag', `"${liveOf(namespace).number}"`);
+    switch (`${request.method} ${what}`) {
+      case 'GET verdict': return live.verdict(text);
+      case 'GET differences': return live.differences(text, ROLES.indexOf(roleOf(person, namespace)) >= 2);
+      case 'GET noise': return live.noise(text);
+      case 'POST noise':
+        needs(person, namespace, 'publisher');
+        madeFrom(request, namespace);
+        return { version: publish(namespace, person, live.withIgnored(text, body.path), `noise accepted in ${full}, ${body.path}: ${body.why}`), problems: [] };
+      case 'PUT mirror':
+        needs(person, namespace, 'publisher');
+        madeFrom(request, namespace);
+        return { version: publish(namespace, person, live.withMirror(text, body.on), `mirror ${body.on ? 'on' : 'off'} for ${full}: ${body.why}`), problems: [] };
+      default: throw new No(404, 'not there');
+    }
+  }
+  const upstreamsOf = (person) => [...state.namespaces.values()].filter((one) => roleOf(person, one)).map(({ name, host }) => ({
+    name, hosts: [host], contract: true, upstreams: ['go', 'go-2', 'rust'].map((upstream) => ({ name: upstream, addresses: ['127.0.0.1:50051'], tls: false })),
+  }));
   function administrator(person) {
     if (!person.platform_admin) throw new No(403, [problem('TND0402', '', 'this needs a platform administrator', '', '')]);
   }
@@ -321,7 +356,7 @@ export async function startMock({ port = 0 } = {}) {
     namespace: namespace.name, method: `${service}/${name}`, kind, idempotency: sideEffects ? 'unknown' : 'no_side_effects', deprecated: false,
     input: `${service.slice(0, service.lastIndexOf('.'))}.${name}Request`, output: `${service.slice(0, service.lastIndexOf('.'))}.${name}Response`,
     rest: kind === 'unary' ? [{ http_method: sideEffects ? 'POST' : 'GET', path: `/v1/${name.replace(/^[A-Z][a-z]+/, '').toLowerCase() || name.toLowerCase()}`, body: sideEffects ? '*' : '', response_body: '' }] : [],
-    primary: 'go', internal: kind !== 'unary', public: true, deadline_ms: 2000, deadline_ms_max: 10000, message_bytes_max: 4194304, retries: !sideEffects,
+    primary: 'go', candidate: `${service}/${name}` === live.MIRRORED ? 'rust' : null, mirrored: `${service}/${name}` === live.MIRRORED && live.isMirrored(liveOf(namespace).text), internal: kind !== 'unary', public: true, deadline_ms: 2000, deadline_ms_max: 10000, message_bytes_max: 4194304, retries: !sideEffects,
   })));
 
   // ---- the listener
@@ -353,7 +388,7 @@ export async function startMock({ port = 0 } = {}) {
         response.writeHead(200, { 'content-type': 'text/event-stream' });
         response.person = person;
         streams.add(response);
-        response.write(`event: status\ndata: ${JSON.stringify(status(person))}\n\n`);
+        tell(response);
         request.on('close', () => streams.delete(response));
         return;
       }

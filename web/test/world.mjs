@@ -3,6 +3,7 @@
 // The documents are YAML of one shape (block maps, values of settings as JSON on one line), which is
 // all that is read of them here; a real gateway reads all of YAML.
 import { createHash } from 'node:crypto';
+import { LINE as MIRRORED } from './pairs.mjs';
 
 export const ROLES = ['viewer', 'editor', 'publisher', 'owner'];
 export const SERVICE = 'tandem.cases.catalogue.v1.Catalogue';
@@ -83,7 +84,7 @@ defaults:
   auth: { public: true }
   deadline: { default: 2s, max: 10s }
 methods:
-${services.map((service) => `  ${service}/*: {}`).join('\n')}
+${services.map((service) => `  ${service}/*: {}`).join('\n')}${name === 'shop' ? `\n${MIRRORED}` : ''}
 ${Object.entries(settings).length === 0 ? '' : `settings:\n${Object.entries(settings).map(([service, values]) => `  ${service}:\n    values: ${JSON.stringify(values)}\n    require: none\n`).join('')}`}`;
 
 /** The values of a service in a document's text; undefined where it says none. */

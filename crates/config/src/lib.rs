@@ -18,6 +18,7 @@ pub mod audit;
 pub mod check;
 mod compile;
 pub mod document;
+pub mod edit;
 mod files;
 pub mod history;
 pub mod load;

@@ -210,7 +210,9 @@ fn plain_value(node: &Node) -> Result<serde_json::Value, String> {
         },
         Value::Float(number) => Plain::from(*number),
         Value::Text(text) => Plain::from(text.as_str()),
-        Value::List(items) => Plain::Array(items.iter().map(plain_value).collect::<Result<_, _>>()?),
+        Value::List(items) => {
+            Plain::Array(items.iter().map(plain_value).collect::<Result<_, _>>()?)
+        }
         Value::Map(entries) => {
             let mut object = serde_json::Map::new();
             for (key, value) in entries {

@@ -9,14 +9,13 @@
 //! over in silence (security PO-2); so are expressions (CEL) and regular expressions. One rule is
 //! built in: a `tandem.settings.v1.Rollout` is at most 1,000 per mille.
 //!
-//! [`published`] says what is to be pushed, [`form`] how people are asked for values, [`edit`]
-//! changes them in the text of a document.
+//! [`published`] says what is to be pushed, [`form`] how people are asked for values,
+//! [`crate::edit`] changes them in the text of a document.
 //!
 //! Not here: which message belongs to a service (`tandem-contract`), versions of values
 //! (`crate::history`), pushing them (`tandem-gateway`). Rules of whole messages and of oneofs are
 //! not read.
 
-pub mod edit;
 mod form;
 mod hold;
 mod path;
@@ -33,7 +32,7 @@ use tandem_contract::{Contract, Field, MessageId, WellKnown};
 use tandem_transcode::{JsonOptions, Limits, Plans, json_from_wire, wire_from_json};
 
 pub use self::form::{FormField, FormRule, form};
-pub(crate) use self::path::parts;
+pub(crate) use self::path::{Part, parts};
 pub use self::published::{ServiceSettings, published};
 pub(crate) use self::published::{declared, defaults};
 use crate::problem::{Problem, Tnd};

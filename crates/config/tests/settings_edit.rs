@@ -4,9 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use tandem_config::settings::edit::{
-    CHANGES_MOST, EditFault, add_namespace, set_values, values_of,
-};
+use tandem_config::edit::{CHANGES_MOST, EditFault, add_namespace, set_values, values_of};
 
 /// `changes` is an object; null takes a field out.
 fn set(text: &str, changes: Value) -> Result<String, EditFault> {

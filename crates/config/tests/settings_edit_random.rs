@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Map, Value, json};
-use tandem_config::settings::edit::{set_values, values_of};
+use tandem_config::edit::{set_values, values_of};
 
 const DOCUMENTS: u64 = 500;
 const MUTATIONS: u64 = 500;

@@ -15,5 +15,6 @@ pub mod stats;
 pub mod cost;
 pub mod capacity;
 pub mod verdict;
+pub mod live;
 pub mod rollout;
 pub mod report;

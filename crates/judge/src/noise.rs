@@ -12,6 +12,7 @@
 
 mod class;
 mod counts;
+mod left;
 mod listing;
 mod reservoir;
 mod tolerance;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 pub use self::class::{Class, Settings};
 pub use self::counts::RowCounts;
+pub use self::left::left;
 pub use self::listing::{Line, Listing};
 pub use self::reservoir::{Sample, Samples};
 pub use self::tolerance::Distances;

@@ -16,6 +16,7 @@ mod guard;
 mod look;
 mod members;
 mod openapi;
+mod pairs;
 mod refusal;
 mod secrets;
 mod session;
@@ -42,6 +43,7 @@ use tandem_gateway::View;
 use tokio::sync::Semaphore;
 
 use self::call::Call;
+pub(crate) use self::call::when;
 pub(crate) use self::guard::Guard;
 use self::refusal::Refusal;
 pub(crate) use self::session::Sessions;

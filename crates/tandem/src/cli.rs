@@ -19,6 +19,7 @@ mod init;
 mod ls;
 mod manage;
 mod open;
+mod pairs;
 mod reload;
 mod run;
 mod settings;
@@ -117,6 +118,13 @@ enum Command {
     Show(change::Show),
     /// Makes an older version live again.
     Rollback(change::Rollback),
+    /// Says what the live pairs of a method show, and what is open.
+    Verdict(pairs::VerdictArguments),
+    /// Shows where the answers of a method's live pairs differ.
+    Diffs(pairs::Diffs),
+    /// Differences of live pairs that mean nothing.
+    #[command(subcommand)]
+    Noise(pairs::Noise),
     /// Makes, lists and shows namespaces.
     #[command(subcommand, name = "ns")]
     Namespaces(manage::Namespaces),
@@ -249,6 +257,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Rollback(arguments) => {
             on_a_loop(change::rollback(arguments, form, common.timeout()))
         }
+        Command::Verdict(arguments) => on_a_loop(pairs::verdict(arguments, form, common.timeout())),
+        Command::Diffs(arguments) => on_a_loop(pairs::diffs(arguments, form, common.timeout())),
+        Command::Noise(command) => on_a_loop(pairs::noise(command, form, common.timeout())),
         Command::Namespaces(command) => {
             on_a_loop(manage::namespaces(command, form, common.timeout()))
         }

@@ -18,6 +18,7 @@ mod files;
 mod kept;
 mod output;
 mod page;
+mod pairs;
 mod people;
 mod reload;
 mod stored;

@@ -302,7 +302,11 @@ async fn serve(stream: tokio::net::TcpStream, shared: Arc<Shared>) {
                 *next += 1;
                 match line {
                     Script::Every(count, one, other) => {
-                        if next.is_multiple_of(count) { *one } else { *other }
+                        if next.is_multiple_of(count) {
+                            *one
+                        } else {
+                            *other
+                        }
                     }
                     line => line,
                 }

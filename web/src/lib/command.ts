@@ -54,6 +54,10 @@ export function apply(of: { namespace: string; why: string; draft?: boolean }): 
   return `tandem apply ${word(`teams/${of.namespace}.yaml`)} ${message(of.why)}${of.draft ? ' --draft' : ''}`;
 }
 
+export function noiseAccept(of: { namespace: string; method: string; path: string; why: string }): string {
+  return `tandem noise accept ${word(of.method)} ${word(of.path)} -n ${word(of.namespace)} ${message(of.why)}`;
+}
+
 export function publishDraft(of: { namespace: string; why: string }): string {
   return `tandem publish ${word(of.namespace)} ${message(of.why)}`;
 }

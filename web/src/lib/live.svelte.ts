@@ -1,11 +1,12 @@
-// What the gateway tells by itself: its figures once a second, and each version that goes live.
+// What the gateway tells by itself: its figures and live pairs once a second, and each version that
+// goes live.
 //
 // A hidden tab listens to nothing and says so afterwards by a gap. Figures are kept by method for
 // three minutes, in this tab only.
 //
 // Not here: how rates are made of counters (`series`).
 import { push, type Series } from './series.ts';
-import type { ChangeEvent, MethodFigures, Status } from './types.ts';
+import type { ChangeEvent, MethodFigures, Pair, Status } from './types.ts';
 
 export type LiveState = 'off' | 'connecting' | 'live' | 'paused' | 'lost';
 
@@ -21,6 +22,8 @@ class Live {
   /** Seconds since 1970, by this machine's clock. */
   now = $state(Date.now() / 1000);
   changes = $state.raw<ChangeEvent[]>([]);
+  /** Every method whose calls are mirrored. */
+  pairs = $state.raw<Pair[]>([]);
 
   /** Asked before a stream that was refused is asked for again: failed attempts are counted. */
   mayGoOn: () => Promise<boolean> = () => Promise.resolve(true);
@@ -48,6 +51,7 @@ class Live {
     this.#close('off');
     this.status = null;
     this.changes = [];
+    this.pairs = [];
     this.#series.clear();
   }
 
@@ -57,6 +61,10 @@ class Live {
 
   figures(key: string): MethodFigures | undefined {
     return this.status?.methods.find((method) => methodKey(method) === key);
+  }
+
+  pair(key: string): Pair | undefined {
+    return this.pairs.find((pair) => methodKey(pair) === key);
   }
 
   /** Calls `then` for each change; returns what ends it. */
@@ -76,6 +84,9 @@ class Live {
     const source = new EventSource('/api/v1/events');
     this.#source = source;
     source.addEventListener('status', (event) => this.#take(JSON.parse(event.data) as Status));
+    source.addEventListener('pairs', (event) => {
+      this.pairs = JSON.parse(event.data) as Pair[];
+    });
     source.addEventListener('change', (event) => {
       const change = JSON.parse(event.data) as ChangeEvent;
       this.changes = [change, ...this.changes].slice(0, 100);

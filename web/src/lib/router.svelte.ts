@@ -7,6 +7,7 @@ export const TABS: Tab[] = ['settings', 'document', 'history', 'members', 'keys'
 export type Screen =
   | { name: 'overview' }
   | { name: 'method'; service: string; method: string }
+  | { name: 'differences'; service: string; method: string }
   | { name: 'team'; namespace: string; tab: Tab; rest: string[] }
   | { name: 'health' }
   | { name: 'access' }
@@ -23,7 +24,10 @@ export function screenOf(path: string): Screen {
   if (first === undefined) return { name: 'overview' };
   if (first === 'health' && second === undefined) return { name: 'health' };
   if (first === 'access' && second === undefined) return { name: 'access' };
-  if (first === 'm' && second !== undefined && third !== undefined) return { name: 'method', service: second, method: third };
+  if (first === 'm' && second !== undefined && third !== undefined) {
+    if (rest.length === 0) return { name: 'method', service: second, method: third };
+    if (rest.length === 1 && rest[0] === 'differences') return { name: 'differences', service: second, method: third };
+  }
   if (first === 't' && second !== undefined) {
     const tab = TABS.find((name) => name === (third ?? 'settings'));
     if (tab !== undefined) return { name: 'team', namespace: second, tab, rest };
@@ -35,6 +39,8 @@ export const methodPath = (full: string): string => {
   const slash = full.lastIndexOf('/');
   return `/m/${encodeURIComponent(full.slice(0, slash))}/${encodeURIComponent(full.slice(slash + 1))}`;
 };
+
+export const differencesPath = (full: string): string => `${methodPath(full)}/differences`;
 
 export const teamPath = (namespace: string, tab?: Tab, ...rest: string[]): string =>
   ['/t', namespace, ...(tab === undefined ? [] : [tab]), ...rest].map((part, index) => (index === 0 ? part : encodeURIComponent(part))).join('/');

@@ -31,6 +31,25 @@ export function milliseconds(ms: number | null | undefined): string {
   return ms >= 1000 ? `${number(ms / 1000)} s` : `${number(ms)} ms`;
 }
 
+/** A length of time in its own unit; `–` where it is not known. */
+export function seconds(value: number | null | undefined): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return UNKNOWN;
+  if (value < 0.001) return `${number(value * 1e6)} µs`;
+  return milliseconds(value * 1000);
+}
+
+/** How long something will take, for people. */
+export function about(value: number | null | undefined): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return UNKNOWN;
+  if (value < 90) return `${Math.round(value)} s`;
+  return value < 5400 ? `${Math.round(value / 60)} min` : `${(value / 3600).toFixed(1)} h`;
+}
+
+export function bytes(value: number | null | undefined): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return UNKNOWN;
+  return value >= 1 << 20 ? `${number(value / (1 << 20))} MiB` : `${number(value / 1024)} KiB`;
+}
+
 /** How long ago, in one unit. */
 export function ago(when: string, now: number): string {
   const then = Date.parse(when);

@@ -247,3 +247,110 @@ export interface ChangeEvent {
   why: string;
   when: string;
 }
+
+export interface Quantile {
+  value_s: number;
+  interval: [number, number] | null;
+  n: number;
+  dimmed: boolean;
+}
+
+export interface Lane {
+  role: 'primary' | 'candidate' | 'twin';
+  upstream: string;
+  calls: number;
+  errors: number;
+  p50: Quantile | null;
+  p99: Quantile | null;
+  /** Of one call; where the upstream names what it costs. */
+  cpu_s?: number | null;
+  memory_bytes?: number | null;
+}
+
+export type PathClass = 'different-always' | 'worse' | 'masked' | 'identical' | 'noisy-equal' | 'unknown';
+
+/** What moves of a mirrored method. */
+export interface Pair {
+  namespace: string;
+  method: string;
+  primary: string;
+  candidate: string;
+  twin: string | null;
+  noise: 'twin' | 'twice' | 'rules';
+  since: string;
+  seconds: number;
+  pairs: number;
+  pairs_per_second: number | null;
+  critical: number;
+  sampled_after_cache: boolean;
+  classes: { worse: number; noise: number; identical: number; unknown: number };
+  differing: number | null;
+  lost: Record<string, { candidate: number; twin: number }>;
+  dropped: Record<string, number>;
+  lanes: Lane[];
+  word: string;
+  evidence: string;
+}
+
+export interface OpenQuestion {
+  id: string;
+  what: string;
+  pairs: number | null;
+  seconds: number | null;
+}
+
+export interface PairMetric {
+  id: string;
+  unit: string;
+  primary: { value: number; interval: [number, number] | null; n: number };
+  candidate: { value: number; interval: [number, number] | null; n: number };
+  ratio: number;
+  interval: [number, number] | null;
+  cell: 'better' | 'same' | 'worse' | 'unknown';
+  counts: boolean;
+  against?: string;
+}
+
+export interface LiveVerdict extends Pair {
+  sentence: string;
+  known: string[];
+  open: OpenQuestion[];
+  document: { metrics: PairMetric[] };
+}
+
+export interface PathEvidence {
+  path: string;
+  class: PathClass;
+  candidate_only: number;
+  twin_only: number;
+  both: number;
+  pairs: number;
+  e_value: number;
+  bound: number;
+  critical: number;
+  why: string | null;
+}
+
+export interface DifferingPath extends PathEvidence {
+  lines: { path: string; count: number; what: string[] }[];
+  samples: { place: string; what: string; primary: string | null; candidate: string | null }[];
+}
+
+export interface Differences {
+  namespace: string;
+  method: string;
+  primary: string;
+  candidate: string;
+  noise: Pair['noise'];
+  pairs: number;
+  critical: number;
+  samples: 'on' | 'off' | 'publisher';
+  paths: DifferingPath[];
+}
+
+export interface Noise {
+  noise: Pair['noise'];
+  pairs: number;
+  learned: (PathEvidence & { flagged: boolean })[];
+  ignored: string[];
+}

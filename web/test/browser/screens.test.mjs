@@ -7,9 +7,10 @@ import { axe, fits, LOOKS, NARROW, quit, REAL, withPage } from './with.mjs';
 after(quit);
 const needsMock = { skip: REAL !== null && 'needs the mock' };
 const UPDATE = '/m/tandem.cases.catalogue.v1.Catalogue/UpdateProduct';
+const GET = '/m/tandem.cases.catalogue.v1.Catalogue/GetProduct';
 
 const SCREENS = [
-  ['/', 'Overview'], [UPDATE, 'UpdateProduct'], ['/t/shop', 'shop'], ['/t/search', 'search'], ['/t/billing', 'billing'], ['/t/shop/document', 'shop'], ['/t/shop/history', 'shop'],
+  ['/', 'Overview'], [UPDATE, 'UpdateProduct'], [GET, 'GetProduct'], [`${GET}/differences`, 'Differences of GetProduct'], ['/t/shop', 'shop'], ['/t/search', 'search'], ['/t/billing', 'billing'], ['/t/shop/document', 'shop'], ['/t/shop/history', 'shop'],
   ['/t/shop/members', 'shop'], ['/t/shop/keys', 'shop'], ['/t/shop/secrets', 'shop'], ['/t/shop/audit', 'shop'], ['/health', 'Health'], ['/access', 'Access'], ['/no/such/screen', 'Nothing is here'],
 ];
 

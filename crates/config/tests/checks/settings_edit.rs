@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use tandem_config::settings::edit::{set_values, values_of};
+use tandem_config::edit::{set_values, values_of};
 
 /// The first line is a field, the second a value as JSON (empty: none); the rest is the document.
 pub(crate) fn check(data: &[u8]) {

@@ -68,8 +68,8 @@ impl Settings {
 }
 
 /// Evidence that suffices to call a noisy path equal, and the ratio that it speaks against.
-const EQUAL_AT: f64 = 20.0;
-const EQUAL_RATIO: f64 = 1.5;
+pub(super) const EQUAL_AT: f64 = 20.0;
+pub(super) const EQUAL_RATIO: f64 = 1.5;
 
 pub(super) fn of(counts: &RowCounts, calls: u64, source: Source, settings: &Settings) -> Class {
     let quiet = counts.twin_only == 0 && counts.both == 0;

@@ -233,8 +233,14 @@ pub struct Metric {
     pub headline: bool,
     pub counts: bool,
     pub needed_quartets: Option<u64>,
-    /// What else an unknown row lacks: `below_floor`, `no_interval`.
+    /// What else an unknown row lacks: `below_floor`, `no_interval`, `pairs`, `time`.
     pub lacks: Option<String>,
+    /// Of a live pair: calls still to be mirrored until the row is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needed_pairs: Option<u64>,
+    /// Whose value stands on the primary's side, where it is not its own: its twin's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -289,6 +295,8 @@ impl Metric {
             counts: row.counts,
             needed_quartets,
             lacks,
+            needed_pairs: None,
+            against: None,
         }
     }
 }

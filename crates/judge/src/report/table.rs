@@ -235,6 +235,11 @@ pub(super) fn cell(document: &Document, metric: &Metric) -> String {
                 format!("unknown: {} more quartets (~{time})", units::count(count))
             }
             (None, Some("below_floor")) => "unknown: below the noise floor".to_owned(),
+            (None, Some("pairs")) => match metric.needed_pairs {
+                Some(pairs) => format!("unknown: about {} more pairs", units::count(pairs)),
+                None => "unknown: more pairs".to_owned(),
+            },
+            (None, Some("time")) => "unknown: more time".to_owned(),
             (None, _) => "unknown: too few quartets for an interval".to_owned(),
         },
     }

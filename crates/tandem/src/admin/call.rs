@@ -187,7 +187,7 @@ impl IntoResponse for Answer {
 }
 
 /// `2026-11-28T10:00:00.123Z`.
-pub(super) fn when(time: Timestamp) -> String {
+pub(crate) fn when(time: Timestamp) -> String {
     let (days, rest) = (time.0 / 86_400_000, time.0 % 86_400_000);
     let (year, month, day) = civil(days);
     let (hour, minute) = (rest / 3_600_000, rest / 60_000 % 60);

@@ -1,4 +1,4 @@
-//! Server-sent events: the status each second, and versions as they go live.
+//! Server-sent events: the status and the live pairs each second, and versions as they go live.
 //!
 //! A reader that is slow misses seconds and never holds anybody up. Rights are asked anew for each
 //! event, so a revoked token ends the stream.
@@ -18,7 +18,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::call::{Answer, Call, when};
 use super::refusal::Refusal;
-use super::views;
+use super::{pairs, views};
 use crate::stored::{Live, now};
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -52,7 +52,12 @@ pub(super) async fn events(call: Call) -> Result<Answer, Refusal> {
                     if !call.is_still_somebody() {
                         return;
                     }
-                    event("status", &views::status(&call.admin, &|name| call.sees(name)))
+                    let status = views::status(&call.admin, &|name| call.sees(name));
+                    let pairs = pairs::figures(&call);
+                    match pairs.as_array().is_some_and(Vec::is_empty) {
+                        true => event("status", &status),
+                        false => [event("status", &status), event("pairs", &pairs)].concat().into(),
+                    }
                 }
                 live = live => match live {
                     Ok(live) if call.sees(&live.namespace) => event("change", &change(&live)),

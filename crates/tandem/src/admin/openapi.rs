@@ -125,6 +125,7 @@ fn query(path: &str) -> &'static [&'static str] {
     match path.rsplit('/').next() {
         Some("audit") => &["before", "most"],
         Some("verify") => &["head"],
+        Some("differences") => &["path", "samples"],
         _ => &[],
     }
 }

@@ -14,7 +14,7 @@ use tandem_config::access::Action;
 
 use super::call::{Answer, Call};
 use super::refusal::Refusal;
-use super::{audit, credentials, events, look, members, secrets, session, teams, values};
+use super::{audit, credentials, events, look, members, pairs, secrets, session, teams, values};
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,9 +71,9 @@ macro_rules! routes {
 }
 
 use Action::{
-    ListKeys, ListSecrets, ListTokens, Publish, PurgeCache, ReadAudit, ReadDocument, ReadDraft,
-    ReadGrants, ReadMembers, ReadMetrics, RollBack, WriteDraft, WriteGrants, WriteKey,
-    WriteListener, WriteMembers, WriteSecret, WriteToken,
+    AcceptNoise, ListKeys, ListSecrets, ListTokens, Publish, PurgeCache, ReadAudit, ReadDocument,
+    ReadDraft, ReadGrants, ReadMembers, ReadMetrics, ReadVerdict, RollBack, WriteDraft,
+    WriteGrants, WriteKey, WriteListener, WriteMembers, WriteSecret, WriteToken,
 };
 use Right::{In, InByAct, OfPlatform, Open, Visitor};
 
@@ -94,6 +94,8 @@ routes! {
         "This document", look::openapi;
     GET "/methods", Visitor, None => Some("Methods"), false,
         "Every method that is served, and by which rules", look::methods;
+    GET "/pairs", Visitor, None => Some("Pairs"), false,
+        "Every method whose calls are mirrored, with what moves", pairs::list;
     GET "/traces/{id}", Visitor, None => Some("Spans"), false,
         "The kept spans of a trace", look::trace;
     GET "/requests/{id}", Visitor, None => Some("Spans"), false,
@@ -136,6 +138,16 @@ routes! {
         "The versions in which these values changed", values::versions;
     POST "/namespaces/{namespace}/settings/{service}/rollback", InByAct(RollBack), Some("Rollback") => Some("Published"), true,
         "Takes these values back to an older version; the rest stays", values::roll_back;
+    GET "/namespaces/{namespace}/methods/{service}/{method}/verdict", In(ReadVerdict), None => Some("LiveVerdict"), false,
+        "What the pairs of a method say so far, and what is open", pairs::verdict;
+    GET "/namespaces/{namespace}/methods/{service}/{method}/differences", In(ReadVerdict), None => Some("Differences"), false,
+        "Where the answers of a pair differ; values for publishers", pairs::differences;
+    GET "/namespaces/{namespace}/methods/{service}/{method}/noise", In(ReadVerdict), None => Some("Noise"), false,
+        "Differences that mean nothing: learned, and declared", pairs::noise;
+    POST "/namespaces/{namespace}/methods/{service}/{method}/noise", In(AcceptNoise), Some("NoiseAccepted") => Some("Published"), true,
+        "Declares that differences of a path mean nothing", pairs::accept;
+    PUT "/namespaces/{namespace}/methods/{service}/{method}/mirror", In(Publish), Some("MirrorChange") => Some("Published"), true,
+        "Switches the mirror of a method on or off", pairs::mirror;
     GET "/namespaces/{namespace}/cache", In(ReadMetrics), None => Some("Cache"), false,
         "What is kept of answers", look::cache;
     POST "/namespaces/{namespace}/cache/purge", In(PurgeCache), Some("CachePurge") => Some("CachePurged"), false,

@@ -225,7 +225,7 @@ fn save_draft(
     let history = History::new(stored.store());
     let (text, before): (String, Option<Revision>) = match stored.draft(&call.principal, &scope)? {
         Some(draft) => {
-            let text = tandem_config::settings::edit::set_values(&draft.text, service, changes);
+            let text = tandem_config::edit::set_values(&draft.text, service, changes);
             (text.map_err(ValuesFault::Edit)?, Some(draft.revision))
         }
         None => (stored.with_values(&call.namespace()?, service, changes, read)?, None),

@@ -205,6 +205,8 @@ fn one_method(
         "output": message(method.output),
         "rest": rest,
         "primary": rules.primary,
+        "candidate": rules.candidate,
+        "mirrored": rules.mirror.is_some(),
         "internal": rules.internal,
         "public": rules.auth.as_ref().is_some_and(|auth| auth.who == Who::Public),
         "deadline_ms": rules.deadline.map(|bounds| ms(bounds.default)),

@@ -36,13 +36,15 @@ const EXIT_CODES: &str = "\
 1    failed, for example faults found by `check`
 2    wrong command line, or no such method, namespace or version
 3    a difference was found: by `call --to both`, by `diff`, by `contract diff` one that breaks
-     callers; by `compare` between answers; by `apply` and `settings set` a newer version than the one that was read
+     callers; by `compare` and `verdict` between answers; by `apply` and `settings set` a newer
+     version than the one that was read
 4    a version was taken back (`apply --watch`); of `compare`, a must-have failed, or a row is worse
      than in the baseline
-5    of `compare`: not enough evidence within the budget
+5    not enough evidence: of `compare` within its budget, of `verdict` yet
 6    a gateway or a service cannot be reached
 7    refused: no right, no credential
-8    of `compare`: the measurement is invalid, for example because the machine was too busy
+8    a measurement that cannot be believed (`compare`, `verdict`), for example because the machine
+     was too busy
 130  interrupted
 
 A gateway (`tandem run`) ends with 0, 1, 2 or 130 only.

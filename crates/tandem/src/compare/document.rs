@@ -310,6 +310,8 @@ fn capacity_metric(found: &report::Capacity, input: &CellInput, row: &Row) -> re
         headline: row.headline,
         counts: row.counts,
         needed_quartets: None,
+        needed_pairs: None,
+        against: None,
         lacks: (row.cell == verdict::Cell::Unknown).then(|| "no_interval".to_owned()),
     }
 }

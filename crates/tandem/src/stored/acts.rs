@@ -8,8 +8,8 @@
 
 use serde_json::Value;
 use tandem_config::document::ContractSource;
+use tandem_config::edit::{EditFault, add_namespace};
 use tandem_config::history::{DiffLine, Draft, HistoryFault, Version, diff};
-use tandem_config::settings::edit::{EditFault, add_namespace};
 use tandem_config::{ActFault, Namespace, Severity};
 use tandem_gateway::upstream::{Upstream, reflection};
 

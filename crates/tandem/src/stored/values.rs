@@ -6,8 +6,8 @@
 
 use serde_json::{Map, Value};
 use tandem_config::ActFault;
+use tandem_config::edit::{EditFault, set_values, values_of};
 use tandem_config::history::{HistoryFault, Version};
-use tandem_config::settings::edit::{EditFault, set_values, values_of};
 
 use super::*;
 

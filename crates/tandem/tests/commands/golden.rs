@@ -9,7 +9,7 @@ use crate::place::{Notes, Place, Running, Said, free, golden};
 #[test]
 fn experience_ux_39_the_help_of_every_command() {
     let place = Place::new();
-    let commands: [&[&str]; 54] = [
+    let commands: [&[&str]; 58] = [
         &[],
         &["-h"],
         &["help", "run"],
@@ -32,6 +32,10 @@ fn experience_ux_39_the_help_of_every_command() {
         &["help", "history"],
         &["help", "show"],
         &["help", "rollback"],
+        &["help", "verdict"],
+        &["help", "diffs"],
+        &["help", "noise", "list"],
+        &["help", "noise", "accept"],
         &["help", "ns", "list"],
         &["help", "ns", "create"],
         &["help", "ns", "show"],
@@ -206,7 +210,7 @@ fn http1_server() -> String {
 }
 
 /// What an object is made of: the kind of each value; of a list its first.
-fn shape(value: &Value) -> Value {
+pub(crate) fn shape(value: &Value) -> Value {
     match value {
         Value::Null => json!("null"),
         Value::Bool(_) => json!("boolean"),

@@ -12,6 +12,7 @@ mod golden;
 mod init;
 mod kills;
 mod namespaces;
+mod pairs;
 mod place;
 mod rights;
 mod run;

@@ -17,6 +17,7 @@ const EXPECTED: &[(&str, &str)] = &[
     ("GET /status", "vepoAsn"),
     ("GET /openapi.json", "vepoAsn"),
     ("GET /methods", "vepoAsn"),
+    ("GET /pairs", "vepoAsn"),
     ("GET /traces/{id}", "vepoAsn"),
     ("GET /requests/{id}", "vepoAsn"),
     ("POST /reload", "A"),
@@ -39,6 +40,11 @@ const EXPECTED: &[(&str, &str)] = &[
     ("PATCH /namespaces/{namespace}/settings/{service}", "epo"),
     ("GET /namespaces/{namespace}/settings/{service}/versions", "vepo"),
     ("POST /namespaces/{namespace}/settings/{service}/rollback", "po"),
+    ("GET /namespaces/{namespace}/methods/{service}/{method}/verdict", "vepo"),
+    ("GET /namespaces/{namespace}/methods/{service}/{method}/differences", "vepo"),
+    ("GET /namespaces/{namespace}/methods/{service}/{method}/noise", "vepo"),
+    ("POST /namespaces/{namespace}/methods/{service}/{method}/noise", "po"),
+    ("PUT /namespaces/{namespace}/methods/{service}/{method}/mirror", "po"),
     ("GET /namespaces/{namespace}/cache", "vepo"),
     ("POST /namespaces/{namespace}/cache/purge", "po"),
     ("GET /namespaces/{namespace}/members", "oA"),
@@ -93,6 +99,7 @@ fn request(team: &Team, operation: &str, namespace: &str) -> Request {
         .replace("{namespace}", namespace)
         .replace("{number}", "1")
         .replace("{service}", "test.v1.Notes")
+        .replace("{method}", "Get")
         .replace("{who}", "user:x")
         .replace("{name}", "x");
     let filled = filled.replace("{id}", &"0".repeat(32));
@@ -104,6 +111,8 @@ fn request(team: &Team, operation: &str, namespace: &str) -> Request {
         }
         ("POST", "rollback") => json!({ "to": 99 }),
         ("PATCH", _) => json!({ "values": {}, "why": "x" }),
+        ("POST", "noise") => json!({ "path": "text", "why": "x" }),
+        ("PUT", "mirror") => json!({ "on": false, "why": "x" }),
         ("PUT", "draft") => json!({ "text": "x" }),
         // A namespace is made from nothing, and this is not.
         ("PUT", "{namespace}") => json!({ "why": "x" }),

@@ -1,15 +1,17 @@
-//! Changes a group in the text of a document, and leaves every other byte as its author wrote it,
-//! comments included (experience UX-28): the values of settings in a team's, a namespace in the
-//! platform's.
+//! Changes single keys in the text of a document, and leaves every other byte as its author wrote
+//! it, comments included (experience UX-28): values of settings and rules of one method in a
+//! team's, a namespace in the platform's.
 //!
 //! Nothing is believed of the edit: what comes out is read again and must say what the old document
-//! said, with the change. Where a small edit does not, the whole group `values` is written anew;
-//! where that does not either (an anchor that is used elsewhere), the text is refused rather than
-//! changed by guess.
+//! said, with the change. Where a small edit does not, the whole group is written anew; where that
+//! does not either (an anchor that is used elsewhere), the text is refused rather than changed by
+//! guess.
 //!
-//! Not here: whether the values are allowed (`super`), publishing the text (`crate::history`).
+//! Not here: whether what is written is allowed (`crate::check`, `crate::settings`), publishing the
+//! text (`crate::history`).
 
 mod change;
+mod method;
 mod place;
 mod render;
 
@@ -18,8 +20,8 @@ use std::collections::BTreeMap;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Number, Value};
 
-use super::parts;
-use super::path::Part;
+pub use self::method::{ignore, ignored, mirror};
+use crate::settings::{Part, parts};
 use crate::source::{Node, Value as Written, cut};
 use crate::yaml;
 
@@ -62,10 +64,7 @@ pub fn set_values(
     let edit = Edit::of(text, &trail, |values| {
         changes.iter().try_for_each(|(path, value)| apply(values, path, value.as_ref()))
     })?;
-    match edit.small() {
-        Some(edited) => Ok(edited),
-        None => edit.whole(),
-    }
+    edit.small_or_whole()
 }
 
 /// The platform's document `text` with the namespace `name`, granted `grant`; `None` where it has
@@ -129,6 +128,14 @@ impl Edit<'_> {
             edited = change::one(&edited, path, value.as_ref(), self.json)?;
         }
         self.proven(edited)
+    }
+
+    /// The text with the smallest steps, else with the group written anew.
+    fn small_or_whole(&self) -> Result<String, EditFault> {
+        match self.small() {
+            Some(edited) => Ok(edited),
+            None => self.whole(),
+        }
     }
 
     /// The text with the group written anew.
