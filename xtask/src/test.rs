@@ -98,6 +98,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
         cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
     });
     stages.run("build", || cargo(&["build", "--workspace", "--locked"]));
+    stages.run("page, real gateways", page::test_on_gateways);
     stages.run("tests", || {
         let tools = root().join("target/tools");
         let mut tests = Command::new("cargo");

@@ -1,5 +1,5 @@
-// The pictures of docs/manual/page.md, from the mock: `npm run pictures`. Look at them before they
-// are committed.
+// The pictures of docs/manual/page.md: `npm run pictures`, of the mock, or of real gateways with what
+// `with.mjs` names. Look at them before they are committed.
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { catalogue, NARROW, quit, WIDE, withPage } from './with.mjs';
@@ -44,13 +44,13 @@ await withPage({ viewport: NARROW, expectConsole: ['status of 422'] }, async (he
   const { field } = await typed(here, 90);
   await review(here, 'everything must go');
   await publish(here);
-  await field.getByText('Refused').waitFor();
+  await field.getByText(/^Refused: /).waitFor();
   await picture(here.page, 'refused', { x: 0, y: 0, width: 390, height: 470 });
 });
 await withPage({ viewport: { width: 1280, height: 760 }, colorScheme: 'dark', expectConsole: ['status of 412'] }, async (here) => {
   const { where, settings } = await typed(here, 30);
   await review(here, 'winter sale');
-  await here.api('PATCH', where, { from: settings.version, body: { values: { max_discount_percent: 15 }, why: 'less for everybody' } });
+  await here.other('PATCH', where, { from: settings.version, body: { values: { max_discount_percent: 15 }, why: 'less for everybody' } });
   await publish(here);
   await here.page.getByRole('dialog', { name: 'Somebody published in between' }).waitFor();
   await picture(here.page, 'race', { x: 210, y: 115, width: 860, height: 530 });

@@ -2,10 +2,9 @@
 // and what is unknown; the document; the acts of owners.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { axe, fits, LOOKS, NARROW, quit, REAL, withPage } from './with.mjs';
+import { axe, fits, LOOKS, NARROW, quit, withPage } from './with.mjs';
 
 after(quit);
-const needsMock = { skip: REAL !== null && 'needs the mock' };
 const UPDATE = '/m/tandem.cases.catalogue.v1.Catalogue/UpdateProduct';
 const GET = '/m/tandem.cases.catalogue.v1.Catalogue/GetProduct';
 
@@ -18,8 +17,8 @@ for (const look of LOOKS) {
   test(`experience_ux_30_every_screen_is_whole_and_clean (${look.name})`, async () => {
     await withPage(look, async ({ page, at, api }) => {
       const known = (await api('GET', '/namespaces')).map(({ name }) => name);
+      assert.deepEqual(known.toSorted(), ['billing', 'search', 'shop']);
       for (const [path, heading] of SCREENS) {
-        if (path.startsWith('/t/') && !known.includes(path.split('/')[2])) continue;
         await at(path);
         await page.getByRole('heading', { level: 1, name: heading }).waitFor();
         await page.getByText('Loading…').waitFor({ state: 'detached' });
@@ -31,11 +30,14 @@ for (const look of LOOKS) {
   });
 }
 
-test('live figures come once a second, and what is not known is a dash and never a zero', needsMock, async () => {
-  await withPage({}, async ({ page, at }) => {
+test('live figures come once a second, and what is not known is a dash and never a zero', async () => {
+  await withPage({}, async ({ page, at, gateway }) => {
     await at('/');
     const row = page.getByRole('row').filter({ hasText: 'GetProduct' });
-    await row.getByText(/\d+ in [1-9] s/).waitFor();
+    const answered = row.getByText(/[1-9]\d* in [1-9] s/).waitFor().then(() => true);
+    while (!(await Promise.race([answered, gateway.call('/v1/products/none').then(() => false)]))) {
+      await page.evaluate(() => new Promise(requestAnimationFrame));
+    }
     assert.match(await row.getByRole('cell').nth(1).textContent(), /^\d+(\.\d+)?$/);
     const silent = page.getByRole('row').filter({ hasText: 'WatchProducts' });
     await silent.getByText(/^0 in [1-9] s/).waitFor();
@@ -44,7 +46,7 @@ test('live figures come once a second, and what is not known is a dash and never
   });
 });
 
-test('a hidden tab listens to nothing and says so', needsMock, async () => {
+test('a hidden tab listens to nothing and says so', async () => {
   await withPage({}, async ({ page, at }) => {
     await at('/');
     await page.getByText('live', { exact: true }).waitFor();
@@ -59,7 +61,7 @@ test('a hidden tab listens to nothing and says so', needsMock, async () => {
   });
 });
 
-test('search is one key away, and so are the keys', needsMock, async () => {
+test('search is one key away, and so are the keys', async () => {
   await withPage({}, async ({ page, at }) => {
     await at('/health');
     await page.getByRole('heading', { name: 'Health' }).waitFor();
@@ -95,7 +97,7 @@ test('the menu of a narrow window opens, leads on and closes', async () => {
 });
 
 for (const look of LOOKS) {
-  test(`a document is checked while it is typed, its problem at its line, then drafted and published (${look.name})`, needsMock, async () => {
+  test(`a document is checked while it is typed, its problem at its line, then drafted and published (${look.name})`, async () => {
     await withPage(look, async ({ page, at, api }) => {
       await at('/t/shop/document');
       const editor = page.getByRole('textbox', { name: 'Document of shop' });
@@ -128,7 +130,7 @@ for (const look of LOOKS) {
   });
 }
 
-test('the schema says what may stand where the caret is', needsMock, async () => {
+test('the schema says what may stand where the caret is', async () => {
   await withPage({}, async ({ page, at }) => {
     await at('/t/shop/document');
     const editor = page.getByRole('textbox', { name: 'Document of shop' });
@@ -144,7 +146,7 @@ test('the schema says what may stand where the caret is', needsMock, async () =>
   });
 });
 
-test('a lost race of documents keeps the text and shows what it would undo', needsMock, async () => {
+test('a lost race of documents keeps the text and shows what it would undo', async () => {
   await withPage({ expectConsole: ['status of 412'] }, async ({ page, at, api }) => {
     await at('/t/shop/document');
     const editor = page.getByRole('textbox', { name: 'Document of shop' });
@@ -164,7 +166,7 @@ test('a lost race of documents keeps the text and shows what it would undo', nee
   });
 });
 
-test('two versions are compared, and a namespace goes back to one', needsMock, async () => {
+test('two versions are compared, and a namespace goes back to one', async () => {
   await withPage({}, async ({ page, at, api }) => {
     await at('/t/shop/history');
     await page.getByRole('button', { name: 'Compare version 2 with the live one' }).click();
@@ -182,7 +184,7 @@ test('two versions are compared, and a namespace goes back to one', needsMock, a
   });
 });
 
-test('owners keep members, keys and secrets; a key is shown once and a secret never', needsMock, async () => {
+test('owners keep members, keys and secrets; a key is shown once and a secret never', async () => {
   await withPage({}, async ({ page, at, api }) => {
     await at('/t/shop/members');
     await page.getByRole('button', { name: 'Add a member…' }).click();
@@ -204,9 +206,9 @@ test('owners keep members, keys and secrets; a key is shown once and a secret ne
     await dialog.getByLabel('Scopes').fill('products.read, products.write');
     await axe(page);
     await dialog.getByRole('button', { name: 'Make the key' }).click();
-    await page.getByText(/^tndk_/).waitFor();
+    await page.getByText(/^tnd?k_/).waitFor();
     await page.getByRole('button', { name: 'Done' }).click();
-    await page.getByText(/^tndk_/).waitFor({ state: 'detached' });
+    await page.getByText(/^tnd?k_/).waitFor({ state: 'detached' });
     assert.deepEqual((await api('GET', '/namespaces/shop/keys')).at(-1).scopes, ['products.read', 'products.write']);
 
     await at('/t/shop/secrets');
@@ -222,7 +224,7 @@ test('owners keep members, keys and secrets; a key is shown once and a secret ne
   });
 });
 
-test('an audit log is verified against a head that was kept', needsMock, async () => {
+test('an audit log is verified against a head that was kept', async () => {
   await withPage({}, async ({ page, at, api }) => {
     const { head } = await api('GET', '/namespaces/shop/audit');
     await at('/t/shop/audit');
@@ -230,14 +232,14 @@ test('an audit log is verified against a head that was kept', needsMock, async (
     await page.getByLabel('Head that you kept').fill(head.digest);
     await page.getByRole('button', { name: 'Verify' }).click();
     await page.getByText('whole, 4 entries').waitFor();
-    await page.getByLabel('Head that you kept').fill('0'.repeat(64));
+    await page.getByLabel('Head that you kept').fill('f'.repeat(64));
     await page.getByRole('button', { name: 'Verify' }).click();
-    await page.getByText('the log does not reach the head that was named').waitFor();
+    await page.getByText('has the head that was noted elsewhere: its end was cut').waitFor();
     await axe(page);
   });
 });
 
-test('an administrator makes and revokes tokens', needsMock, async () => {
+test('an administrator makes and revokes tokens', async () => {
   await withPage({}, async ({ page, at }) => {
     await at('/access');
     await page.getByRole('button', { name: 'Make a token…' }).click();

@@ -1,17 +1,18 @@
 // A browser, a gateway, and what every test asks of a screen: no foreign request, no breach of the
 // policy, nothing on the console, nothing that axe finds.
 //
-// Without TANDEM_PAGE_URL each test has a mock gateway of its own. With it (and TANDEM_PAGE_TOKEN,
-// a token that may publish) they run against that gateway; those that need something only the mock
-// can do say that they were skipped.
+// Each test has a gateway of its own, so none depends on another: the mock, or with
+// TANDEM_PAGE_GATEWAY and TANDEM_PAGE_CATALOGUE (binaries) a real one with the catalogue behind it.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { chromium } from 'playwright-core';
+import { startGateway } from '../gateway.mjs';
 import { startMock } from '../mock.mjs';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-export const REAL = process.env.TANDEM_PAGE_URL ?? null;
+const BINARY = process.env.TANDEM_PAGE_GATEWAY;
+export const REAL = BINARY !== undefined;
 export const WIDE = { width: 1280, height: 860 };
 export const NARROW = { width: 390, height: 844 };
 export const LOOKS = [
@@ -39,17 +40,20 @@ export async function quit() {
 
 /** Runs `test` with a gateway and a page that is signed in; then judges what the browser saw. */
 export async function withPage({ viewport = WIDE, colorScheme = 'light', as = 'owner', signIn = true, expectConsole = [] }, test) {
-  const mock = REAL === null ? await startMock() : null;
-  const url = REAL?.replace(/\/$/, '') ?? mock.url;
-  const token = REAL === null ? `tnd_${as}_mock` : process.env.TANDEM_PAGE_TOKEN;
+  const gateway = REAL ? await startGateway({ binary: BINARY, catalogue: process.env.TANDEM_PAGE_CATALOGUE }) : await startMock();
+  const { url } = gateway;
+  const token = gateway.token(as);
   const context = await (await launch()).newContext({ viewport, colorScheme, reducedMotion: 'reduce', locale: 'en-GB', timezoneId: 'UTC' });
-  const seen = { foreign: [], console: [], policy: [] };
+  const seen = { foreign: [], console: [], policy: [], strangers: 0 };
   const page = await context.newPage();
   page.setDefaultTimeout(10_000);
   page.on('request', (request) => {
     const to = request.url();
     if (!to.startsWith(`${url}/`) && !to.startsWith('data:')) seen.foreign.push(to);
     if (to.startsWith('data:')) seen.policy.push(`data: ${to.slice(0, 60)}`);
+  });
+  page.on('response', (response) => {
+    if (response.status() === 401) seen.strangers += 1;
   });
   page.on('console', (message) => {
     if (message.type() === 'error' || message.type() === 'warning') seen.console.push(message.text());
@@ -67,14 +71,14 @@ export async function withPage({ viewport = WIDE, colorScheme = 'light', as = 'o
   });
   try {
     if (signIn) await enter(page, url, token);
-    await test({ page, context, url, token, mock, api: api(url, token), at: (path) => page.goto(url + path) });
+    await test({ page, context, url, token, gateway, api: api(url, token), other: api(url, gateway.token('publisher')), at: (path) => page.goto(url + path), strangers: () => seen.strangers });
     assert.deepEqual(seen.foreign, [], 'requests to other origins');
     assert.deepEqual(seen.policy, [], 'breaches of the policy');
     const unexpected = seen.console.filter((text) => !expectConsole.some((expected) => text.includes(expected)));
     assert.deepEqual(unexpected, [], 'the console');
   } finally {
     await context.close();
-    await mock?.close();
+    await gateway.close();
   }
 }
 
