@@ -55,7 +55,7 @@ pub(super) struct Moments {
 }
 
 impl Recorder {
-    /// For methods 0 to `methods` - 1.
+    /// For methods 0 to `methods` - 1; a call of another one is a bug, and panics.
     pub fn new(methods: usize) -> Recorder {
         Recorder { methods: (0..methods).map(|_| Keeping::default()).collect() }
     }
@@ -67,7 +67,7 @@ impl Recorder {
         answer_bytes: u64,
         moments: &Moments,
     ) {
-        let Some(keeping) = self.methods.get_mut(method) else { return };
+        let keeping = &mut self.methods[method];
         keeping.answer_bytes += answer_bytes;
         let code = match outcome {
             Outcome::Answered(code) => code,
@@ -86,9 +86,8 @@ impl Recorder {
     /// The deadline passed: the call is kept as if it had ended then, and known to have taken
     /// longer (compare L-3).
     pub(super) fn timed_out(&mut self, method: usize, deadline: Duration, moments: &Moments) {
-        let Some(keeping) = self.methods.get_mut(method) else { return };
         let ended = moments.sent + deadline;
-        keeping.timed_out.keep(&Moments { ended, ..*moments });
+        self.methods[method].timed_out.keep(&Moments { ended, ..*moments });
     }
 
     /// What was kept, and starts anew.
@@ -382,7 +381,6 @@ mod tests {
         assert_eq!(recorded.latency_us().total(), 3);
         let mut recorder = Recorder::new(1);
         recorder.ended(0, Outcome::Answered(99), 0, &moments(0, 0, 1));
-        recorder.ended(7, Outcome::Answered(0), 0, &moments(0, 0, 1)); // no such method
         let recorded = recorder.take();
         assert_eq!((recorded.methods[0].codes[2], recorded.failed()), (1, 1));
     }
