@@ -10,3 +10,4 @@
 pub mod environment;
 pub mod histogram;
 pub mod load;
+pub mod rubric;
