@@ -212,6 +212,7 @@ fn document() -> Document {
             command: "cargo audit --json --no-fetch".into(),
             value: "not_run".into(),
             note: "no database".into(),
+            output: String::new(),
         }],
         cost: Some(money()),
         must: [("primary", &results[0]), ("candidate", &results[0]), ("primary", &results[1])]
@@ -410,6 +411,7 @@ fn the_page_asks_nobody_for_anything_and_takes_no_markup_from_elsewhere() {
     document.answers.paths[0].samples[0].place = hostile.into();
     document.verdict.sentence = hostile.into();
     document.rubric[0].note = hostile.into();
+    document.rubric[0].output = hostile.into();
     document.must[0].expr = hostile.into();
     document.series.blocks[0].void = Some(hostile.into());
     document.metrics[0].id = hostile.into();

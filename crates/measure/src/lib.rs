@@ -13,3 +13,4 @@ pub mod hiccup;
 pub mod histogram;
 pub mod load;
 pub mod probe;
+pub mod rubric;

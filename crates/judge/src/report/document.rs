@@ -380,6 +380,9 @@ pub struct Rubric {
     /// `not_run` is a value, and no zero.
     pub value: String,
     pub note: String,
+    /// What the command said, cut in its middle.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub output: String,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

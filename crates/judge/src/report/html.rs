@@ -3,7 +3,7 @@
 //! What matters first: the verdict and the must-haves, then the table, the plots it rests on, the
 //! answers, the rest. Every number of the page is in `result.json` too.
 
-use super::document::{Document, PathLine};
+use super::document::{Document, PathLine, Rubric};
 use super::page::{Td, escape, page, table};
 use super::table::{cell, label, must_word, value};
 use super::{figures, units};
@@ -201,7 +201,7 @@ fn rubric(document: &Document) -> String {
                 Td::text(&row.row),
                 Td::text(&row.role),
                 Td::text(value),
-                Td::markup(format!("<code>{}</code>", escape(&row.command))),
+                Td::markup(ran(row)),
                 Td::text(&row.note),
             ]
         })
@@ -214,6 +214,15 @@ fn rubric(document: &Document) -> String {
         &["row", "side", "value", "command", "note"],
         &rows,
     )
+}
+
+/// The command, and behind it what it said.
+fn ran(row: &Rubric) -> String {
+    let command = format!("<code>{}</code>", escape(&row.command));
+    if row.output.is_empty() {
+        return command;
+    }
+    format!("<details><summary>{command}</summary><pre>{}</pre></details>", escape(&row.output))
 }
 
 fn cost(document: &Document) -> String {

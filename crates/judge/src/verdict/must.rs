@@ -41,6 +41,8 @@ pub enum Fact {
     /// A value with its 95 % interval.
     Interval(f64, f64),
     Names(BTreeSet<String>),
+    /// Of each set one name must be allowed: a licence `MIT OR Apache-2.0` is one of two.
+    OneOfEach(BTreeSet<BTreeSet<String>>),
     NotRun,
 }
 
@@ -132,6 +134,10 @@ impl Must {
             (_, Fact::NotRun) => Value::NotRun,
             (Demand::In(allowed), Fact::Names(found)) if found.is_subset(allowed) => Value::Pass,
             (Demand::In(_), Fact::Names(_)) => Value::Fail,
+            (Demand::In(allowed), Fact::OneOfEach(sets)) => {
+                let met = sets.iter().all(|names| !names.is_disjoint(allowed));
+                if met { Value::Pass } else { Value::Fail }
+            }
             (Demand::Compare(relation, bound), Fact::Exact(value)) => {
                 if relation.holds(*value, *bound) { Value::Pass } else { Value::Fail }
             }
@@ -144,7 +150,7 @@ impl Must {
             }
             // A fact of another kind proves nothing about the demand.
             (Demand::In(_), Fact::Exact(_) | Fact::Interval(..))
-            | (Demand::Compare(..), Fact::Names(_)) => Value::NotProven,
+            | (Demand::Compare(..), Fact::Names(_) | Fact::OneOfEach(_)) => Value::NotProven,
         };
         MustResult { text: self.text.clone(), value }
     }

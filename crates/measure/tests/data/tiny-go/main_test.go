@@ -1,0 +1,7 @@
+package main
+
+import "testing"
+
+func TestCount(t *testing.T) {
+	count()
+}
