@@ -116,6 +116,27 @@ async fn protocols_g_7_security_li_4_a_silent_connection_is_told_to_go() {
     caller.goes_idle().await;
 }
 
+/// It was told to go when no call was open at the moment of the first look, however many there had
+/// been before.
+#[tokio::test(flavor = "multi_thread")]
+async fn security_li_4_a_connection_that_is_used_now_and_then_is_not_silent() {
+    let (backend, gateway) = started("keep_alive: 2s").await;
+    backend.release();
+    let mut used = Caller::connect(&gateway).await;
+    let mut silent = Caller::connect(&gateway).await;
+    assert_eq!(silent.call().await.await, "0");
+    let mut told = std::pin::pin!(silent.goes_idle());
+    loop {
+        assert_eq!(used.call().await.await, "0");
+        // Between two calls none is open for most of the time.
+        if timeout(Duration::from_millis(50), told.as_mut()).await.is_ok() {
+            break;
+        }
+    }
+    assert_eq!(used.call().await.await, "0");
+    assert!(used.tap.go_aways().is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn protocols_g_7_security_o_2_the_drain_tells_every_connection() {
     let (backend, gateway) = started("").await;

@@ -72,7 +72,6 @@ pub(super) async fn serve(
     let mut drain = thread.drain();
     let mut served = 0_u32;
     let mut closing = false;
-    let mut idle_since = Instant::now();
     // Made once, not whenever something happens on the connection.
     let mut next_check = pin!(sleep(limits.keep_alive));
     let mut ageing = pin!(sleep(age));
@@ -107,13 +106,13 @@ pub(super) async fn serve(
                 if let Some(pings) = &mut pings && !pings.in_time(Instant::now()) {
                     return tracing::debug!("the caller does not answer pings");
                 }
+                let silent_at = activity.idle_since() + limits.keep_alive;
                 let next = if activity.calls() > 0 {
-                    idle_since = Instant::now();
                     if let Some(pings) = &mut pings {
                         pings.send(Instant::now());
                     }
                     Instant::now() + PING_ANSWER.min(limits.keep_alive)
-                } else if Instant::now() >= idle_since + limits.keep_alive {
+                } else if Instant::now() >= silent_at {
                     if closing {
                         return;
                     }
@@ -122,7 +121,7 @@ pub(super) async fn serve(
                     closing = true;
                     Instant::now() + PING_ANSWER
                 } else {
-                    idle_since + limits.keep_alive
+                    silent_at
                 };
                 next_check.as_mut().reset(next);
             }

@@ -77,6 +77,11 @@ impl Activity {
     pub(crate) fn calls(&self) -> u32 {
         self.calls.get()
     }
+
+    /// When the last call was over; at first, when the connection began.
+    pub(crate) fn idle_since(&self) -> Instant {
+        self.idle_since.get()
+    }
 }
 
 /// Says by its drop that the call, its answer included, is over.

@@ -9,7 +9,7 @@ use crate::place::{Notes, Place, Running, Said, free, golden};
 #[test]
 fn experience_ux_39_the_help_of_every_command() {
     let place = Place::new();
-    let commands: [&[&str]; 58] = [
+    let commands: [&[&str]; 59] = [
         &[],
         &["-h"],
         &["help", "run"],
