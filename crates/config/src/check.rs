@@ -10,6 +10,7 @@
 mod callers;
 mod cached;
 mod event_ids;
+mod mirrored;
 mod rules;
 mod settings;
 
@@ -132,6 +133,7 @@ impl Claims<'_> {
         self.lower_only();
         self.settings_granted();
         self.cached(contract.map(|contract| &**contract));
+        self.mirrored(contract.map(|contract| &**contract));
         if let Some(contract) = contract {
             self.methods(contract);
             self.unmentioned(contract);

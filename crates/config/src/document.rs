@@ -11,10 +11,12 @@ mod auth;
 mod identity;
 mod limit;
 mod cache;
+mod mirror;
 mod namespace;
 mod platform;
 mod reach;
 mod rest;
+mod same;
 mod settings;
 mod tls;
 pub mod units;
@@ -23,6 +25,10 @@ pub use self::auth::{Auth, ClaimValue, TokenRule, Way, Who};
 pub use self::cache::{Cache, CacheRules};
 pub use self::identity::{ApiKeyHeader, HttpsUrl, Identities, Issuer, KeySource, KeysAt};
 pub use self::limit::{CallLimit, Limits, Per, PlacedLimits, Rate};
+pub use self::mirror::{
+    Credentials, Forbidden, Leave, Mirror, MirrorRules, OrderBy, SampleKey, TwinAsked, TwinRule,
+    Writes,
+};
 pub use self::namespace::{
     Bounds, ContractSource, Deadline, FollowRules, HealthCheck, MethodRules, Namespace,
     ResolvedMethod, Retries, RetryPolicy, Upstream,
@@ -38,6 +44,7 @@ pub use self::rest::{
     JsonSwitches, PatchMask, PathSwitches, RestSwitches, StreamEnvelope, StreamFraming,
     TrailingSlash, UnaskedBody, Unknown,
 };
+pub use self::same::SameRules;
 pub use self::settings::{Require, SettingsRules};
 pub use self::tls::{Identity, Tls};
 pub use self::units::{Address, Share};

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use tandem_contract::ProtoText;
 
-use crate::document::{ContractSource, Namespace, NamespaceGrant, Platform};
+use crate::document::{ContractSource, Namespace, NamespaceGrant, Platform, Share};
 use crate::files::{self, FileFault};
 use crate::problem::{Problem, Tnd, sort};
 use crate::read::{self, Reading};
@@ -267,6 +267,7 @@ fn from_files(
                     upstream.own_listeners = Arc::clone(&own);
                 }
                 document.cache_bytes = grant.map_or(0, |grant| grant.quota.cache_bytes);
+                document.mirror_share = grant.map_or(Share::NONE, |grant| grant.quota.mirror);
                 if let Some(grant) = grant {
                     document.calls_at_once = grant.quota.calls_at_once;
                 }

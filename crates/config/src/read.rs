@@ -10,9 +10,11 @@ mod cache;
 mod contract;
 mod identity;
 mod limits;
+mod mirror;
 mod namespace;
 mod platform;
 mod rest;
+mod same;
 mod settings;
 mod tls;
 

@@ -130,6 +130,7 @@ fn platform(rows: &mut Rows<'_>, platform: &Platform) {
             let any = "[] (every namespace that claims none)";
             rows.one(&[At("listen"), At(name), At("hosts")], any);
         }
+        rows.one(&[At("listen"), At(name), At("trust"), At("mirrored")], "[]");
         for offer in ["reflection", "health"] {
             rows.one(&[At("listen"), At(name), At("offer"), At(offer)], "false");
         }
@@ -159,7 +160,7 @@ fn platform(rows: &mut Rows<'_>, platform: &Platform) {
     rows.one(&[At("observe"), At("access_log"), At("share")], "100%");
     rows.one(&[At("store"), At("embedded")], "none");
     rows.one(&[At("store"), At("key")], "store.key in the folder");
-    let Quota { calls_at_once, routes, document_bytes, cache_bytes } = Quota::default();
+    let Quota { calls_at_once, routes, document_bytes, cache_bytes, mirror } = Quota::default();
     for name in namespaces.keys() {
         let at = |group, key| [At("namespaces"), At(name), At(group), At(key)];
         for role in ["owner", "publisher", "editor", "viewer"] {
@@ -175,6 +176,7 @@ fn platform(rows: &mut Rows<'_>, platform: &Platform) {
         rows.one(&at("quota", "routes"), &routes.to_string());
         rows.one(&at("quota", "document"), &size(document_bytes));
         rows.one(&at("quota", "cache"), &size(cache_bytes));
+        rows.one(&at("quota", "mirror"), &mirror.to_string());
     }
 }
 
@@ -248,6 +250,7 @@ fn team(rows: &mut Rows<'_>) {
             ("balance", "p2c"),
             ("health", "none"),
             ("eject", "true"),
+            ("isolated", "false"),
             ("connect", "1s"),
             ("message", "16MiB"),
         ] {
@@ -265,6 +268,9 @@ fn team(rows: &mut Rows<'_>) {
     for name in rows.names(&[At("methods")]) {
         for (key, default) in [
             ("primary", "the only upstream"),
+            ("candidate", "none"),
+            ("mirror", "none"),
+            ("same", "{} (every difference counts)"),
             ("internal", "false"),
             ("auth", "none: every call is answered with 401"),
             ("deadline", &*bounds),

@@ -20,7 +20,10 @@ use tokio::sync::{broadcast, watch};
 
 use crate::cache::{CacheFigures, Caches, Purged};
 use crate::limits::Limits;
+
 use crate::listen::{self, Listener, Room};
+use crate::mirror::Mirrors;
+use crate::mirror::view::MethodPairs;
 use crate::net;
 use crate::observe::{AccessLog, Exporter, Metrics, Span};
 use crate::own::board::{Board, Declare, ServiceInstances, SettingsRefused};
@@ -28,6 +31,7 @@ use crate::policy::Judges;
 use crate::policy::auth::{ApiKeys, Identity, IssuerStatus, KeyTiming};
 use crate::policy::limit::Registry;
 use crate::reconcile::{ContractState, Documents, KeepContracts, Reconciler, Standing};
+use crate::route::CandidateShare;
 use crate::snapshot::Snapshot;
 use crate::tasks::Side;
 use crate::thread::{Common, Drain, Threads};
@@ -86,6 +90,7 @@ pub struct Gateway {
     judges: Arc<Judges>,
     metrics: Metrics,
     caches: Caches,
+    mirrors: Mirrors,
     side: Side,
     begin_drain: watch::Sender<bool>,
     drain: Drain,
@@ -155,6 +160,10 @@ impl Gateway {
         let caches = Caches::new();
         metrics.has_caches(caches.clone());
         let current = Arc::new(ArcSwap::from_pointee(Snapshot::empty()));
+        let (begin_drain, drain) = Drain::new();
+        let ratio_max = process_limits.ratio as usize;
+        let mirrors = Mirrors::new(upstreams.clone(), drain.clone(), ratio_max);
+        metrics.has_mirrors(mirrors.clone());
         let board = Board::new();
         metrics.has_settings(Arc::clone(&board));
         let registry = Registry::default();
@@ -169,6 +178,7 @@ impl Gateway {
                 metrics: metrics.clone(),
                 judges: Arc::clone(&judges),
                 caches: caches.clone(),
+                mirrors: mirrors.clone(),
                 board: Arc::clone(&board),
             },
         );
@@ -181,7 +191,6 @@ impl Gateway {
             metrics.has_exporter(exporter.counts());
         }
         let names = upstreams.names.clone();
-        let (begin_drain, drain) = Drain::new();
         let common = Common {
             snapshot: current,
             settings: board,
@@ -219,6 +228,7 @@ impl Gateway {
             judges,
             metrics,
             caches,
+            mirrors,
             side,
             begin_drain,
             drain,
@@ -241,6 +251,7 @@ impl Gateway {
             judges: Arc::clone(&self.judges),
             metrics: self.metrics.clone(),
             caches: self.caches.clone(),
+            mirrors: self.mirrors.clone(),
             side: self.side.clone(),
             drain: self.drain.clone(),
         }
@@ -254,7 +265,12 @@ impl Gateway {
         self.acceptors.emptied().await;
         let threads = self.threads;
         // Joining blocks, so it is done where blocking is allowed.
-        let joined = tokio::task::spawn_blocking(move || threads.join()).await;
+        let mirrors = self.mirrors;
+        let joined = tokio::task::spawn_blocking(move || {
+            threads.join();
+            mirrors.join();
+        })
+        .await;
         if let Err(error) = joined {
             tracing::error!(%error, "the data threads could not be joined");
         }
@@ -281,6 +297,7 @@ pub struct View {
     judges: Arc<Judges>,
     metrics: Metrics,
     caches: Caches,
+    mirrors: Mirrors,
     side: Side,
     drain: Drain,
 }
@@ -425,6 +442,49 @@ impl View {
     /// that name ever kept anything.
     pub fn purge(&self, namespace: &str, method: Option<&str>) -> Option<Purged> {
         self.caches.purge(namespace, method)
+    }
+
+    /// The methods whose calls are mirrored now: namespace and `package.Service/Method`.
+    pub fn mirrored(&self) -> Vec<(String, String)> {
+        self.mirrors.mirrored()
+    }
+
+    /// What the pairs of a method (`package.Service/Method`) have shown; `None` where it was never
+    /// mirrored.
+    pub fn pairs(&self, namespace: &str, method: &str) -> Option<MethodPairs> {
+        self.mirrors.pairs(namespace, method)
+    }
+
+    /// Forgets what the pairs of a method have shown, and begins its order anew: a build of either
+    /// side has changed, or the candidate's data are the primary's again. `false` where it was
+    /// never mirrored.
+    pub fn begin_pairs_anew(&self, namespace: &str, method: &str) -> bool {
+        self.mirrors.restart(namespace, method)
+    }
+
+    /// Copies that wait or are under way.
+    pub fn copies(&self) -> usize {
+        self.mirrors.copies()
+    }
+
+    /// Whether memory is short: while it is, no call is copied (compare M-8). Nothing in the
+    /// gateway watches memory yet; who does says it here.
+    pub fn shed_copies(&self, shed: bool) {
+        self.mirrors.shed(shed);
+    }
+
+    /// From now on the candidate of a method answers this part of its calls, each drawn for
+    /// itself. It lasts until another part is set or the process ends.
+    ///
+    /// # Errors
+    /// The namespaces do not fit together; everything stays as it was.
+    pub fn set_candidate_share(
+        &self,
+        namespace: &str,
+        method: &str,
+        share: CandidateShare,
+    ) -> Result<(), String> {
+        self.reconciler.set_candidate_share((namespace, method), share)
     }
 
     /// Counters and figures.

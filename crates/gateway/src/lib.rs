@@ -27,9 +27,13 @@ pub mod snapshot;
 mod policy;
 // … answered from what is kept …
 mod cache;
+// … drawn for its primary or its candidate …
+mod route;
 // … sent to its upstream, or answered by the gateway itself …
 pub mod upstream;
 mod own;
+// … copied to the method's candidate behind the caller's back …
+mod mirror;
 // … and written down.
 pub mod observe;
 
@@ -40,9 +44,11 @@ mod reconcile;
 pub use self::cache::{CacheFigures, CacheUse, Purged};
 pub use self::gateway::{Gateway, NamespaceStatus, Plan, StartError, Stopped, View};
 pub use self::listen::Listener;
+pub use self::mirror::view::{Lane, Lanes, MethodPairs};
 pub use self::own::board::{
     Declare, Declared, DeclaredSettings, ServiceInstances, SettingsRefused, settings_of_documents,
 };
 pub use self::own::instances::{INSTANCES_MOST, Instance, InstanceState, Values};
 pub use self::policy::auth::{ApiKey, ApiKeys, IssuerStatus, KeyTiming};
 pub use self::reconcile::KeepContracts;
+pub use self::route::CandidateShare;

@@ -31,6 +31,7 @@ use tandem_protocol::strict::{self, HeadLimits};
 use tokio::time::Instant;
 
 use self::cached::Caller;
+pub(crate) use self::grpc::{Media, final_status};
 use crate::call::{Answer, Incoming, Version};
 use crate::listen::Origin;
 use crate::observe::{Begin, Debug, Record, TraceContext};
@@ -312,7 +313,9 @@ async fn carry_call(call: &Call, incoming: &mut Incoming) -> Answer {
         CallerProtocol::Rest => Shape::Rest,
         CallerProtocol::Grpc => Shape::Grpc,
     };
-    let hop = Hop { internal: listener.internal, peer: call.origin.peer.ip() };
+    let peer = call.origin.peer.ip();
+    let mirrored = listener.mirrored.iter().any(|network| network.contains(peer));
+    let hop = Hop { internal: listener.internal, mirrored, peer };
     let headers = &incoming.headers;
     let admitted = match policy::admit(&call.thread, plan, protocol, headers, hop, call.began) {
         Ok(admitted) => admitted,
@@ -332,7 +335,7 @@ async fn carry_call(call: &Call, incoming: &mut Incoming) -> Answer {
         Err(refusal) => return call.refused(&refusal, shape, record),
     };
     call.name_caller(&mut metadata, principal.as_deref());
-    let Some(upstream) = &plan.primary else {
+    let Some((upstream, side)) = plan.route.draw(rand::random) else {
         let refusal = Refusal {
             retry_after: Some(RETRY),
             ..Refusal::new(Reason::Unavailable, "no implementation is configured")
@@ -340,7 +343,8 @@ async fn carry_call(call: &Call, incoming: &mut Incoming) -> Answer {
         return call.refused(&refusal, shape, record);
     };
     record.admitted();
-    let caller = Caller { headers: &incoming.headers, principal: principal.as_deref() };
+    let marked = metadata.is_marked();
+    let caller = Caller { headers: &incoming.headers, principal: principal.as_deref(), marked };
     let method = method.0 as usize;
     match (protocol, binding) {
         (CallerProtocol::Rest, Some(binding)) => {
@@ -349,6 +353,7 @@ async fn carry_call(call: &Call, incoming: &mut Incoming) -> Answer {
                 method,
                 version: incoming.version,
                 upstream,
+                side,
                 binding,
                 query: canonical.query,
                 http_method: incoming.method.as_str(),
@@ -368,6 +373,7 @@ async fn carry_call(call: &Call, incoming: &mut Incoming) -> Answer {
                 plan,
                 method,
                 upstream,
+                side,
                 codec,
                 caller,
                 metadata,

@@ -19,10 +19,12 @@ use tandem_contract::{ConfiguredFault, Contract, RuleFault, fields};
 use tandem_transcode::Plans;
 
 use crate::cache::Caches;
+use crate::mirror::Mirrors;
 use crate::observe::Metrics;
 use crate::own::board::{Board, Declare};
 use crate::policy::Judges;
-use crate::snapshot::Snapshot;
+use crate::route::CandidateShare;
+use crate::snapshot::{CandidateShares, Snapshot};
 
 /// How the last good contract came.
 const KEPT: &str = "last good, kept";
@@ -77,6 +79,7 @@ pub(crate) struct Standing {
     pub(crate) metrics: Metrics,
     pub(crate) judges: Arc<Judges>,
     pub(crate) caches: Caches,
+    pub(crate) mirrors: Mirrors,
     pub(crate) board: Arc<Board>,
 }
 
@@ -99,6 +102,8 @@ struct Wanted {
     namespaces: Vec<Namespace>,
     versions: BTreeMap<String, u64>,
     states: BTreeMap<String, ContractState>,
+    /// Parts of calls that candidates answer.
+    shares: CandidateShares,
 }
 
 impl Reconciler {
@@ -111,7 +116,8 @@ impl Reconciler {
     ) -> Arc<Reconciler> {
         let Documents { limits, namespaces, versions, contracts } = documents;
         let states = states_of(&namespaces, contracts, None);
-        let wanted = Wanted { generation: 0, limits, namespaces, versions, states };
+        let shares = CandidateShares::new();
+        let wanted = Wanted { generation: 0, limits, namespaces, versions, states, shares };
         let wanted = Mutex::new(wanted);
         Arc::new(Reconciler { wanted, keeper, declare, current, standing })
     }
@@ -179,8 +185,10 @@ impl Reconciler {
                 ContractState::Waiting { .. } => None,
             })
             .collect();
-        let Standing { metrics, judges, caches, board: _ } = &self.standing; // told below
-        match Snapshot::build(&wanted.limits, &wanted.namespaces, &plans, metrics, judges, caches) {
+        let Standing { metrics, judges, caches, mirrors, board: _ } = &self.standing; // told below
+        let Wanted { limits, namespaces, shares, .. } = wanted;
+        let moving = (mirrors, shares);
+        match Snapshot::build(limits, namespaces, &plans, metrics, judges, caches, moving) {
             Ok(snapshot) => {
                 let before = self.current.load();
                 for fault in snapshot.left_out.iter().filter(|one| !before.left_out.contains(one)) {
@@ -222,7 +230,25 @@ impl Reconciler {
         let mut current = self.wanted();
         let states = states_of(&namespaces, contracts, Some(&current));
         let generation = current.generation + 1;
-        let next = Wanted { generation, limits, namespaces, versions, states };
+        let shares = current.shares.clone();
+        let next = Wanted { generation, limits, namespaces, versions, states, shares };
+        self.swap(&next)?;
+        *current = next;
+        Ok(())
+    }
+
+    /// From now on the candidate of a method answers this part of its calls.
+    ///
+    /// # Errors
+    /// As [`Reconciler::publish`].
+    pub(crate) fn set_candidate_share(
+        &self,
+        (namespace, method): (&str, &str),
+        share: CandidateShare,
+    ) -> Result<(), String> {
+        let mut current = self.wanted();
+        let mut next = current.clone();
+        next.shares.insert((namespace.to_owned(), method.to_owned()), share);
         self.swap(&next)?;
         *current = next;
         Ok(())

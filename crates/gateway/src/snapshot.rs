@@ -21,10 +21,12 @@ use tandem_transcode::{BindOptions, FieldText, JsonOptions, Plans, RulePlan};
 use tokio::time::Instant;
 
 use crate::cache::{Caches, MethodCache};
+use crate::mirror::{MethodMirror, Mirrors, Served};
 use crate::observe::{MethodCounters, Metrics, UpstreamCounters};
 use crate::policy::Judges;
 use crate::policy::auth::Policy;
 use crate::policy::limit::MethodLimits;
+use crate::route::{CandidateShare, Route};
 use crate::upstream::{RetryRules, Terms, Upstream, UpstreamAddress, tls};
 
 /// One published state of everything that the path reads.
@@ -46,8 +48,9 @@ pub(crate) struct MethodPlan {
     pub(crate) input: MessageId,
     pub(crate) output: MessageId,
     pub(crate) path: PathAndQuery,
-    /// `None` where the document names none; such calls find no endpoint.
-    pub(crate) primary: Option<Arc<Upstream>>,
+    pub(crate) route: Route,
+    /// `None`: no call is copied.
+    pub(crate) mirror: Option<Arc<MethodMirror>>,
     pub(crate) policy: Policy,
     pub(crate) limits: MethodLimits,
     /// Whether a caller who asks is told where the time went and who answered (experience UX-35).
@@ -128,11 +131,13 @@ impl Snapshot {
         metrics: &Metrics,
         judges: &Judges,
         caches: &Caches,
+        (mirrors, shares): (&Mirrors, &CandidateShares),
     ) -> Result<Snapshot, Vec<DirectoryFault>> {
         let mut entries = Vec::new();
         let mut method_plans = Vec::new();
         let mut waiting = BTreeSet::new();
         let mut cache_quotas = BTreeMap::new();
+        let mut mirrored = BTreeSet::new();
         for namespace in namespaces {
             let Some(compiled) = plans.get(&namespace.namespace) else {
                 waiting.insert(namespace.namespace.clone());
@@ -141,6 +146,7 @@ impl Snapshot {
             let contract = compiled.contract();
             let upstreams = upstreams_of(namespace, metrics);
             let named = namespace.services();
+            let lines = mirror_lines(namespace, contract, limits);
             let mut methods = Vec::new();
             for (id, method) in contract.methods() {
                 if !named.contains(&*method.service) {
@@ -170,13 +176,35 @@ impl Snapshot {
                 if cache.is_some() {
                     cache_quotas.insert(&*namespace.namespace, namespace.cache_bytes);
                 }
+                let upstream = |name: Option<&String>| {
+                    name.and_then(|name| upstreams.get(name)).map(Arc::clone)
+                };
+                let key = (namespace.namespace.clone(), method.full_name().to_owned());
+                let route = Route::new(
+                    upstream(resolved.primary.as_ref()),
+                    upstream(resolved.candidate.as_ref()),
+                    shares.get(&key).copied().unwrap_or_default(),
+                );
+                let mirror = mirrors.method(&Served {
+                    namespace,
+                    method,
+                    resolved: &resolved,
+                    plans: compiled,
+                    upstreams: &upstreams,
+                    of_line: lines.get(line_of_mirror(namespace, method)).copied().unwrap_or(1),
+                    cached: cache.is_some(),
+                });
+                if mirror.is_some() {
+                    mirrored.insert(key);
+                }
                 method_plans.push(MethodPlan {
                     plans: Arc::clone(compiled),
                     kind: method.kind,
                     input: method.input,
                     output: method.output,
                     path: path.expect("names of services and methods are identifiers"),
-                    primary: resolved.primary.and_then(|name| upstreams.get(&name).map(Arc::clone)),
+                    route,
+                    mirror,
                     policy: Policy::new(
                         resolved.auth.as_ref().map(|auth| &auth.who),
                         &judges.identity,
@@ -215,8 +243,44 @@ impl Snapshot {
             return Err(refused);
         }
         caches.share(limits, &cache_quotas);
+        mirrors.are(&mirrored);
         Ok(Snapshot { directory, methods: method_plans, waiting, left_out })
     }
+}
+
+/// Parts of methods' calls that their candidates answer, by namespace and
+/// `package.Service/Method`; methods that are not named have none.
+pub(crate) type CandidateShares = BTreeMap<(String, String), CandidateShare>;
+
+/// The line of the document whose `mirror` holds for the method.
+fn line_of_mirror<'n>(namespace: &'n Namespace, method: &Method) -> &'n str {
+    let whole = format!("{}/*", method.service);
+    let says = |key: &str| {
+        let (key, rules) = namespace.methods.get_key_value(key)?;
+        rules.mirror.is_some().then_some(key.as_str())
+    };
+    says(method.full_name()).or_else(|| says(&whole)).unwrap_or("defaults")
+}
+
+/// For how many methods each line asks for copies.
+fn mirror_lines<'n>(
+    namespace: &'n Namespace,
+    contract: &Contract,
+    limits: &PlatformLimits,
+) -> BTreeMap<&'n str, usize> {
+    let named = namespace.services();
+    let mut lines = BTreeMap::new();
+    for (_, method) in contract.methods() {
+        if named.contains(&*method.service)
+            && namespace
+                .resolve(&method.service, &method.name, method.kind, limits)
+                .mirror
+                .is_some()
+        {
+            *lines.entry(line_of_mirror(namespace, method)).or_insert(0) += 1;
+        }
+    }
+    lines
 }
 
 /// The field that numbers a stream's events. Where a contract that came by reflection has no such
@@ -293,6 +357,7 @@ impl Upstream {
             message_bytes_max,
             health,
             eject,
+            isolated: _, // what may be sent there is decided before it is (`mirror`)
             loopback,
             own_listeners,
             tls,

@@ -21,17 +21,26 @@ const BINARY_BYTES_MOST: usize = 8 * 1024;
 
 /// Metadata of a call: names in lower case, values of printable ASCII.
 #[derive(Debug, Clone, Default)]
-pub struct Metadata(HeaderMap);
+pub struct Metadata {
+    headers: HeaderMap,
+    marked: bool,
+}
 
 impl Metadata {
     /// For what is agreed on hop by hop.
     pub fn headers_mut(&mut self) -> &mut HeaderMap {
-        &mut self.0
+        &mut self.headers
     }
 
     /// The headers that carry it.
     pub fn into_headers(self) -> HeaderMap {
-        self.0
+        self.headers
+    }
+
+    /// Whether the call is a copy that another gateway has made: it is never copied again, and
+    /// nothing is kept of it (compare M-5).
+    pub fn is_marked(&self) -> bool {
+        self.marked
     }
 }
 
@@ -40,8 +49,13 @@ impl Metadata {
 pub struct Hop {
     /// By the internal listener: a principal that a service passes on is kept (M-8).
     pub internal: bool,
+    /// From a network whose copies are carried: the mark of one is kept (compare M-5).
+    pub mirrored: bool,
     pub peer: IpAddr,
 }
+
+/// The mark of a copy: `<run>/<candidate|twin>` (compare M-4).
+pub const MIRROR: HeaderName = HeaderName::from_static("x-tandem-mirror");
 
 /// The header by which services are told who calls (M-8).
 pub const PRINCIPAL: HeaderName = HeaderName::from_static("x-tandem-principal");
@@ -146,10 +160,12 @@ pub fn to_upstream(
     hop: Hop,
 ) -> Result<Metadata, Refusal> {
     let mut metadata = HeaderMap::with_capacity(headers.len() + 8);
+    let mut marked = false;
     let named = named_by_connection(headers);
     for (name, value) in headers {
         match inbound(name.as_str(), protocol) {
             Inbound::Drop => continue,
+            Inbound::Mirror if hop.mirrored => marked = true,
             Inbound::Mirror => {
                 return Err(Refusal::new(
                     Reason::Malformed,
@@ -178,7 +194,7 @@ pub fn to_upstream(
     if let Ok(peer) = HeaderValue::from_str(&hop.peer.to_string()) {
         metadata.insert(HeaderName::from_static("x-forwarded-for"), peer);
     }
-    Ok(Metadata(metadata))
+    Ok(Metadata { headers: metadata, marked })
 }
 
 fn named_by_connection(headers: &HeaderMap) -> Vec<&str> {
@@ -280,7 +296,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const OUTSIDE: Hop = Hop { internal: false, peer: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST) };
+    const OUTSIDE: Hop =
+        Hop { internal: false, mirrored: false, peer: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST) };
 
     fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();

@@ -10,7 +10,7 @@ use protox::file::{
     ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver,
 };
 use tandem_config::Namespace;
-use tandem_config::document::{Identities, Identity, PlatformLimits, Traces};
+use tandem_config::document::{Identities, Identity, Network, PlatformLimits, Traces};
 use tandem_contract::Contract;
 use tandem_gateway::net::Names;
 use tandem_gateway::observe::{AccessLog, UpstreamFigures};
@@ -49,6 +49,7 @@ pub struct Setup {
     methods: String,
     following: String,
     second: String,
+    mirrored: Vec<Network>,
     offer: bool,
     keeper: Option<Arc<dyn KeepContracts>>,
     reflected: bool,
@@ -78,6 +79,7 @@ pub fn gateway(upstream: SocketAddr) -> Setup {
         methods,
         following: String::new(),
         second: String::new(),
+        mirrored: Vec::new(),
         offer: false,
         keeper: None,
         reflected: false,
@@ -178,6 +180,22 @@ impl Setup {
     pub fn second(mut self, address: SocketAddr) -> Setup {
         self.second = format!("  second: {{ address: {address} }}\n");
         self.rules.push_str(", primary: it");
+        self
+    }
+
+    /// Adds an upstream with further keys: `rust`, `isolated: true`.
+    #[must_use]
+    pub fn also(mut self, name: &str, address: impl ToString, keys: &str) -> Setup {
+        let address = address.to_string();
+        let keys = if keys.is_empty() { String::new() } else { format!(", {keys}") };
+        self.second.push_str(&format!("  {name}: {{ address: {address:?}{keys} }}\n"));
+        self
+    }
+
+    /// Copies that come from there are carried.
+    #[must_use]
+    pub fn carries_copies_of(mut self, network: Network) -> Setup {
+        self.mirrored.push(network);
         self
     }
 
@@ -321,6 +339,7 @@ impl Setup {
             name: name.into(),
             internal,
             hosts: Vec::new(),
+            mirrored: self.mirrored.clone(),
             reflection: self.offer,
             health: self.offer,
         };
@@ -377,6 +396,15 @@ impl TestGateway {
     /// Figures of the upstream.
     pub fn upstream(&self) -> UpstreamFigures {
         self.view.metrics().upstreams().first().expect("an upstream").figures()
+    }
+
+    /// The value of a series, its labels as they are written; 0 where it is not there.
+    pub fn metric(&self, series: &str) -> u64 {
+        let text = self.view.metrics().text();
+        let line = text
+            .lines()
+            .find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')));
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0)
     }
 
     /// Waits until `look` is true.

@@ -17,8 +17,10 @@ use tandem_protocol::status::Code;
 use super::auth::Auth;
 use super::cache::{Cache, CacheRules};
 use super::limit::{Limits, PlacedLimits};
+use super::mirror::{Mirror, MirrorRules};
 use super::platform::PlatformLimits;
 use super::rest::{JsonSwitches, RestSwitches};
+use super::same::SameRules;
 use super::settings::SettingsRules;
 use super::tls::Tls;
 use super::units::{Address, Share};
@@ -45,6 +47,9 @@ pub struct Namespace {
     /// Bytes of answers that are kept for it. Not the team's word: the platform's quota
     /// ([`super::Quota::cache_bytes`]), `load` puts it here.
     pub cache_bytes: u64,
+    /// Its part of what copies of calls may take up. Not the team's word: the platform's quota
+    /// ([`super::Quota::mirror`]), `load` puts it here.
+    pub mirror_share: Share,
 }
 
 /// Where the descriptors of the services come from.
@@ -82,6 +87,9 @@ pub struct Upstream {
     pub health: HealthCheck,
     /// Whether an endpoint whose calls fail is left out for a while.
     pub eject: bool,
+    /// Whether it has data of its own that nobody else sees, as its team promises: what is written
+    /// there happens to nobody.
+    pub isolated: bool,
     /// Whether its names may lead to this machine. Not the team's word: the platform grants it
     /// ([`super::Grants::loopback`]), `load` puts it here.
     pub loopback: bool,
@@ -101,10 +109,14 @@ pub enum HealthCheck {
 }
 
 /// What stands under `defaults`, `Service/*` or `Service/Method`; `None` where nothing does.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct MethodRules {
     /// Name of the upstream that answers.
     pub primary: Option<String>,
+    /// Name of the upstream on trial.
+    pub candidate: Option<String>,
+    pub mirror: Option<Mirror>,
+    pub same: Option<SameRules>,
     /// On the internal listener only.
     pub internal: Option<bool>,
     pub auth: Option<Auth>,
@@ -161,11 +173,16 @@ pub struct Bounds {
 }
 
 /// What holds for one method, every default filled in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ResolvedMethod {
     /// Name of the upstream that answers. Where nobody wrote one it is the only upstream; `None`
     /// where there is not exactly one, which [`crate::check()`] refuses.
     pub primary: Option<String>,
+    /// Name of the upstream on trial.
+    pub candidate: Option<String>,
+    /// `None`: no call is copied. Whether they may be is for [`MirrorRules::leave`] to say.
+    pub mirror: Option<MirrorRules>,
+    pub same: SameRules,
     pub internal: bool,
     /// `None`: nobody may call; answered with 401 (security PO-1).
     pub auth: Option<Auth>,
@@ -223,6 +240,9 @@ impl Namespace {
         let rules = layers.into_iter().flatten().fold(MethodRules::default(), MethodRules::or_from);
         let MethodRules {
             primary,
+            candidate,
+            mirror,
+            same,
             internal,
             auth,
             deadline,
@@ -236,6 +256,12 @@ impl Namespace {
         } = rules;
         ResolvedMethod {
             primary: primary.or_else(|| self.only_upstream()),
+            candidate,
+            mirror: match mirror {
+                Some(Mirror::Copied(rules)) => Some(rules),
+                Some(Mirror::None) | None => None,
+            },
+            same: same.unwrap_or_default(),
             internal: internal.unwrap_or(false),
             auth,
             deadline: bounds(deadline, kind, limits),
@@ -291,6 +317,9 @@ impl MethodRules {
     fn or_from(self, next: &MethodRules) -> MethodRules {
         let MethodRules {
             primary,
+            candidate,
+            mirror,
+            same,
             internal,
             auth,
             deadline,
@@ -304,6 +333,9 @@ impl MethodRules {
         } = next;
         MethodRules {
             primary: self.primary.or_else(|| primary.clone()),
+            candidate: self.candidate.or_else(|| candidate.clone()),
+            mirror: self.mirror.or_else(|| mirror.clone()),
+            same: self.same.or_else(|| same.clone()),
             internal: self.internal.or(*internal),
             auth: self.auth.or_else(|| auth.clone()),
             deadline: self.deadline.or(*deadline),

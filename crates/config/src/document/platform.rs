@@ -67,6 +67,9 @@ pub struct Listen {
     pub address: SocketAddr,
     /// Lower case, without port. Empty: every namespace that claims no host (protocols D-7).
     pub hosts: Vec<String>,
+    /// `trust.mirrored`: networks whose marked copies are carried; nobody's, unless written
+    /// (compare M-5).
+    pub mirrored: Vec<Network>,
     pub offer: Offer,
 }
 
@@ -275,13 +278,29 @@ pub struct Quota {
     pub document_bytes: u64,
     /// Answers kept for it, with all that belongs to them.
     pub cache_bytes: u64,
+    /// Part of what copies of calls may take up in the process (security LI-27).
+    pub mirror: Share,
 }
 
 impl Default for Quota {
     fn default() -> Quota {
         const MIB: u64 = 1024 * 1024;
-        Quota { calls_at_once: 1_000, routes: 2_000, document_bytes: MIB, cache_bytes: 64 * MIB }
+        Quota {
+            calls_at_once: 1_000,
+            routes: 2_000,
+            document_bytes: MIB,
+            cache_bytes: 64 * MIB,
+            mirror: Quota::MIRROR,
+        }
     }
+}
+
+impl Quota {
+    /// Half: no team has it all unless somebody says so.
+    pub const MIRROR: Share = match Share::from_per_mille(500) {
+        Some(share) => share,
+        None => unreachable!(),
+    };
 }
 
 /// A name, or every name below one.

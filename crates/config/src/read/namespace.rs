@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Known::{Later, Now};
 use super::platform::hosts;
 use super::tls::tls;
-use super::{At, Layer, Reading, auth, cache, contract, limits, rest, settings};
+use super::{At, Layer, Reading, auth, cache, contract, limits, mirror, rest, same, settings};
 use crate::document::units;
 use crate::document::{
     Address, Deadline, HealthCheck, MethodRules, Namespace, Quota, Retries, RetryPolicy, Upstream,
@@ -77,6 +77,7 @@ pub(crate) fn namespace(reading: &mut Reading, root: &Node, file_stem: &str) -> 
         settings: settings.unwrap_or_default(),
         calls_at_once: Quota::default().calls_at_once, // the platform's word: `load` asks it
         cache_bytes: 0,                                // the platform's word: `load` asks it
+        mirror_share: Quota::default().mirror,         // the platform's word: `load` asks it
     })
 }
 
@@ -113,7 +114,7 @@ fn upstreams(reading: &mut Reading, at: &At<'_>) -> BTreeMap<String, Upstream> {
                 Now("eject"),
                 Now("connect"),
                 Now("message"),
-                Later("isolated"),
+                Now("isolated"),
                 Later("cost"),
             ],
         );
@@ -138,6 +139,7 @@ fn upstreams(reading: &mut Reading, at: &At<'_>) -> BTreeMap<String, Upstream> {
                 .and_then(|at| health(reading, at))
                 .unwrap_or(HealthCheck::None),
             eject: fields.get("eject").and_then(|at| reading.boolean(at)).unwrap_or(true),
+            isolated: fields.get("isolated").and_then(|at| reading.boolean(at)).unwrap_or(false),
             tls: fields.get("tls").and_then(|at| tls(reading, at)),
             loopback: false, // the platform's word: `load` asks it
             own_listeners: Arc::default(),
@@ -217,10 +219,10 @@ fn rules(reading: &mut Reading, at: &At<'_>, layer: Layer) -> MethodRules {
         at,
         &[
             Now("primary"),
-            Later("candidate"),
+            Now("candidate"),
             Now("internal"),
-            Later("mirror"),
-            Later("same"),
+            Now("mirror"),
+            Now("same"),
             Now("cache"),
             Now("limits"),
             Now("retries"),
@@ -244,6 +246,9 @@ fn rules(reading: &mut Reading, at: &At<'_>, layer: Layer) -> MethodRules {
     };
     MethodRules {
         primary,
+        candidate: fields.get("candidate").and_then(|at| reading.text(at)).map(str::to_owned),
+        mirror: fields.get("mirror").and_then(|at| mirror::mirror(reading, at)),
+        same: fields.get("same").map(|at| same::same(reading, at)),
         internal: fields.get("internal").and_then(|at| reading.boolean(at)),
         auth: fields.get("auth").and_then(|at| auth::auth(reading, at)),
         deadline: fields.get("deadline").and_then(|at| deadline(reading, at)),

@@ -94,10 +94,10 @@ fn listeners(reading: &mut Reading, at: &At<'_>) -> BTreeMap<String, Listen> {
 fn listener(reading: &mut Reading, at: &At<'_>) -> Option<Listen> {
     let special = [Platform::INTERNAL, Platform::ADMIN, Platform::METRICS].contains(&at.name());
     let public =
-        [Now("address"), Now("hosts"), Later("tls"), Later("trust"), Later("cors"), Now("offer")];
+        [Now("address"), Now("hosts"), Later("tls"), Now("trust"), Later("cors"), Now("offer")];
     let fields = match special {
         true if at.name() == Platform::INTERNAL => {
-            reading.fields(at, &[Now("address"), Later("tls"), Later("trust"), Now("offer")])
+            reading.fields(at, &[Now("address"), Later("tls"), Now("trust"), Now("offer")])
         }
         true => reading.fields(at, &[Now("address"), Later("tls"), Later("trust")]),
         false => reading.fields(at, &public),
@@ -122,7 +122,26 @@ fn listener(reading: &mut Reading, at: &At<'_>) -> Option<Listen> {
     }
     let hosts = fields.get("hosts").map(|at| hosts(reading, at)).unwrap_or_default();
     let offer = fields.get("offer").map(|at| offer(reading, at)).unwrap_or_default();
-    Some(Listen { address, hosts, offer })
+    let mirrored = fields.get("trust").map(|at| mirrored(reading, at)).unwrap_or_default();
+    Some(Listen { address, hosts, mirrored, offer })
+}
+
+/// `trust`: whose marked copies are taken.
+fn mirrored(reading: &mut Reading, at: &At<'_>) -> Vec<Network> {
+    let fields = reading.fields(at, &[Later("forwarded"), Now("mirrored")]);
+    let network = |reading: &mut Reading, at: &At<'_>| reading.parsed(at, parse_network);
+    fields.get("mirrored").map(|at| reading.list(at, network)).unwrap_or_default()
+}
+
+fn parse_network(text: &str) -> Result<Network, UnitFault> {
+    let example = "write a network such as `10.0.0.0/8`, or one address";
+    let (address, prefix) = match text.split_once('/') {
+        Some((address, prefix)) => (address, Some(prefix)),
+        None => (text, None),
+    };
+    let address = address.parse().ok();
+    let network = address.and_then(|address| network(address, prefix));
+    network.ok_or_else(|| fault("this is no network", example))
 }
 
 fn offer(reading: &mut Reading, at: &At<'_>) -> Offer {
@@ -415,7 +434,7 @@ fn quota(reading: &mut Reading, at: &At<'_>) -> Quota {
             Now("routes"),
             Now("document"),
             Later("versions"),
-            Later("mirror"),
+            Now("mirror"),
         ],
     );
     let default = Quota::default();
@@ -423,11 +442,13 @@ fn quota(reading: &mut Reading, at: &At<'_>) -> Quota {
     let routes = fields.get("routes").and_then(|at| reading.count(at, 1..=100_000));
     let document = fields.get("document").and_then(|at| reading.size(at, "1KiB", "1MiB"));
     let cache = fields.get("cache").and_then(|at| reading.size(at, "0KiB", "65536MiB"));
+    let mirror = fields.get("mirror").and_then(|at| reading.parsed(at, units::parse_share));
     Quota {
         calls_at_once: at_once.unwrap_or(default.calls_at_once),
         routes: routes.unwrap_or(default.routes),
         document_bytes: document.unwrap_or(default.document_bytes),
         cache_bytes: cache.unwrap_or(default.cache_bytes),
+        mirror: mirror.unwrap_or(default.mirror),
     }
 }
 

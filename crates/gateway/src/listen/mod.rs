@@ -18,6 +18,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tandem_config::document::Network;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -36,6 +37,8 @@ pub struct Listener {
     pub internal: bool,
     /// The hosts it answers; empty for namespaces that claim none.
     pub hosts: Vec<String>,
+    /// Networks whose marked copies of calls are carried; others are refused (compare M-5).
+    pub mirrored: Vec<Network>,
     /// Whether callers may ask it for descriptors.
     pub reflection: bool,
     /// Whether callers may ask it for its health.

@@ -22,6 +22,8 @@ use super::metrics::{CODES, Metrics};
 use super::shard::OwnService;
 use super::upstreams::{EndpointState, RetryReason, UpstreamFigures};
 use crate::cache::{CacheFigures, CacheUse};
+use crate::mirror::Mirrors;
+use crate::mirror::counts::{DROPPED, LOST, MirrorFigures, Trial};
 use crate::own::instances::InstanceState;
 use crate::policy::auth::TokenCheck;
 
@@ -43,6 +45,7 @@ impl Collector for Metrics {
         self.encode_methods(&mut out)?;
         self.encode_process(&mut out)?;
         self.encode_upstreams(&mut out)?;
+        self.encode_mirrors(&mut out)?;
         self.encode_settings(&mut out)
     }
 }
@@ -319,6 +322,55 @@ impl Metrics {
             all.iter().map(|(labels, figures)| {
                 (labels.clone(), i64::try_from(figures.age.as_secs()).unwrap_or(i64::MAX))
             }),
+        )
+    }
+
+    fn encode_mirrors(&self, out: &mut Families<'_>) -> fmt::Result {
+        let all: Vec<(Labels, MirrorFigures)> = self
+            .mirrors()
+            .map(Mirrors::figures)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(namespace, method, figures)| {
+                (vec![("namespace", namespace), ("method", method)], figures)
+            })
+            .collect();
+        out.counters(
+            ("tandem_mirror_sent", "Copies of calls that were sent, by side"),
+            all.iter().flat_map(|(labels, figures)| {
+                Trial::ALL
+                    .map(|side| (with(labels, "side", side.name()), figures.sent[side as usize]))
+            }),
+        )?;
+        out.counters(
+            ("tandem_mirror_compared", "Pairs of answers that were compared"),
+            all.iter().map(|(labels, figures)| (labels.clone(), figures.compared)),
+        )?;
+        out.counters(
+            ("tandem_mirror_dropped", "Copies that were never sent, by reason"),
+            all.iter().flat_map(|(labels, figures)| {
+                let reasons = DROPPED.into_iter().zip(figures.dropped);
+                reasons.map(|(reason, count)| (with(labels, "reason", reason.label()), count))
+            }),
+        )?;
+        out.counters(
+            (
+                "tandem_mirror_abandoned",
+                "Copies that were sent and have no answer, by side and reason",
+            ),
+            all.iter().flat_map(|(labels, figures)| {
+                Trial::ALL.into_iter().flat_map(move |side| {
+                    let labels = with(labels, "side", side.name());
+                    let reasons = LOST.into_iter().zip(figures.lost[side as usize]);
+                    reasons
+                        .map(move |((_, reason), count)| (with(&labels, "reason", reason), count))
+                })
+            }),
+        )?;
+        let copies = self.mirrors().map_or(0, Mirrors::copies);
+        out.gauges(
+            ("tandem_mirror_copies", "Copies that wait or are under way"),
+            [(Labels::new(), i64::try_from(copies).unwrap_or(i64::MAX))],
         )
     }
 

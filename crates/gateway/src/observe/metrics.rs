@@ -18,6 +18,7 @@ use super::export::ExportCounts;
 use super::shard::{ShardFigures, ShardReader, Totals};
 use super::upstreams::UpstreamCounters;
 use crate::cache::{CacheFigures, CacheUse, Caches};
+use crate::mirror::Mirrors;
 use crate::own::board::{Board, SettingsFigures};
 
 /// gRPC codes, OK among them.
@@ -145,6 +146,7 @@ struct Inner {
     export: OnceLock<Arc<ExportCounts>>,
     settings: OnceLock<Arc<Board>>,
     caches: OnceLock<Caches>,
+    mirrors: OnceLock<Mirrors>,
 }
 
 impl fmt::Debug for Metrics {
@@ -166,6 +168,7 @@ impl Metrics {
             export: OnceLock::new(),
             settings: OnceLock::new(),
             caches: OnceLock::new(),
+            mirrors: OnceLock::new(),
         }))
     }
 
@@ -207,6 +210,15 @@ impl Metrics {
 
     pub(super) fn caches(&self) -> Vec<CacheFigures> {
         self.0.caches.get().map(Caches::figures).unwrap_or_default()
+    }
+
+    /// What is mirrored; said once, at the start.
+    pub(crate) fn has_mirrors(&self, mirrors: Mirrors) {
+        let _ = self.0.mirrors.set(mirrors);
+    }
+
+    pub(super) fn mirrors(&self) -> Option<&Mirrors> {
+        self.0.mirrors.get()
     }
 
     pub(crate) fn add_shards(&self, readers: Vec<ShardReader>) {

@@ -28,7 +28,9 @@ use super::{Call, deadline_exceeded, gave_up_for_time, refusal_of};
 use crate::cache::{
     Asked, CacheUse, Failure, Kept, Landed, Lead, MethodCache, Next, Question, has_credential,
 };
+use crate::mirror::Tap;
 use crate::observe::{Journey, Record, Way};
+use crate::route::Side;
 use crate::snapshot::MethodPlan;
 use crate::upstream::{Outgoing, OutgoingBody, Upstream};
 
@@ -43,6 +45,8 @@ pub(super) struct Caller<'a> {
     /// Who `policy` found him to be; where it was not asked, a credential in the headers keeps a
     /// call away from the cache.
     pub(super) principal: Option<&'a str>,
+    /// The call is a copy: nothing is kept of it, and nothing of what is kept is its answer.
+    pub(super) marked: bool,
 }
 
 /// What came of it.
@@ -83,6 +87,7 @@ pub(super) fn open_to<'p>(
     let cache = plan.cache.as_ref()?;
     let known = caller.principal.is_some();
     let own = match cache.per_principal() {
+        _ if caller.marked => true,
         // A credential that nobody has read says who calls, and the key would not.
         true => !known && has_credential(caller.headers),
         false => known || has_credential(caller.headers),
@@ -98,7 +103,7 @@ pub(super) fn open_to<'p>(
 pub(super) async fn carry(
     call: &Call,
     (cache, method): (&MethodCache, usize),
-    upstream: &Arc<Upstream>,
+    (upstream, side): (&Arc<Upstream>, Side),
     (message, caller): (&[u8], Caller<'_>),
     deadline: Option<Instant>,
     record: &mut Record,
@@ -121,6 +126,7 @@ pub(super) async fn carry(
             call: call.clone(),
             method,
             upstream: Arc::clone(upstream),
+            side,
             message: framed(cache, &question),
             metadata: told(principal),
             fetched: Rc::clone(&fetched),
@@ -223,6 +229,7 @@ struct Fetch {
     call: Call,
     method: usize,
     upstream: Arc<Upstream>,
+    side: Side,
     message: Bytes,
     metadata: Metadata,
     fetched: Rc<RefCell<Fetched>>,
@@ -230,7 +237,7 @@ struct Fetch {
 
 impl Fetch {
     async fn run(self, lead: Lead) {
-        let Fetch { mut call, method, upstream, message, metadata, fetched } = self;
+        let Fetch { mut call, method, upstream, side, message, metadata, fetched } = self;
         let asked_by = std::mem::replace(
             &mut call.request_id,
             identity::make_request_id(rand::random()).into(),
@@ -243,15 +250,17 @@ impl Fetch {
         journey.asked();
         let time = plan.deadline.map_or(FETCH_MOST, |bounds| bounds.default.min(FETCH_MOST));
         let deadline = Some(Instant::now() + time);
-        let outgoing = Outgoing {
+        let mut outgoing = Outgoing {
             path: plan.path.clone(),
             headers: call.outgoing(metadata, None, deadline),
             body: OutgoingBody::Whole(message),
             terms: plan.terms(deadline),
         };
+        // A fetch is a call of its own; whoever asks for copies has no mark.
+        let tap = Tap::on(plan.mirror.as_ref(), side, false, &mut outgoing);
         let asked = async {
             let answer = call.thread.upstreams.send(&upstream, outgoing, &mut journey).await;
-            gather(answer.map_err(|error| refusal_of(&error))?, &upstream).await
+            gather(tap.observe(answer.map_err(|error| refusal_of(&error))?), &upstream).await
         };
         let answered = match tokio::time::timeout(time, asked).await {
             Ok(answered) => answered,

@@ -40,7 +40,9 @@ use super::rest::broken;
 use super::{Call, Unrecorded, deadline_exceeded, gave_up_for_time, refusal_of};
 use crate::alarm::Alarm;
 use crate::body::{Body, BodyError, Piece, Source};
+use crate::mirror::Tap;
 use crate::observe::{Record, Told};
+use crate::route::Side;
 use crate::snapshot::MethodPlan;
 use crate::upstream::{Outgoing, OutgoingBody, Upstream, UpstreamAnswer};
 
@@ -54,6 +56,7 @@ pub(super) struct Request<'a> {
     /// Of the plan, in the call's snapshot.
     pub(super) method: usize,
     pub(super) upstream: &'a Arc<Upstream>,
+    pub(super) side: Side,
     pub(super) codec: Codec,
     pub(super) caller: Caller<'a>,
     pub(super) metadata: Metadata,
@@ -67,7 +70,7 @@ pub(super) async fn carry(
     body: Body,
     record: &mut Record,
 ) -> Result<Unrecorded, Refusal> {
-    let Request { plan, method, upstream, codec, caller, .. } = request;
+    let Request { plan, method, upstream, side, codec, caller, .. } = request;
     let Request { mut metadata, mut tracestate, deadline, .. } = request;
     // A timer fires at its next tick; until then an upstream could be asked in vain.
     if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
@@ -106,7 +109,8 @@ pub(super) async fn carry(
             None => Ok(message.await),
         }??;
         let asked = (&*message, caller);
-        match cached::carry(call, (cache, method), upstream, asked, deadline, record).await? {
+        let to = (upstream, side);
+        match cached::carry(call, (cache, method), to, asked, deadline, record).await? {
             Cached::Answer(answered) => return kept::answer(call, plan, codec, &answered, record),
             Cached::Failed(failure) => {
                 return Ok(kept::failure(call, plan, codec, &failure, record));
@@ -119,16 +123,17 @@ pub(super) async fn carry(
             Cached::Passed => body = Body::whole(envelope::frame(&message)),
         }
     }
-    let outgoing = Outgoing {
+    let mut outgoing = Outgoing {
         path: plan.path.clone(),
         headers: call.outgoing(metadata, tracestate, deadline),
         body: OutgoingBody::Stream(body),
         terms: plan.terms(deadline),
     };
+    let tap = Tap::on(plan.mirror.as_ref(), side, caller.marked, &mut outgoing);
     let journey = record.asked(&upstream.counters);
     let held = async {
         let answer = call.thread.upstreams.send(upstream, outgoing, journey).await;
-        let answer = answer.map_err(|error| refusal_of(&error))?;
+        let answer = tap.observe(answer.map_err(|error| refusal_of(&error))?);
         hold(answer, plan.kind, upstream).await
     };
     let held = match deadline {
@@ -229,7 +234,7 @@ pub(super) fn for_caller(said: Status, details: ErrorDetails) -> Status {
 
 /// What an answer says that it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Media {
+pub(crate) enum Media {
     Grpc,
     /// gRPC with messages in something else than protobuf, which nobody asked for.
     OtherCodec,
@@ -237,7 +242,7 @@ pub(super) enum Media {
 }
 
 impl Media {
-    pub(super) fn of(head: &HeaderMap) -> Media {
+    pub(crate) fn of(head: &HeaderMap) -> Media {
         let media = head.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
         let Some(rest) = media.strip_prefix(b"application/grpc") else { return Media::Other };
         let rest = rest.split(|byte| *byte == b';').next().unwrap_or_default();
@@ -257,7 +262,7 @@ fn media_type(codec: Codec) -> &'static str {
 }
 
 /// The status of an answer: what was said, or what its absence means (protocols E-9).
-pub(super) fn final_status(said: Option<Status>, http_status: StatusCode, media: Media) -> Status {
+pub(crate) fn final_status(said: Option<Status>, http_status: StatusCode, media: Media) -> Status {
     match said {
         Some(said) if said.code != Code::Ok => said,
         _ if http_status != StatusCode::OK => status::from_http(http_status),

@@ -38,7 +38,9 @@ use super::grpc::{Activity, for_caller};
 use super::{Call, TRACESTATE, Unrecorded, deadline_exceeded, refusal_of};
 use crate::body::{Body, BodyError};
 use crate::call::Version;
+use crate::mirror::Tap;
 use crate::observe::Record;
+use crate::route::Side;
 use crate::snapshot::{MethodPlan, Snapshot};
 use crate::upstream::{Outgoing, OutgoingBody, Upstream};
 
@@ -49,6 +51,7 @@ pub(super) struct Request<'a> {
     pub(super) method: usize,
     pub(super) version: Version,
     pub(super) upstream: &'a Arc<Upstream>,
+    pub(super) side: Side,
     pub(super) binding: Binding,
     pub(super) query: Option<&'a str>,
     pub(super) http_method: &'a str,
@@ -89,7 +92,7 @@ async fn carry_unbounded(
     activity: Option<Rc<Activity>>,
     record: &mut Record,
 ) -> Result<Unrecorded, Refusal> {
-    let Request { plan, method, version, upstream, binding, .. } = request;
+    let Request { plan, method, version, upstream, side, binding, .. } = request;
     let Request { query, http_method, headers, caller, mut metadata, deadline, .. } = request;
     let place = Place { snapshot: Arc::clone(&call.snapshot), method, rule: binding.rule };
     let rule = &plan.rules[binding.rule];
@@ -129,7 +132,8 @@ async fn carry_unbounded(
     {
         let message = framed.get(envelope::HEAD..).unwrap_or_default();
         let asked = (message, caller);
-        match cached::carry(call, (cache, method), upstream, asked, deadline, record).await? {
+        let to = (upstream, side);
+        match cached::carry(call, (cache, method), to, asked, deadline, record).await? {
             Cached::Answer(answered) => {
                 let answering = Answering { place, reading, upstream, deadline, conditions };
                 return unary::kept(call, answering, &answered, record);
@@ -141,17 +145,18 @@ async fn carry_unbounded(
             Cached::Passed => {}
         }
     }
-    let outgoing = Outgoing {
+    let mut outgoing = Outgoing {
         path: plan.path.clone(),
         headers: call.outgoing(metadata, tracestate, deadline),
         body,
         terms: plan.terms(deadline),
     };
+    let tap = Tap::on(plan.mirror.as_ref(), side, caller.marked, &mut outgoing);
     let answering = Answering { place, reading, upstream, deadline, conditions };
     let answered = async {
         let journey = record.asked(&upstream.counters);
         let answer = call.thread.upstreams.send(upstream, outgoing, journey).await;
-        let answer = answer.map_err(|error| refusal_of(&error))?;
+        let answer = tap.observe(answer.map_err(|error| refusal_of(&error))?);
         match activity {
             Some(activity) if plan.kind.many_answers() => {
                 let progress = progress.clone();

@@ -44,12 +44,22 @@ pub(crate) struct RetryRules {
     /// Time for one attempt until its answer begins.
     pub(super) attempt: Option<Duration>,
     pub(super) budget: Share,
+    /// Whether what never began is begun again.
+    begins_again: bool,
 }
 
 impl RetryRules {
     /// Nothing is sent again but what never began.
-    pub(crate) const NONE: RetryRules =
-        RetryRules { codes: 0, attempts: 1, attempt: None, budget: RetryPolicy::BUDGET };
+    pub(crate) const NONE: RetryRules = RetryRules {
+        codes: 0,
+        attempts: 1,
+        attempt: None,
+        budget: RetryPolicy::BUDGET,
+        begins_again: true,
+    };
+
+    /// Nothing at all is sent again (compare M-6).
+    pub(crate) const NEVER: RetryRules = RetryRules { begins_again: false, ..RetryRules::NONE };
 
     /// The rules of a method of which the contract says `idempotency`.
     pub(crate) fn of(policy: Option<&RetryPolicy>, idempotency: Idempotency) -> RetryRules {
@@ -63,6 +73,7 @@ impl RetryRules {
                 attempts: *attempts,
                 attempt: *attempt,
                 budget: *budget,
+                begins_again: true,
             },
         }
     }
@@ -129,7 +140,7 @@ impl Progress {
         random: f64,
     ) -> Option<Further> {
         match cause {
-            Cause::NeverBegan if !self.begun_again => {
+            Cause::NeverBegan if rules.begins_again && !self.begun_again => {
                 self.begun_again = true;
                 Some(Further { reason: RetryReason::NeverBegan, wait: Duration::ZERO })
             }
@@ -316,6 +327,7 @@ mod tests {
         use RetryReason::{Code as Named, NeverBegan};
         let never = Cause::NeverBegan;
         assert_eq!(reasons(&RetryRules::NONE, &[never, never]), [Some(NeverBegan), None]);
+        assert_eq!(reasons(&RetryRules::NEVER, &[never, never]), [None, None]);
         let two = rules(&[Code::Unavailable], 2);
         assert_eq!(reasons(&two, &[never, never, never]), [Some(NeverBegan), Some(Named), None]);
         // It was no attempt: both that the document allows are left.

@@ -139,6 +139,21 @@ impl Rows {
         Some(RowId(place as u32))
     }
 
+    /// The rows at a path and below it, its brackets left out or not; all rows of the message for
+    /// the empty one.
+    pub fn below(&self, path: &str) -> Vec<RowId> {
+        let bare = |path: &str| path.replace("[]", "").replace("{}", "");
+        let above = bare(path);
+        let is_below = |name: &str| {
+            above.is_empty()
+                || bare(name)
+                    .strip_prefix(above.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let rows = (0..).zip(&self.names).filter(|(_, name)| is_below(name));
+        rows.map(|(row, _)| RowId(row)).collect()
+    }
+
     pub(super) fn trailer(&self, name: &str) -> Option<RowId> {
         self.trailers.get(name).copied()
     }

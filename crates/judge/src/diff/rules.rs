@@ -152,6 +152,19 @@ impl Rules {
         self
     }
 
+    /// The trailers that count.
+    pub fn trailer_names(&self) -> impl Iterator<Item = &str> {
+        self.trailers.iter().map(|name| &**name)
+    }
+
+    /// The paths whose own rule is another one than in `before`, in their order. The rule of a
+    /// path holds below it as well, so what was learned there holds no longer either.
+    pub fn changed(&self, before: &Rules) -> Vec<String> {
+        let mut changed = Vec::new();
+        self.root.differs_from(&before.root, "", &mut changed);
+        changed
+    }
+
     pub(super) fn trailers(&self) -> &[Box<str>] {
         &self.trailers
     }
@@ -161,7 +174,7 @@ impl Rules {
     }
 
     /// Everything that names no field, or asks of a field what it cannot have.
-    pub(super) fn faults(&self, contract: &Contract, message: MessageId) -> Vec<RuleFault> {
+    pub fn faults(&self, contract: &Contract, message: MessageId) -> Vec<RuleFault> {
         let mut faults = Vec::new();
         let root = Place { message: Some(message), list: true, number: false, free: false };
         check(contract, root, "", &self.root, &mut faults);
@@ -170,6 +183,20 @@ impl Rules {
 }
 
 impl Node {
+    fn differs_from(&self, before: &Node, path: &str, changed: &mut Vec<String>) {
+        if self.rule != before.rule {
+            changed.push(path.to_owned());
+        }
+        let nothing = Node::default();
+        let names: std::collections::BTreeSet<&str> =
+            self.below.keys().chain(before.below.keys()).map(|name| &**name).collect();
+        for name in names {
+            let inner = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+            let [now, then] = [self, before].map(|node| node.below(name).unwrap_or(&nothing));
+            now.differs_from(then, &inner, changed);
+        }
+    }
+
     pub(super) fn below(&self, name: &str) -> Option<&Node> {
         self.below.get(name)
     }
@@ -317,6 +344,16 @@ fn next(contract: &Contract, at: Place, name: &str) -> Result<Place, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn compare_n_5_rules_that_changed_are_named() {
+        let before = Rules::new().ignore("a.b").critical("c").unordered("d[]");
+        let after = Rules::new().ignore("a.b[]").unordered("d").keyed("e.f", "id");
+        assert_eq!(after.changed(&before), ["c", "e.f"]);
+        assert_eq!(before.changed(&after), ["c", "e.f"]);
+        assert!(after.changed(&after.clone()).is_empty());
+        assert_eq!(Rules::new().ignore("").changed(&Rules::new()), [""]);
+    }
 
     #[test]
     fn a_path_is_read_with_and_without_its_brackets() {

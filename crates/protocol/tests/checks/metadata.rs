@@ -18,7 +18,7 @@ pub(crate) fn check(data: &[u8]) {
         };
         headers.append(name, value);
     }
-    let hop = Hop { internal: false, peer: IpAddr::V4(Ipv4Addr::LOCALHOST) };
+    let hop = Hop { internal: false, mirrored: false, peer: IpAddr::V4(Ipv4Addr::LOCALHOST) };
     for protocol in [CallerProtocol::Rest, CallerProtocol::Grpc] {
         let Ok(metadata) = to_upstream(&headers, protocol, hop) else { continue };
         for (name, value) in &metadata.into_headers() {

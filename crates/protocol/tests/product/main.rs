@@ -128,7 +128,7 @@ fn check(
         Caller::Grpc | Caller::GrpcJson => CallerProtocol::Grpc,
     };
     let headers = header_map(&case.headers());
-    let hop = Hop { internal: false, peer: IpAddr::V4(Ipv4Addr::LOCALHOST) };
+    let hop = Hop { internal: false, mirrored: false, peer: IpAddr::V4(Ipv4Addr::LOCALHOST) };
     let mut metadata = metadata::to_upstream(&headers, protocol, hop).expect(&what);
     let agreed = match case.caller {
         Caller::Grpc => Agreed::by_caller(metadata.headers_mut()).expect(&what),

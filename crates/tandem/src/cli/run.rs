@@ -391,6 +391,7 @@ fn listener(name: &str, listen: &tandem_config::document::Listen, internal: bool
         name: name.into(),
         internal,
         hosts: listen.hosts.clone(),
+        mirrored: listen.mirrored.clone(),
         reflection: listen.offer.reflection,
         health: listen.offer.health,
     }
