@@ -273,7 +273,8 @@ type Go struct {
 	// /gc/heap/allocs:bytes, all that was ever allocated.
 	AllocatedBytes uint64 `protobuf:"varint,4,opt,name=allocated_bytes,json=allocatedBytes,proto3" json:"allocated_bytes,omitempty"`
 	// /cpu/classes/gc/total:cpu-seconds and /cpu/classes/user:cpu-seconds. Both are overestimates,
-	// by the runtime's own word: good against each other, never against the kernel's CPU time.
+	// by the runtime's own word: good against each other, never against the kernel's CPU time. Both
+	// are as of the end of the last cycle, and 0 before the first.
 	GcCpuS   float64 `protobuf:"fixed64,5,opt,name=gc_cpu_s,json=gcCpuS,proto3" json:"gc_cpu_s,omitempty"`
 	UserCpuS float64 `protobuf:"fixed64,6,opt,name=user_cpu_s,json=userCpuS,proto3" json:"user_cpu_s,omitempty"`
 	// /sched/pauses/total/gc:seconds: all goroutines were stopped for the collector so long.
@@ -385,19 +386,19 @@ type Tokio struct {
 	// How often a task was polled, and how long in all.
 	Polls   uint64  `protobuf:"varint,1,opt,name=polls,proto3" json:"polls,omitempty"`
 	PolledS float64 `protobuf:"fixed64,2,opt,name=polled_s,json=polledS,proto3" json:"polled_s,omitempty"`
-	// Polls longer than `long_poll_s`: they kept a worker from all other tasks.
-	LongPolls  uint64  `protobuf:"varint,3,opt,name=long_polls,json=longPolls,proto3" json:"long_polls,omitempty"`
-	LongPollsS float64 `protobuf:"fixed64,4,opt,name=long_polls_s,json=longPollsS,proto3" json:"long_polls_s,omitempty"`
-	LongPollS  float64 `protobuf:"fixed64,5,opt,name=long_poll_s,json=longPollS,proto3" json:"long_poll_s,omitempty"`
+	// Polls of `polls_long_from_s` and more: they kept a worker from all other tasks.
+	PollsLong      uint64  `protobuf:"varint,3,opt,name=polls_long,json=pollsLong,proto3" json:"polls_long,omitempty"`
+	PollsLongS     float64 `protobuf:"fixed64,4,opt,name=polls_long_s,json=pollsLongS,proto3" json:"polls_long_s,omitempty"`
+	PollsLongFromS float64 `protobuf:"fixed64,5,opt,name=polls_long_from_s,json=pollsLongFromS,proto3" json:"polls_long_from_s,omitempty"`
 	// How often a task was ready and waited for its worker, and how long in all.
-	Schedulings uint64  `protobuf:"varint,6,opt,name=schedulings,proto3" json:"schedulings,omitempty"`
-	SchedulingS float64 `protobuf:"fixed64,7,opt,name=scheduling_s,json=schedulingS,proto3" json:"scheduling_s,omitempty"`
-	// Waits longer than `long_delay_s`.
-	LongDelays    uint64  `protobuf:"varint,8,opt,name=long_delays,json=longDelays,proto3" json:"long_delays,omitempty"`
-	LongDelaysS   float64 `protobuf:"fixed64,9,opt,name=long_delays_s,json=longDelaysS,proto3" json:"long_delays_s,omitempty"`
-	LongDelayS    float64 `protobuf:"fixed64,10,opt,name=long_delay_s,json=longDelayS,proto3" json:"long_delay_s,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Waits   uint64  `protobuf:"varint,6,opt,name=waits,proto3" json:"waits,omitempty"`
+	WaitedS float64 `protobuf:"fixed64,7,opt,name=waited_s,json=waitedS,proto3" json:"waited_s,omitempty"`
+	// Waits of `waits_long_from_s` and more.
+	WaitsLong      uint64  `protobuf:"varint,8,opt,name=waits_long,json=waitsLong,proto3" json:"waits_long,omitempty"`
+	WaitsLongS     float64 `protobuf:"fixed64,9,opt,name=waits_long_s,json=waitsLongS,proto3" json:"waits_long_s,omitempty"`
+	WaitsLongFromS float64 `protobuf:"fixed64,10,opt,name=waits_long_from_s,json=waitsLongFromS,proto3" json:"waits_long_from_s,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Tokio) Reset() {
@@ -444,58 +445,58 @@ func (x *Tokio) GetPolledS() float64 {
 	return 0
 }
 
-func (x *Tokio) GetLongPolls() uint64 {
+func (x *Tokio) GetPollsLong() uint64 {
 	if x != nil {
-		return x.LongPolls
+		return x.PollsLong
 	}
 	return 0
 }
 
-func (x *Tokio) GetLongPollsS() float64 {
+func (x *Tokio) GetPollsLongS() float64 {
 	if x != nil {
-		return x.LongPollsS
+		return x.PollsLongS
 	}
 	return 0
 }
 
-func (x *Tokio) GetLongPollS() float64 {
+func (x *Tokio) GetPollsLongFromS() float64 {
 	if x != nil {
-		return x.LongPollS
+		return x.PollsLongFromS
 	}
 	return 0
 }
 
-func (x *Tokio) GetSchedulings() uint64 {
+func (x *Tokio) GetWaits() uint64 {
 	if x != nil {
-		return x.Schedulings
+		return x.Waits
 	}
 	return 0
 }
 
-func (x *Tokio) GetSchedulingS() float64 {
+func (x *Tokio) GetWaitedS() float64 {
 	if x != nil {
-		return x.SchedulingS
+		return x.WaitedS
 	}
 	return 0
 }
 
-func (x *Tokio) GetLongDelays() uint64 {
+func (x *Tokio) GetWaitsLong() uint64 {
 	if x != nil {
-		return x.LongDelays
+		return x.WaitsLong
 	}
 	return 0
 }
 
-func (x *Tokio) GetLongDelaysS() float64 {
+func (x *Tokio) GetWaitsLongS() float64 {
 	if x != nil {
-		return x.LongDelaysS
+		return x.WaitsLongS
 	}
 	return 0
 }
 
-func (x *Tokio) GetLongDelayS() float64 {
+func (x *Tokio) GetWaitsLongFromS() float64 {
 	if x != nil {
-		return x.LongDelayS
+		return x.WaitsLongFromS
 	}
 	return 0
 }
@@ -631,23 +632,23 @@ const file_tandem_runtime_v1_runtime_proto_rawDesc = "" +
 	"\n" +
 	"scheduling\x18\t \x01(\v2\x1c.tandem.runtime.v1.DurationsR\n" +
 	"schedulingB\x15\n" +
-	"\x13_memory_limit_bytes\"\xc5\x02\n" +
+	"\x13_memory_limit_bytes\"\xc1\x02\n" +
 	"\x05Tokio\x12\x14\n" +
 	"\x05polls\x18\x01 \x01(\x04R\x05polls\x12\x19\n" +
 	"\bpolled_s\x18\x02 \x01(\x01R\apolledS\x12\x1d\n" +
 	"\n" +
-	"long_polls\x18\x03 \x01(\x04R\tlongPolls\x12 \n" +
-	"\flong_polls_s\x18\x04 \x01(\x01R\n" +
-	"longPollsS\x12\x1e\n" +
-	"\vlong_poll_s\x18\x05 \x01(\x01R\tlongPollS\x12 \n" +
-	"\vschedulings\x18\x06 \x01(\x04R\vschedulings\x12!\n" +
-	"\fscheduling_s\x18\a \x01(\x01R\vschedulingS\x12\x1f\n" +
-	"\vlong_delays\x18\b \x01(\x04R\n" +
-	"longDelays\x12\"\n" +
-	"\rlong_delays_s\x18\t \x01(\x01R\vlongDelaysS\x12 \n" +
-	"\flong_delay_s\x18\n" +
-	" \x01(\x01R\n" +
-	"longDelayS\"\x83\x01\n" +
+	"polls_long\x18\x03 \x01(\x04R\tpollsLong\x12 \n" +
+	"\fpolls_long_s\x18\x04 \x01(\x01R\n" +
+	"pollsLongS\x12)\n" +
+	"\x11polls_long_from_s\x18\x05 \x01(\x01R\x0epollsLongFromS\x12\x14\n" +
+	"\x05waits\x18\x06 \x01(\x04R\x05waits\x12\x19\n" +
+	"\bwaited_s\x18\a \x01(\x01R\awaitedS\x12\x1d\n" +
+	"\n" +
+	"waits_long\x18\b \x01(\x04R\twaitsLong\x12 \n" +
+	"\fwaits_long_s\x18\t \x01(\x01R\n" +
+	"waitsLongS\x12)\n" +
+	"\x11waits_long_from_s\x18\n" +
+	" \x01(\x01R\x0ewaitsLongFromS\"\x83\x01\n" +
 	"\tDurations\x12=\n" +
 	"\abuckets\x18\x01 \x03(\v2#.tandem.runtime.v1.Durations.BucketR\abuckets\x1a7\n" +
 	"\x06Bucket\x12\x17\n" +
