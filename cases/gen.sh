@@ -19,6 +19,7 @@ fi
 mkdir -p "$work/in/tandem/cases/catalogue/v1" "$work/in/tandem/cases/admin/v1"
 cp -r "$cases/../proto/google" "$cases/../proto/buf" "$work/in"
 cp -r "$cases/../proto/tandem/settings" "$work/in/tandem/settings"
+cp -r "$cases/../proto/tandem/runtime" "$work/in/tandem/runtime"
 cp "$cases/catalogue/contract.proto" "$work/in/tandem/cases/catalogue/v1/contract.proto"
 cp "$cases/catalogue/record.proto" "$work/in/tandem/cases/catalogue/v1/record.proto"
 cp "$cases/proto/admin.proto" "$work/in/tandem/cases/admin/v1/admin.proto"
@@ -39,10 +40,10 @@ YAML
 (cd "$work/in" && "$tools/gen/node_modules/.bin/buf" generate --template "$work/buf.gen.yaml" --path tandem --path buf)
 # Each module takes what is its own.
 mkdir -p "$work/out/client"
-mv "$work/out/tandem.dev/clients/go/settingspb" "$work/out/client/settingspb"
+mv "$work/out/tandem.dev/clients/go/settingspb" "$work/out/tandem.dev/clients/go/runtimepb" "$work/out/client"
 mv "$work/out/tandem.local/cases/service" "$work/out/tandem.local/cases/catalogue" "$work/out"
 # Generated, and where it is committed.
-pairs="service/go/gen:$cases/service/go/gen catalogue/go/gen:$cases/catalogue/go/gen client/settingspb:$cases/../clients/go/settingspb"
+pairs="service/go/gen:$cases/service/go/gen catalogue/go/gen:$cases/catalogue/go/gen client/settingspb:$cases/../clients/go/settingspb client/runtimepb:$cases/../clients/go/runtimepb"
 for pair in $pairs; do
   made="$work/out/${pair%%:*}" place="${pair#*:}"
   if [ "${1:-}" = --check ]; then

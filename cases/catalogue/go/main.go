@@ -44,11 +44,12 @@ func run() error {
 	defer store.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	values, err := service.Settings(ctx, options, name, "catalogue-go", bearable)
+	const program = "catalogue-go"
+	values, err := service.Settings(ctx, options, name, program, bearable)
 	if err != nil {
 		return err
 	}
-	return service.Serve(options, name, &administration{store: store}, func(ctx context.Context, server *grpc.Server) map[string]service.Face {
+	return service.Serve(options, name, program, &administration{store: store}, func(ctx context.Context, server *grpc.Server) map[string]service.Face {
 		methods := &catalogue{store: store, stopping: ctx, testClock: *testClock, team: values}
 		cataloguepb.RegisterCatalogueServer(server, methods)
 		if *restAddress == "" {

@@ -10,6 +10,7 @@
 mod answers;
 mod draw;
 mod faces;
+mod figures;
 mod filter;
 mod kills;
 mod model;
@@ -35,6 +36,7 @@ use protos::google;
 use protos::tandem::cases::admin::v1 as admin;
 use protos::tandem::cases::catalogue::record::v1 as record;
 use protos::tandem::cases::catalogue::v1 as contract;
+use protos::tandem::runtime::v1 as runtime;
 
 /// Whatever ends a check: an answer that is wrong, a process that does not start.
 type Fault = Box<dyn std::error::Error + Send + Sync>;
@@ -94,6 +96,7 @@ async fn check(arguments: &CommandLine) -> Result<(), Fault> {
         println!("  {what:<10} {told}   {:.1} s", began.elapsed().as_secs_f64());
     };
     done("states", states::run(side, golden, *write).await?);
+    done("figures", figures::run(side).await?);
     done("faces", faces::run(side, golden, *write).await?);
     for seed in *first..first + seeds {
         let calls = ops / usize::try_from(*seeds)?.max(1);

@@ -12,6 +12,7 @@ use crate::Fault;
 use crate::admin::case_admin_client::CaseAdminClient;
 use crate::admin::{ExportRequest, Record, ResetRequest, StateDigestRequest, StateDigestResponse};
 use crate::contract::catalogue_client::CatalogueClient;
+use crate::runtime::runtime_client::RuntimeClient;
 
 /// A service ends within its drain of ten seconds.
 const ENDS_WITHIN: Duration = Duration::from_secs(15);
@@ -32,6 +33,8 @@ pub struct Side {
     child: Child,
     pub calls: CatalogueClient<Channel>,
     pub admin: CaseAdminClient<Channel>,
+    /// What the process says of itself, on the port of its administration.
+    pub figures: RuntimeClient<Channel>,
     /// The address of the plain REST face.
     pub rest: String,
 }
@@ -44,14 +47,16 @@ impl Side {
         sync: &'static str,
     ) -> Result<Side, Fault> {
         let data = folder.join(&program.name);
-        let (child, calls, admin, rest) = spawn(program, &data, sync).await?;
-        let name = program.name.clone();
-        Ok(Side { name, program: program.clone(), data, sync, child, calls, admin, rest })
+        let Running { child, calls, admin, figures, rest } = spawn(program, &data, sync).await?;
+        let (name, program) = (program.name.clone(), program.clone());
+        Ok(Side { name, program, data, sync, child, calls, admin, figures, rest })
     }
 
     async fn again(&mut self) -> Result<(), Fault> {
-        let (child, calls, admin, rest) = spawn(&self.program, &self.data, self.sync).await?;
-        (self.child, self.calls, self.admin, self.rest) = (child, calls, admin, rest);
+        let Running { child, calls, admin, figures, rest } =
+            spawn(&self.program, &self.data, self.sync).await?;
+        (self.child, self.calls, self.admin) = (child, calls, admin);
+        (self.figures, self.rest) = (figures, rest);
         Ok(())
     }
 
@@ -106,7 +111,13 @@ fn tokio_stream(records: Vec<Record>) -> impl tonic::IntoStreamingRequest<Messag
     tonic::Request::new(tokio_stream::iter(records))
 }
 
-type Running = (Child, CatalogueClient<Channel>, CaseAdminClient<Channel>, String);
+struct Running {
+    child: Child,
+    calls: CatalogueClient<Channel>,
+    admin: CaseAdminClient<Channel>,
+    figures: RuntimeClient<Channel>,
+    rest: String,
+}
 
 async fn spawn(program: &Program, data: &Path, sync: &str) -> Result<Running, Fault> {
     let mut child = Command::new(&program.path)
@@ -126,7 +137,7 @@ async fn spawn(program: &Program, data: &Path, sync: &str) -> Result<Running, Fa
     let address = |key: &str| ready[key].as_str().unwrap_or_default().to_owned();
     let endpoint = |key: &str| Endpoint::from_shared(format!("http://{}", address(key)));
     let calls = CatalogueClient::new(endpoint("listen")?.connect().await?);
-    let admin =
-        CaseAdminClient::new(endpoint("admin")?.connect_lazy()).max_decoding_message_size(64 << 20);
-    Ok((child, calls, admin, address("rest")))
+    let beside = endpoint("admin")?.connect_lazy();
+    let admin = CaseAdminClient::new(beside.clone()).max_decoding_message_size(64 << 20);
+    Ok(Running { child, calls, admin, figures: RuntimeClient::new(beside), rest: address("rest") })
 }

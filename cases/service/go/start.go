@@ -22,6 +22,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
 
+	"tandem.dev/clients/go/runtimepb"
 	"tandem.local/cases/service/go/gen/adminpb"
 )
 
@@ -87,8 +88,9 @@ type Face struct {
 
 // Serve runs the case until SIGTERM or SIGINT, then drains: ctx, which register is given, is
 // cancelled so that long streams end, and calls under way have ten seconds. The faces that register
-// gives are served as well; the ready line has their addresses by their names.
-func Serve(o Options, name string, admin adminpb.CaseAdminServer, register func(context.Context, *grpc.Server) map[string]Face) error {
+// gives are served as well; the ready line has their addresses by their names. What the process says
+// of itself stands beside its administration, under the name program.
+func Serve(o Options, name, program string, admin adminpb.CaseAdminServer, register func(context.Context, *grpc.Server) map[string]Face) error {
 	runtime.GOMAXPROCS(o.Workers)
 	listener, err := net.Listen("tcp", o.Listen)
 	if err != nil {
@@ -117,6 +119,7 @@ func Serve(o Options, name string, admin adminpb.CaseAdminServer, register func(
 	reflection.Register(server)
 	adminServer := grpc.NewServer()
 	adminpb.RegisterCaseAdminServer(adminServer, admin)
+	runtimepb.RegisterRuntimeServer(adminServer, &Figures{Program: program})
 
 	ended := make(chan error, 2+len(faces))
 	ready := map[string]string{

@@ -228,6 +228,18 @@ impl Claims<'_> {
                 }
                 self.address(address, &trail);
             }
+            for (index, target) in upstream.cost.iter().enumerate() {
+                if !self.may.cost.iter().any(|pattern| pattern.covers(target)) {
+                    let mut trail =
+                        vec![Step::Key("upstreams"), Step::Key(name), Step::Key("cost")];
+                    if upstream.cost.len() > 1 {
+                        trail.push(Step::Index(index));
+                    }
+                    let what =
+                        format!("the namespace may not look at `{}`", cut(&target.to_string()));
+                    self.outside(what, "cost", &trail);
+                }
+            }
         }
     }
 

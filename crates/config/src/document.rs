@@ -34,9 +34,9 @@ pub use self::namespace::{
     ResolvedMethod, Retries, RetryPolicy, Upstream,
 };
 pub use self::platform::{
-    AccessLog, AccessLogTarget, Grants, HostPattern, Listen, Members, NamespaceGrant, Network,
-    Observe, Offer, PathPattern, PatternSegment, Platform, PlatformLimits, Quota, ServicePattern,
-    StorePlace, Traces, UpstreamPattern, VerbPattern,
+    AccessLog, AccessLogTarget, CostPattern, Grants, HostPattern, Listen, Members, NamespaceGrant,
+    Network, Observe, Offer, PathPattern, PatternSegment, Platform, PlatformLimits, Quota,
+    ServicePattern, StorePlace, Traces, UpstreamPattern, VerbPattern,
 };
 pub use self::reach::{forbidden, is_listener};
 pub use self::rest::{

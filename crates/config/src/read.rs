@@ -8,6 +8,7 @@
 mod auth;
 mod cache;
 mod contract;
+mod cost;
 mod identity;
 mod limits;
 mod mirror;

@@ -166,7 +166,7 @@ fn platform(rows: &mut Rows<'_>, platform: &Platform) {
         for role in ["owner", "publisher", "editor", "viewer"] {
             rows.one(&at("members", role), "[]");
         }
-        for claim in ["hosts", "services", "paths", "upstreams"] {
+        for claim in ["hosts", "services", "paths", "upstreams", "cost"] {
             rows.one(&at("may", claim), "[]");
         }
         for claim in ["public_methods", "loopback"] {
@@ -251,6 +251,7 @@ fn team(rows: &mut Rows<'_>) {
             ("health", "none"),
             ("eject", "true"),
             ("isolated", "false"),
+            ("cost", "none"),
             ("connect", "1s"),
             ("message", "16MiB"),
         ] {

@@ -163,7 +163,7 @@ fn what_is_known_and_not_built_is_refused_never_ignored() {
         ("{ public: true }", "{ mtls: { san: [a] } }"),
         ("{ public: true }", "{ jwt: staff, when: \"true\" }"),
         ("50051\" }", "50051\", tls: { insecure: true } }"),
-        ("50051\" }", "50051\", cost: x }"),
+        ("50051\" }", "50051\", cost: \"agent:go.shop.svc:9190\" }"),
     ] {
         let found = problems(&TEAM.replacen(old, new, 1));
         assert!(found.iter().any(|problem| problem.code == Tnd::NotBuiltIn), "{new}: {found:#?}");
@@ -178,6 +178,28 @@ fn names_that_lead_nowhere_are_told_with_the_nearest_one() {
     assert!(found[0].here.contains("`Get`"), "{:?}", found[0].here);
     expect("reflection: go", "reflection: og", &[Tnd::UnknownUpstream]);
     expect("  primary: go\n", "", &[Tnd::MissingKey, Tnd::MissingKey]);
+}
+
+#[test]
+fn a_team_sees_the_use_only_of_what_it_was_granted() {
+    let problems = |cost: &str, may: &str| {
+        let team = TEAM.replacen("50051\" }", &format!("50051\", cost: {cost} }}"), 1);
+        let platform = PLATFORM.replacen("loopback: true", &format!("loopback: true{may}"), 1);
+        let found = problems_of(&platform, &[("shop", &team)]);
+        found.iter().map(|problem| problem.code).collect::<Vec<_>>()
+    };
+    assert_eq!(problems("\"pid:1\"", ""), [Tnd::OutsideGrant]);
+    let slice = ", cost: [\"cgroup:/shop.slice/*\", \"port:50051\"]";
+    assert_eq!(problems("\"cgroup:/shop.slice/go\"", slice), []);
+    assert_eq!(problems("[\"cgroup:/shop.slice/go\", \"port:50051\"]", slice), []);
+    assert_eq!(problems("[\"port:50051\", \"port:1\"]", slice), [Tnd::OutsideGrant]);
+    assert_eq!(problems("\"cgroup:/shop.slice/../other\"", slice), [Tnd::WrongType]);
+    assert_eq!(problems("\"exec:./svc\"", slice), [Tnd::WrongType]);
+    assert_eq!(problems("\"shop\"", slice), [Tnd::WrongType]);
+    let all = ", cost: [\"*\"]";
+    assert_eq!(problems("\"port:1\"", all), [Tnd::WrongType, Tnd::OutsideGrant]);
+    let many = vec!["\"port:50051\""; 257].join(", ");
+    assert_eq!(problems(&format!("[{many}]"), slice), [Tnd::OverLimit]);
 }
 
 #[test]

@@ -25,7 +25,7 @@ use crate::listen::{self, Listener, Room};
 use crate::mirror::Mirrors;
 use crate::mirror::view::MethodPairs;
 use crate::net;
-use crate::observe::{AccessLog, Exporter, Metrics, Span};
+use crate::observe::{AccessLog, Costs, Exporter, Metrics, Span, UpstreamCost};
 use crate::own::board::{Board, Declare, ServiceInstances, SettingsRefused};
 use crate::policy::Judges;
 use crate::policy::auth::{ApiKeys, Identity, IssuerStatus, KeyTiming};
@@ -91,6 +91,7 @@ pub struct Gateway {
     metrics: Metrics,
     caches: Caches,
     mirrors: Mirrors,
+    costs: Costs,
     side: Side,
     begin_drain: watch::Sender<bool>,
     drain: Drain,
@@ -164,6 +165,8 @@ impl Gateway {
         let ratio_max = process_limits.ratio as usize;
         let mirrors = Mirrors::new(upstreams.clone(), drain.clone(), ratio_max);
         metrics.has_mirrors(mirrors.clone());
+        let costs = Costs::new();
+        metrics.has_costs(costs.clone());
         let board = Board::new();
         metrics.has_settings(Arc::clone(&board));
         let registry = Registry::default();
@@ -222,6 +225,7 @@ impl Gateway {
         judges.identity.keep_reading(&side, &names, &keys, &drain);
         reconciler.fetch_missing(&side, &drain);
         reconciler.follow(&side, &drain);
+        costs.keep_reading(&reconciler, &metrics, &side, &drain);
         Ok(Gateway {
             addresses,
             reconciler,
@@ -229,6 +233,7 @@ impl Gateway {
             metrics,
             caches,
             mirrors,
+            costs,
             side,
             begin_drain,
             drain,
@@ -252,6 +257,7 @@ impl Gateway {
             metrics: self.metrics.clone(),
             caches: self.caches.clone(),
             mirrors: self.mirrors.clone(),
+            costs: self.costs.clone(),
             side: self.side.clone(),
             drain: self.drain.clone(),
         }
@@ -298,6 +304,7 @@ pub struct View {
     metrics: Metrics,
     caches: Caches,
     mirrors: Mirrors,
+    costs: Costs,
     side: Side,
     drain: Drain,
 }
@@ -442,6 +449,17 @@ impl View {
     /// that name ever kept anything.
     pub fn purge(&self, namespace: &str, method: Option<&str>) -> Option<Purged> {
         self.caches.purge(namespace, method)
+    }
+
+    /// What the processes of upstreams use, of those whose documents say where to look, by namespace
+    /// and name. Read once a second.
+    pub fn costs(&self) -> Vec<UpstreamCost> {
+        self.costs.list()
+    }
+
+    /// Changes with each reading of [`View::costs`].
+    pub fn costs_read(&self) -> watch::Receiver<u64> {
+        self.costs.readings()
     }
 
     /// The methods whose calls are mirrored now: namespace and `package.Service/Method`.

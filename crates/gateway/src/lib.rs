@@ -45,6 +45,7 @@ pub use self::cache::{CacheFigures, CacheUse, Purged};
 pub use self::gateway::{Gateway, NamespaceStatus, Plan, StartError, Stopped, View};
 pub use self::listen::Listener;
 pub use self::mirror::view::{Lane, Lanes, MethodPairs};
+pub use self::observe::{CostWindow, UpstreamCost};
 pub use self::own::board::{
     Declare, Declared, DeclaredSettings, ServiceInstances, SettingsRefused, settings_of_documents,
 };

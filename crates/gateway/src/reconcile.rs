@@ -16,6 +16,7 @@ use arc_swap::ArcSwap;
 use tandem_config::Namespace;
 use tandem_config::document::{ContractSource, PlatformLimits};
 use tandem_contract::{ConfiguredFault, Contract, RuleFault, fields};
+use tandem_measure::probe::Target;
 use tandem_transcode::Plans;
 
 use crate::cache::Caches;
@@ -96,6 +97,9 @@ pub(crate) struct Documents<'a> {
     pub(crate) contracts: &'a BTreeMap<String, Arc<Contract>>,
 }
 
+/// By namespace and name of the upstream.
+pub(crate) type CostTargets = BTreeMap<(String, String), Vec<Target>>;
+
 /// The documents, and what is known of their contracts.
 #[derive(Clone)]
 struct Wanted {
@@ -168,6 +172,25 @@ impl Reconciler {
 
     pub(crate) fn limits(&self) -> PlatformLimits {
         self.wanted().limits.clone()
+    }
+
+    /// Where upstreams are looked at, by namespace and name, and the number of these documents;
+    /// `None` where that is `seen`.
+    pub(crate) fn cost_targets(&self, seen: Option<u64>) -> Option<(u64, CostTargets)> {
+        let wanted = self.wanted();
+        if seen == Some(wanted.generation) {
+            return None;
+        }
+        let mut targets = BTreeMap::new();
+        for namespace in &wanted.namespaces {
+            for (name, upstream) in &namespace.upstreams {
+                if !upstream.cost.is_empty() {
+                    let key = (namespace.namespace.clone(), name.clone());
+                    targets.insert(key, upstream.cost.clone());
+                }
+            }
+        }
+        Some((wanted.generation, targets))
     }
 
     /// Builds the first snapshot and puts it in place.

@@ -358,6 +358,7 @@ impl Upstream {
             health,
             eject,
             isolated: _, // what may be sent there is decided before it is (`mirror`)
+            cost: _,     // looked at off the path (`observe::cost`)
             loopback,
             own_listeners,
             tls,

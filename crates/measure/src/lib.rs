@@ -2,7 +2,8 @@
 //!
 //! `load` sends calls by a schedule that was fixed before, whatever the answers do; `histogram`
 //! keeps their times; `data` makes the messages from a contract; `hiccup` looks for pauses from
-//! outside; `environment` says which machine it was and what it took away.
+//! outside; `probe` reads what an implementation uses, `environment` says which machine it was and
+//! what it took away.
 //!
 //! This crate reads clocks, files of the kernel and the answers of whatever [`load::Sender`]
 //! reaches. What the readings mean is said by `tandem-judge`, whose types they fill.

@@ -25,6 +25,7 @@ mod ledger;
 mod listen;
 mod processes;
 mod process_text;
+pub mod runtime;
 mod source;
 mod system;
 mod target;
@@ -173,6 +174,21 @@ impl Probe {
         self.read_from(&processes)
     }
 
+    /// CPU and anonymous memory of several sides at one moment: one walk over the processes of the
+    /// machine serves all of them.
+    pub fn read_all<'a>(
+        probes: impl IntoIterator<Item = &'a mut Probe>,
+    ) -> Vec<(Reading, Option<u64>)> {
+        let mut probes = probes.into_iter().peekable();
+        let processes = match probes.peek() {
+            Some(first) => Processes::scan(&first.system),
+            None => return Vec::new(),
+        };
+        probes
+            .map(|probe| (probe.read_from(&processes), probe.anonymous_from(&processes)))
+            .collect()
+    }
+
     fn read_from(&mut self, processes: &Processes) -> Reading {
         let mut reading =
             Reading { at: Instant::now(), cpu: None, processes: 0, restarts: 0, missing: 0 };
@@ -206,9 +222,13 @@ impl Probe {
     /// to be had.
     pub fn anonymous(&mut self) -> Option<u64> {
         let processes = Processes::scan(&self.system);
+        self.anonymous_from(&processes)
+    }
+
+    fn anonymous_from(&mut self, processes: &Processes) -> Option<u64> {
         let mut sum = None;
         for instance in &mut self.instances {
-            sum = Some(sum.unwrap_or(0) + instance.anonymous(&self.system, &processes)?);
+            sum = Some(sum.unwrap_or(0) + instance.anonymous(&self.system, processes)?);
         }
         sum
     }

@@ -294,7 +294,8 @@ impl Setup {
         let platform = format!(
             "format: 1\nlisten: {{ public: {{ address: \"127.0.0.1:0\" }} }}\n{limits}{callers}\
              namespaces:\n  notes:\n    may: {{ services: [test.v1.*], paths: [/**], \
-             upstreams: [\"127.0.0.0/8:1-65535\", \"*.test:1-65535\"], public_methods: true, loopback: true }}\n{quota}",
+             upstreams: [\"127.0.0.0/8:1-65535\", \"*.test:1-65535\"], public_methods: true, loopback: true, \
+             cost: [\"pid:*\"] }}\n{quota}",
             callers = self.callers,
             quota = self.quota
         );

@@ -31,6 +31,7 @@ use protos::tandem::cases::catalogue::v1 as contract;
 
 const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.binpb"));
 const SERVICE: &str = "tandem.cases.catalogue.v1.Catalogue";
+const PROGRAM: &str = "catalogue-rust";
 
 /// The catalogue: products on SQLite behind gRPC.
 #[derive(Debug, Parser)]
@@ -53,7 +54,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let settings = case_service::settings::watch(
             &options,
             SERVICE,
-            "catalogue-rust",
+            PROGRAM,
             Some(Box::new(team::bearable)),
         )?;
         let team = team::Team::new(settings);
@@ -68,6 +69,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             admin: administration::Administration::new(store),
             descriptors: DESCRIPTORS,
             service: SERVICE,
+            program: PROGRAM,
             faces: face.address().map(|address| ("rest", address)).into_iter().collect(),
             begin_stop,
         };

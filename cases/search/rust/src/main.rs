@@ -20,6 +20,7 @@ use protos::tandem::cases::search::v1 as contract;
 
 const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.binpb"));
 const SERVICE: &str = "tandem.cases.search.v1.Search";
+const PROGRAM: &str = "search-rust";
 
 /// Search: full text over the catalogue's products.
 #[derive(Debug, Parser)]
@@ -45,7 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let settings = case_service::settings::watch(
             &options,
             SERVICE,
-            "search-rust",
+            PROGRAM,
             Some(Box::new(service::bearable)),
         )?;
         let index = Arc::new(index::Index::open(&options.data)?);
@@ -68,6 +69,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             admin: service::Administration::new(index),
             descriptors: DESCRIPTORS,
             service: SERVICE,
+            program: PROGRAM,
             faces: Vec::new(),
             begin_stop,
         };

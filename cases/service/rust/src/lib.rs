@@ -1,9 +1,10 @@
 //! What every reference service in Rust shares: start-up, health, reflection, administration,
-//! errors, and the trailers that the gateway's mirror reads.
+//! figures of its runtime, errors, and the trailers that the gateway's mirror reads.
 //!
 //! Not here: anything that only one case needs.
 
 pub mod errors;
+pub mod figures;
 pub mod settings;
 pub mod start;
 pub mod trailers;
@@ -15,6 +16,7 @@ pub mod protos {
 }
 
 pub use protos::tandem::cases::admin::v1 as admin;
+pub use protos::tandem::runtime::v1 as runtime;
 
 /// Descriptors of the administration service.
 pub const ADMIN_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.binpb"));

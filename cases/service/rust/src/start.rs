@@ -16,6 +16,8 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use crate::admin::case_admin_server::{CaseAdmin, CaseAdminServer};
+use crate::figures::{Figures, FiguresLayer};
+use crate::runtime::runtime_server::RuntimeServer;
 use crate::trailers::TrailersLayer;
 
 /// The command line that all cases share.
@@ -108,6 +110,8 @@ pub struct Serving<A> {
     pub descriptors: &'static [u8],
     /// The service's full name, for health.
     pub service: &'static str,
+    /// What it calls itself to whoever asks for its figures.
+    pub program: &'static str,
     /// Further faces that the case serves by itself: their names and addresses, for the line that
     /// says that it is ready.
     pub faces: Vec<(&'static str, SocketAddr)>,
@@ -122,7 +126,7 @@ pub async fn serve(
     options: &Options,
     serving: Serving<impl CaseAdmin>,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let Serving { routes: case, admin, descriptors, service, faces, begin_stop } = serving;
+    let Serving { routes: case, admin, descriptors, service, program, faces, begin_stop } = serving;
     let listener = TcpListener::bind(options.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;
@@ -150,6 +154,7 @@ pub async fn serve(
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(STREAMS)
+        .layer(FiguresLayer)
         .layer(TrailersLayer)
         .add_routes(routes)
         .serve_with_incoming_shutdown(
@@ -158,6 +163,7 @@ pub async fn serve(
         );
     let admin_server = Server::builder()
         .add_service(CaseAdminServer::new(admin))
+        .add_service(RuntimeServer::new(Figures { program, workers: options.workers }))
         .serve_with_incoming_shutdown(TcpListenerStream::new(admin_listener), async move {
             admin_drain.begun().await;
         });

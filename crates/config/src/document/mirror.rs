@@ -228,6 +228,7 @@ mod tests {
             health: HealthCheck::None,
             eject: true,
             isolated,
+            cost: Vec::new(),
             loopback: false,
             own_listeners: [].into(),
             tls: None,

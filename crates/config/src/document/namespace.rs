@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tandem_contract::compat::Follow;
 use tandem_contract::{ConfiguredFault, Contract, MethodKind, RuleText};
+use tandem_measure::probe::Target;
 use tandem_protocol::status::Code;
 
 use super::auth::Auth;
@@ -90,6 +91,8 @@ pub struct Upstream {
     /// Whether it has data of its own that nobody else sees, as its team promises: what is written
     /// there happens to nobody.
     pub isolated: bool,
+    /// What is looked at to say what it uses: one target an instance, their sum. Empty: nothing is.
+    pub cost: Vec<Target>,
     /// Whether its names may lead to this machine. Not the team's word: the platform grants it
     /// ([`super::Grants::loopback`]), `load` puts it here.
     pub loopback: bool,

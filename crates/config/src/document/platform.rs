@@ -12,6 +12,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tandem_measure::probe::Target;
+
 use super::identity::Identities;
 use super::tls::Tls;
 use super::units::{Address, Share};
@@ -263,6 +265,8 @@ pub struct Grants {
     pub services: Vec<ServicePattern>,
     pub paths: Vec<PathPattern>,
     pub upstreams: Vec<UpstreamPattern>,
+    /// Processes and cgroups whose use of CPU and memory the team may see.
+    pub cost: Vec<CostPattern>,
     /// Whether `auth: { public: true }` may be written.
     pub public_methods: bool,
     /// Whether upstreams may stand on this machine; their addresses must be granted as well.
@@ -381,6 +385,27 @@ pub enum VerbPattern {
 pub enum UpstreamPattern {
     Name { host: HostPattern, ports: RangeInclusive<u16> },
     Network { network: Network, ports: RangeInclusive<u16> },
+}
+
+/// Targets of `cost` by what is written: `unit:shop-go.service`, or `cgroup:/shop.slice/*` for all
+/// that begin so.
+///
+/// A pattern speaks of the text of a target and of nothing that it leads to: whoever grants a port
+/// or a pid grants whatever process has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CostPattern {
+    Exact(Target),
+    /// What stands before the `*`; a whole kind at least.
+    Begins(String),
+}
+
+impl CostPattern {
+    pub fn covers(&self, target: &Target) -> bool {
+        match self {
+            CostPattern::Exact(granted) => granted == target,
+            CostPattern::Begins(text) => target.to_string().starts_with(text.as_str()),
+        }
+    }
 }
 
 /// A block of addresses, `10.0.0.0/8`.

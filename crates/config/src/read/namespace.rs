@@ -9,7 +9,9 @@ use std::time::Duration;
 use super::Known::{Later, Now};
 use super::platform::hosts;
 use super::tls::tls;
-use super::{At, Layer, Reading, auth, cache, contract, limits, mirror, rest, same, settings};
+use super::{
+    At, Layer, Reading, auth, cache, contract, cost, limits, mirror, rest, same, settings,
+};
 use crate::document::units;
 use crate::document::{
     Address, Deadline, HealthCheck, MethodRules, Namespace, Quota, Retries, RetryPolicy, Upstream,
@@ -115,7 +117,7 @@ fn upstreams(reading: &mut Reading, at: &At<'_>) -> BTreeMap<String, Upstream> {
                 Now("connect"),
                 Now("message"),
                 Now("isolated"),
-                Later("cost"),
+                Now("cost"),
             ],
         );
         let addresses = match fields.get("address") {
@@ -141,6 +143,7 @@ fn upstreams(reading: &mut Reading, at: &At<'_>) -> BTreeMap<String, Upstream> {
             eject: fields.get("eject").and_then(|at| reading.boolean(at)).unwrap_or(true),
             isolated: fields.get("isolated").and_then(|at| reading.boolean(at)).unwrap_or(false),
             tls: fields.get("tls").and_then(|at| tls(reading, at)),
+            cost: fields.get("cost").map(|at| cost::targets(reading, at)).unwrap_or_default(),
             loopback: false, // the platform's word: `load` asks it
             own_listeners: Arc::default(),
         };

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use super::Known::{Later, Now};
 use super::identity::identity;
 use super::tls::tls;
-use super::{At, Reading};
+use super::{At, Reading, cost};
 use crate::document::units::{self, Host, UnitFault};
 use crate::document::{
     AccessLog, AccessLogTarget, Grants, HostPattern, Listen, Members, NamespaceGrant, Network,
@@ -404,6 +404,7 @@ fn grants(reading: &mut Reading, at: &At<'_>) -> Grants {
             Now("services"),
             Now("paths"),
             Now("upstreams"),
+            Now("cost"),
             Now("public_methods"),
             Later("insecure_upstreams"),
             Now("loopback"),
@@ -413,6 +414,7 @@ fn grants(reading: &mut Reading, at: &At<'_>) -> Grants {
     let service = |reading: &mut Reading, at: &At<'_>| reading.parsed(at, parse_service_pattern);
     let path = |reading: &mut Reading, at: &At<'_>| reading.parsed(at, parse_path_pattern);
     let upstream = |reading: &mut Reading, at: &At<'_>| reading.parsed(at, parse_upstream_pattern);
+    let cost = |reading: &mut Reading, at: &At<'_>| reading.parsed(at, cost::parse_pattern);
     let public = fields.get("public_methods").and_then(|at| reading.boolean(at));
     let loopback = fields.get("loopback").and_then(|at| reading.boolean(at));
     Grants {
@@ -420,6 +422,7 @@ fn grants(reading: &mut Reading, at: &At<'_>) -> Grants {
         services: fields.get("services").map(|at| reading.list(at, service)).unwrap_or_default(),
         paths: fields.get("paths").map(|at| reading.list(at, path)).unwrap_or_default(),
         upstreams: fields.get("upstreams").map(|at| reading.list(at, upstream)).unwrap_or_default(),
+        cost: fields.get("cost").map(|at| reading.list(at, cost)).unwrap_or_default(),
         public_methods: public.unwrap_or(false),
         loopback: loopback.unwrap_or(false),
     }

@@ -45,6 +45,7 @@ impl Collector for Metrics {
         self.encode_methods(&mut out)?;
         self.encode_process(&mut out)?;
         self.encode_upstreams(&mut out)?;
+        self.encode_costs(&mut out)?;
         self.encode_mirrors(&mut out)?;
         self.encode_settings(&mut out)
     }
@@ -78,6 +79,20 @@ impl Families<'_> {
                     .encode_family(&labels)?
                     .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
             }
+        }
+        Ok(())
+    }
+
+    fn seconds(
+        &mut self,
+        (name, help): (&str, &str),
+        series: impl IntoIterator<Item = (Labels, f64)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (labels, seconds) in series {
+            family
+                .encode_family(&labels.as_slice())?
+                .encode_counter::<NoLabelSet, _, u64>(&seconds, None)?;
         }
         Ok(())
     }
@@ -371,6 +386,28 @@ impl Metrics {
         out.gauges(
             ("tandem_mirror_copies", "Copies that wait or are under way"),
             [(Labels::new(), i64::try_from(copies).unwrap_or(i64::MAX))],
+        )
+    }
+
+    /// Upstreams of which nothing can be read have no line: no figure is not zero.
+    fn encode_costs(&self, out: &mut Families<'_>) -> fmt::Result {
+        let all: Vec<_> = self
+            .costs()
+            .into_iter()
+            .map(|cost| {
+                let namespace = ("namespace", cost.namespace.clone());
+                (vec![namespace, ("upstream", cost.upstream.clone())], cost)
+            })
+            .collect();
+        out.seconds(
+            ("tandem_upstream_cpu_seconds", "CPU that its processes used since they are looked at"),
+            all.iter().filter_map(|(labels, cost)| Some((labels.clone(), cost.total.cpu_s?))),
+        )?;
+        out.gauges(
+            ("tandem_upstream_memory_bytes", "Anonymous memory of its processes now"),
+            all.iter().filter_map(|(labels, cost)| {
+                Some((labels.clone(), i64::try_from(cost.memory_bytes?).unwrap_or(i64::MAX)))
+            }),
         )
     }
 

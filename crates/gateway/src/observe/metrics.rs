@@ -13,6 +13,7 @@ use std::time::Duration;
 use tandem_protocol::status::Code;
 
 use super::access_log::LogCounts;
+use super::cost::{Costs, UpstreamCost};
 use super::durations::{DurationFigures, Durations};
 use super::export::ExportCounts;
 use super::shard::{ShardFigures, ShardReader, Totals};
@@ -147,6 +148,7 @@ struct Inner {
     settings: OnceLock<Arc<Board>>,
     caches: OnceLock<Caches>,
     mirrors: OnceLock<Mirrors>,
+    costs: OnceLock<Costs>,
 }
 
 impl fmt::Debug for Metrics {
@@ -169,6 +171,7 @@ impl Metrics {
             settings: OnceLock::new(),
             caches: OnceLock::new(),
             mirrors: OnceLock::new(),
+            costs: OnceLock::new(),
         }))
     }
 
@@ -215,6 +218,15 @@ impl Metrics {
     /// What is mirrored; said once, at the start.
     pub(crate) fn has_mirrors(&self, mirrors: Mirrors) {
         let _ = self.0.mirrors.set(mirrors);
+    }
+
+    /// What upstreams use; said once, at the start.
+    pub(crate) fn has_costs(&self, costs: Costs) {
+        let _ = self.0.costs.set(costs);
+    }
+
+    pub(super) fn costs(&self) -> Vec<UpstreamCost> {
+        self.0.costs.get().map(Costs::list).unwrap_or_default()
     }
 
     pub(super) fn mirrors(&self) -> Option<&Mirrors> {

@@ -6,11 +6,13 @@
 //!
 //! Rooms: what a call leaves behind (`record`, `way`, `traces`), what its caller may be told of it
 //! (`debug`), what is counted (`shard`, `metrics`, `upstreams`, `durations`) and shown
-//! (`exposition`, `access_log`), what goes to a collector (`export`, `otlp`).
+//! (`exposition`, `access_log`), what goes to a collector (`export`, `otlp`); what upstreams use, read
+//! off the path (`cost`).
 //!
 //! Not here: where the figures are shown (the admin API of the binary).
 
 mod access_log;
+mod cost;
 mod debug;
 mod durations;
 mod export;
@@ -24,6 +26,8 @@ mod upstreams;
 mod way;
 
 pub use self::access_log::AccessLog;
+pub(crate) use self::cost::Costs;
+pub use self::cost::{CostWindow, UpstreamCost};
 pub(crate) use self::debug::Debug;
 pub use self::durations::DurationFigures;
 pub(crate) use self::export::Exporter;

@@ -54,7 +54,9 @@ async fn the_manual_lists_every_metric_with_its_kind_and_its_labels() {
     let settings = DeclaredSettings { message: Default::default(), require_all: false };
     let settings = Declared::from([("test.v1.Notes".to_owned(), Some(settings))]);
     let keeping = gateway(backend.address).method("Read", "cache: { ttl: 1s }");
-    let gateway = keeping.settings(Arc::new(move |_, _| settings.clone())).start().await;
+    let looked_at = keeping.upstream(&format!("cost: \"pid:{}\"", std::process::id()));
+    let gateway = looked_at.settings(Arc::new(move |_, _| settings.clone())).start().await;
+    gateway.until(|gateway| !gateway.view.costs().is_empty()).await;
     rest(gateway.public, "GET", "/v1/read/a", "").await;
     gateway.until(|gateway| gateway.figures("Read").calls() == 1).await;
     let manual = std::fs::read_to_string(concat!(
