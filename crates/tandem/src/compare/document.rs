@@ -127,7 +127,7 @@ fn validity(evidence: &Evidence, reasons: Vec<String>) -> report::Validity {
     report::Validity {
         blocks: evidence.all().map(|series| series.blocks.len() as u64).sum(),
         void_blocks: evidence.all().map(|series| series.void()).sum(),
-        steal: steals.iter().sum::<f64>() / (steals.len().max(1) as f64),
+        steal: steals.iter().fold(0.0, |sum, part| sum + part) / (steals.len().max(1) as f64),
         unattributed_cpu: unattributed(evidence),
         reasons,
     }
