@@ -471,8 +471,9 @@ mod tests {
             assert!(Prices::read(text).is_err(), "{text}");
         }
         let demand = Demand::read(&[], &["cpu=5%".to_owned()]).unwrap();
-        let margins = ["cpu", "p99", "peak_mem", "mean", "throughput"].map(|id| demand.margin(id));
-        assert_eq!(margins, [0.05, 0.1, 0.03, 0.1, 0.03]);
+        let margins = ["cpu", "p99", "peak_mem", "mean", "throughput"]
+            .map(|id| demand.margin(id).to_string());
+        assert_eq!(margins, ["0.05", "0.1", "0.03", "0.1", "0.03"]);
         assert!(demand.counts("p99") && !demand.counts("p50"));
         assert!(Demand::read(&["speed".into()], &[]).is_err());
         assert!(Demand::read(&[], &["cpu=300%".into()]).is_err());
