@@ -10,7 +10,7 @@ trap 'rm -f "$requests"' EXIT
 awk -v count="$count" -v face="$face" 'BEGIN {
     split("kitchen light furniture tools garden outdoor office", categories, " ")
     for (number = 1; number <= count; number++) {
-        printf "%surl = \"%s/v1/products?productId=p-%d\"\n", number > 1 ? "next\n" : "", face, number
+        printf "%surl = \"%s/v1/products?productId=p-%d\"\n", (number > 1 ? "next\n" : ""), face, number
         printf "header = \"content-type: application/json\"\nfail\nsilent\nshow-error\noutput = \"/dev/null\"\n"
         printf "data = \"{\\\"displayName\\\":\\\"Thing %d\\\",\\\"description\\\":\\\"A thing, number %d of its kind.\\\",", number, number
         printf "\\\"category\\\":\\\"%s\\\",\\\"price\\\":{\\\"currencyCode\\\":\\\"EUR\\\",\\\"units\\\":\\\"%d\\\"},", categories[number % 7 + 1], 1 + number * 37 % 500

@@ -6,9 +6,9 @@
 //! a report, marked as partial. All of it happens on one thread, the generator's own, so that
 //! nothing runs while a block is sent.
 //!
-//! Rooms: what was asked (`ask`), whom (`target`, `process`, `side`, `contract`), what is sent
+//! Rooms: what was asked (`ask`, `rules`, `plan`), whom (`target`, `process`, `side`, `contract`), what is sent
 //! (`requests`, `wire`, `blocks`, `quartets`), what is found (`answers`, `evidence`), and how it is
-//! told (`document`, `report`, `progress`).
+//! told (`document`, `figures`, `report`, `progress`).
 //!
 //! Not here: what figures mean (`tandem_judge`), clocks and counters (`tandem_measure`).
 
@@ -20,6 +20,7 @@ mod capacity;
 mod contract;
 mod document;
 mod evidence;
+mod figures;
 mod interrupt;
 mod pauses;
 mod plan;
@@ -29,6 +30,7 @@ mod quartets;
 mod redact;
 mod report;
 mod requests;
+pub(crate) mod rules;
 mod run;
 mod side;
 pub(crate) mod target;

@@ -7,6 +7,7 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -110,6 +111,14 @@ impl Direct {
             }
         }
         Err(last)
+    }
+
+    /// Whether a call can be begun on it, as far as it is known: it lives, and its server has not
+    /// taken its leave.
+    pub fn is_usable(&self) -> bool {
+        // The library keeps the GOAWAY as an error for those who would open a stream.
+        let mut cx = Context::from_waker(Waker::noop());
+        !matches!(self.send.clone().poll_ready(&mut cx), Poll::Ready(Err(_)))
     }
 
     /// Calls `path` (`/package.Service/Method`) with one message.

@@ -15,8 +15,9 @@ use tandem_config::Tnd;
 use tandem_config::document::units::parse_duration;
 
 use crate::compare::ask::{
-    self, Ask, Cores, Data, Demand, Duties, Keys, Noise, Objective, Offered, PathRule, Prices,
+    self, Ask, Cores, Data, Demand, Duties, Keys, Noise, Objective, Offered, Prices,
 };
+use crate::compare::rules::PathRule;
 use crate::compare::target::Named;
 use crate::discover::TrustArguments;
 use crate::failure::{Exit, Failure};
@@ -107,7 +108,7 @@ pub(super) struct Arguments {
     /// Both sides at once, on cores of their own.
     #[arg(long, help_heading = "Plan")]
     duet: bool,
-    /// Time for the whole run: 10m; with `--capacity` 25m.
+    /// Time for the whole run: 10m; with `--capacity` 25m, with `--quick` 3m.
     #[arg(long, value_name = "TIME", help_heading = "Plan")]
     budget: Option<String>,
     /// 12 quartets of 1 s blocks, within three minutes.
@@ -270,6 +271,7 @@ fn read(arguments: Arguments, timeout: Duration) -> Result<Ask, Failure> {
     }
     let budget = match budget {
         Some(text) => duration("--budget", &text)?,
+        None if quick => Duration::from_secs(3 * 60),
         None => Duration::from_secs(if capacity { 25 * 60 } else { 10 * 60 }),
     };
     let slo = slo.map(|text| Objective::read(&text)).transpose()?;

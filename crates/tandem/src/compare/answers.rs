@@ -22,7 +22,8 @@ use tandem_judge::stats::draws::Draws;
 use tandem_measure::load::Call;
 use tandem_transcode::Plans;
 
-use super::ask::{Noise, PathRule};
+use super::ask::Noise;
+use super::rules::PathRule;
 use super::wire::{KeptReply, Wire};
 use crate::failure::{Exit, Failure};
 
@@ -206,6 +207,9 @@ fn conflict(faults: &[tandem_judge::diff::RuleFault]) -> Failure {
     Failure::new(Exit::Usage, "the rules for answers contradict each other").because(why.join("; "))
 }
 
+/// A call under way.
+type Asked<'w> = Pin<Box<dyn Future<Output = KeptReply> + 'w>>;
+
 /// The answers of several sides to some calls: those to one call are sent at the same instant, in
 /// an order that is drawn for it. By call, then by side.
 pub(crate) async fn at_once(
@@ -213,8 +217,7 @@ pub(crate) async fn at_once(
     calls: &[&Call],
     draws: &mut Draws,
 ) -> Vec<Vec<KeptReply>> {
-    let mut waiting: Vec<(usize, usize, Pin<Box<dyn Future<Output = KeptReply> + '_>>)> =
-        Vec::new();
+    let mut waiting: Vec<(usize, usize, Asked<'_>)> = Vec::new();
     for (place, call) in calls.iter().enumerate() {
         let mut order: Vec<usize> = (0..wires.len()).collect();
         for place in (1..order.len()).rev() {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::uri::Authority;
 use tandem_config::Tnd;
@@ -27,6 +27,8 @@ use crate::failure::{Exit, Failure};
 
 /// Length of one probe.
 const PROBE: Duration = Duration::from_millis(300);
+/// Time after which no other rate is tried.
+const WHOLE: Duration = Duration::from_secs(4);
 /// Rates that are tried: each twice the one before.
 const PROBES: u32 = 7;
 /// A probe that is late may have met somebody else's work.
@@ -61,7 +63,11 @@ pub(crate) async fn calibrate(
         rates.push(at);
         at *= 2.0;
     }
+    let until = Instant::now() + WHOLE;
     for rate in rates {
+        if Instant::now() > until {
+            break;
+        }
         let mut in_time = false;
         for attempt in 0..TRIES {
             let (seed, first) = (u64::from(attempt), 0);

@@ -12,6 +12,7 @@ use tandem_measure::probe::host::UNATTRIBUTED_MOST;
 use super::ask::Ask;
 use super::document::{self, Judged};
 use super::evidence::Evidence;
+use super::figures;
 use super::run::{Halt, Run};
 use super::side::{Settings, Side};
 use crate::failure::{Exit, Failure};
@@ -210,6 +211,6 @@ fn write(folder: &Path, document: &Document, evidence: &Evidence) -> Result<(), 
         file(RESULT, report::json(document).into_bytes()),
         file("blocks.csv", report::blocks_csv(document).into_bytes()),
     ];
-    all.extend(document::interval_logs(evidence).into_iter().map(|(name, text)| file(&name, text)));
+    all.extend(figures::interval_logs(evidence).into_iter().map(|(name, text)| file(&name, text)));
     files::write(&all)
 }

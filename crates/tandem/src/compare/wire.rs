@@ -147,14 +147,17 @@ impl Wire {
         })
     }
 
-    /// Makes those connections anew that broke.
+    /// Makes those connections anew that broke, or that the side has closed meanwhile: what is idle
+    /// for a while often is, and no call of a block is to be lost to that.
     ///
     /// # Errors
     /// As [`Direct::to`].
     pub(crate) async fn mend(&self) -> Result<(), DirectError> {
         let broken: Vec<usize> = {
             let all = self.connections.borrow();
-            (0..all.len()).filter(|place| all[*place].broken.get()).collect()
+            let is_gone =
+                |place: &usize| all[*place].broken.get() || !all[*place].direct.is_usable();
+            (0..all.len()).filter(is_gone).collect()
         };
         for place in broken {
             let anew = Connection::to(&self.upstream, &self.tasks).await?;
@@ -186,7 +189,10 @@ impl Wire {
         self.next.set(place.wrapping_add(1));
         let (direct, broken) = {
             let all = self.connections.borrow();
-            let connection = &all[place % all.len()];
+            // One that its side is closing gets no call, while there is another.
+            let turns = (0..all.len()).map(|turn| &all[(place + turn) % all.len()]);
+            let usable = turns.clone().find(|it| it.direct.is_usable());
+            let connection = usable.unwrap_or(&all[place % all.len()]);
             (Rc::clone(&connection.direct), Rc::clone(&connection.broken))
         };
         let path = &self.paths[call.method];

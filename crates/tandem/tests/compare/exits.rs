@@ -1,5 +1,7 @@
 //! Each way a comparison ends has its number (compare C-5), alone and where several hold.
 
+use std::time::Duration;
+
 use tandem_testkit::Script;
 
 use crate::place::{Notes, Place, free, until};
@@ -137,12 +139,13 @@ fn compare_c_5_a_must_have_that_fails_is_4_and_too_few_quartets_are_5() {
     ]);
     let (one, other) = (steady(SLOW), steady(SLOW));
     let (one, other) = (side("one", one.address), side("other", other.address));
-    let check = |more: &[&str], exit: i32, word: &str| {
-        let Some(said) = measured(&place, &words(&one, &other, more)) else { return };
-        assert!(said.exit == exit && said.out.contains(word), "{more:?}: {said:?}");
+    let check = |must: &str, exit: i32, word: &str| {
+        let more = ["--quick", "--budget=3m", "--must", must];
+        let Some(said) = measured(&place, &words(&one, &other, &more)) else { return };
+        assert!(said.exit == exit && said.out.contains(word), "{must}: {said:?}");
     };
-    check(&["--must", "must"], 4, "primary p50<=1ms: FAIL");
-    check(&["--must", "kept"], 5, "primary p50<=10s: pass   primary capacity>=100: not run");
+    check("must", 4, "primary p50<=1ms: FAIL");
+    check("kept", 5, "primary p50<=10s: pass   primary capacity>=100: not run");
 }
 
 #[test]
@@ -158,9 +161,16 @@ fn compare_c_5_a_verdict_is_0_whatever_it_is() {
 #[test]
 fn compare_l_4_a_generator_that_is_late_measures_nothing() {
     let place = Place::new();
-    let service = steady(std::time::Duration::ZERO);
+    let service = steady(Duration::ZERO);
     let (one, other) = (side("one", service.address), side("other", service.address));
-    let more = ["--quartets=1", "--block=50ms", "--connections=1", "--rate=20000"];
+    let more = [
+        "--quartets=1",
+        "--block=50ms",
+        "--connections=1",
+        "--rate=20000",
+        "--quick",
+        "--budget=5m",
+    ];
     let said = place.tandem(&words(&one, &other, &more));
     assert!(said.exit == 8 && said.out.contains("INVALID"), "{said:?}");
 }
@@ -168,9 +178,10 @@ fn compare_l_4_a_generator_that_is_late_measures_nothing() {
 #[test]
 fn compare_c_4_an_interrupted_run_leaves_a_valid_report() {
     let place = Place::new();
-    let (one, other) = (steady(SLOW), steady(SLOW));
+    let (one, other) = (steady(Duration::ZERO), steady(Duration::ZERO));
     let (one, other) = (side("one", one.address), side("other", other.address));
-    let words = words(&one, &other, &["--quartets=200", "--out", "out"]);
+    let more = ["--quartets=11", "--block=1s", "--budget=5m", "--out", "out"];
+    let words = words(&one, &other, &more);
     let (out, err) = (place.0.join("out.txt"), place.0.join("err.txt"));
     let mut child = place
         .command(&words)
@@ -179,9 +190,8 @@ fn compare_c_4_an_interrupted_run_leaves_a_valid_report() {
         .spawn()
         .unwrap();
     // Answers are compared: quartets are being sent.
-    let begun = until(std::time::Duration::from_secs(60), || {
-        place.read("err.txt").contains("answers").then_some(())
-    });
+    let begun =
+        until(Duration::from_secs(120), || place.read("err.txt").contains("answers").then_some(()));
     assert!(begun.is_some(), "{}", place.read("err.txt"));
     let pid = child.id().to_string();
     std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap();

@@ -9,5 +9,6 @@ mod place;
 
 mod cost;
 mod exits;
+mod report;
 mod schema;
 mod sides;
