@@ -267,7 +267,12 @@ fn compare_m_2_the_writes_of_a_service_are_mirrored_all_or_not_at_all() {
         assert_eq!((found.len(), found[0].0), (1, Tnd::MirroredInPart), "{method}: {found:?}");
         assert!(found[0].1.contains("t.S/Make"), "{found:?}");
     }
-    // Reads may be mirrored in part, or not.
+    // Reads may be mirrored in part, to the same upstream too, or not.
+    let part = format!("  t.S/Get: {{ mirror: {{ {writes}, share: 10%, max_rate: 5/s }} }}\n");
+    assert_eq!(told(&team("", &format!("mirror: {{ {writes} }}"), &part)), []);
+    let order = "  t.S/Get: { candidate: rust, mirror: { order_by: name } }\n";
+    let found = told(&team("", "", order));
+    assert_eq!((found.len(), found[0].0), (1, Tnd::WrongType), "{found:?}");
     let reads =
         "  t.S/Get: { mirror: none }\n  t.S/Look: { candidate: rust, mirror: { share: 1% } }\n";
     assert_eq!(told(&team("", &format!("mirror: {{ {writes} }}"), reads)), []);

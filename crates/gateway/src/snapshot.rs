@@ -27,7 +27,7 @@ use crate::policy::Judges;
 use crate::policy::auth::Policy;
 use crate::policy::limit::MethodLimits;
 use crate::route::{CandidateShare, Route};
-use crate::upstream::{RetryRules, Terms, Upstream, UpstreamAddress, tls};
+use crate::upstream::{RetryRules, Terms, Upstream, UpstreamAddress, Windows, tls};
 
 /// One published state of everything that the path reads.
 pub struct Snapshot {
@@ -379,6 +379,7 @@ impl Upstream {
             own_listeners: Arc::clone(own_listeners),
             tls: tls.as_ref().map(|tls| tls::Client::new(tls, &host_of(addresses))),
             counters,
+            windows: Windows::CALLS,
             made,
         }
     }

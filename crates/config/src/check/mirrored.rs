@@ -10,7 +10,7 @@ use tandem_contract::{Contract, Idempotency, Method};
 
 use super::{Claims, list};
 use crate::document::{
-    Forbidden, Mirror, MirrorRules, OrderBy, ResolvedMethod, SameRules, Share, TwinRule, Writes,
+    Forbidden, Mirror, MirrorRules, OrderBy, ResolvedMethod, SameRules, TwinRule, Writes,
 };
 use crate::problem::{Problem, Tnd};
 use crate::source::{Step, cut};
@@ -37,7 +37,8 @@ impl Claims<'_> {
             }
             if let Some(Mirror::Copied(mirror)) = &rules.mirror {
                 let line = Line { trail: [&trail[..], &[Step::Key("mirror")]].concat(), place };
-                if self.sides(mirror, &line) && self.whole(mirror, &line) {
+                self.order(mirror, &line);
+                if self.sides(mirror, &line) {
                     match contract {
                         Some(contract) => self.allowed(contract, mirror, &line),
                         None => self.isolated_sides(mirror, &line),
@@ -69,32 +70,37 @@ impl Claims<'_> {
         good
     }
 
-    /// Whether the line copies all writes or none.
-    fn whole(&mut self, mirror: &MirrorRules, line: &Line<'_>) -> bool {
-        if mirror.writes == Writes::Refuse {
-            return true;
-        }
-        let parts = [
-            ("share", mirror.share != Share::ALL),
-            ("max_rate", mirror.rate_max.is_some()),
-            ("by_key", mirror.by_key.is_some()),
-        ];
-        let Some((key, _)) = parts.into_iter().find(|(_, part)| *part) else { return true };
+    /// Copies of writes, of which some are left out.
+    fn in_part(&mut self, mirror: &MirrorRules, line: &Line<'_>) {
+        let Some(key) = mirror.part() else { return };
         let what = "the writes of a stateful service would be mirrored in part";
         let problem = Problem::error(Tnd::MirroredInPart, what)
             .here(format!("with `writes: isolated` `{key}` would leave some out"))
             .why("after the first write that is missing the two sides answer differently by design")
             .fix("write `share: 100%` and no `max_rate` here; give reads a line of their own");
         self.report(problem, &[&line.trail[..], &[Step::Key(key)]].concat());
-        false
+    }
+
+    /// An order that nothing has.
+    fn order(&mut self, mirror: &MirrorRules, line: &Line<'_>) {
+        if mirror.writes == Writes::Isolated || mirror.order_by.is_none() {
+            return;
+        }
+        let problem = Problem::error(Tnd::WrongType, "`order_by` holds for nothing")
+            .here("copies have an order where they follow the writes of the primary")
+            .fix("write `writes: isolated` beside it, or take `order_by` out");
+        self.report(problem, &[&line.trail[..], &[Step::Key("order_by")]].concat());
     }
 
     /// What can be said of a line without the contract.
     fn isolated_sides(&mut self, mirror: &MirrorRules, line: &Line<'_>) {
         if mirror.writes == Writes::Isolated {
             let resolved = self.resolved_at(line.place);
-            if let Err(why) = self.leave(mirror, Idempotency::Unknown, &resolved) {
-                self.forbidden(&why, &[], line);
+            // One method alone may be a read.
+            let all = line.place == "defaults" || line.place.ends_with("/*");
+            let idempotency = if all { Idempotency::Unknown } else { Idempotency::NoSideEffects };
+            if let Err(why) = self.leave(mirror, idempotency, &resolved) {
+                self.forbidden(&why, &[], (mirror, line));
             }
         }
     }
@@ -122,11 +128,16 @@ impl Claims<'_> {
             }
         }
         for (why, names) in refused.values() {
-            self.forbidden(why, names, line);
+            self.forbidden(why, names, (mirror, line));
         }
     }
 
-    fn forbidden(&mut self, why: &Forbidden, names: &[&str], line: &Line<'_>) {
+    fn forbidden(
+        &mut self,
+        why: &Forbidden,
+        names: &[&str],
+        (mirror, line): (&MirrorRules, &Line<'_>),
+    ) {
         let names = || list(names.iter().copied());
         let problem = match why {
             Forbidden::Writes => Problem::error(
@@ -162,8 +173,9 @@ impl Claims<'_> {
                     .here("there is neither `candidate` nor `mirror.to`")
                     .fix("name the upstream on trial with `candidate`, or `mirror.to`")
             }
-            // Told already, at the name and at what cuts a part off.
-            Forbidden::UnknownUpstream(_) | Forbidden::InPart => return,
+            // Told already, at the name.
+            Forbidden::UnknownUpstream(_) => return,
+            Forbidden::InPart => return self.in_part(mirror, line),
         };
         self.report(problem, &line.trail);
     }

@@ -33,7 +33,7 @@ pub struct MirrorRules {
     pub to: Option<String>,
     pub twin: TwinRule,
     pub writes: Writes,
-    /// What keeps the order of a stateful service.
+    /// What keeps the order of a stateful service; it goes with [`Writes::Isolated`].
     pub order_by: Option<OrderBy>,
     /// Calls with the same key are copied all or not at all.
     pub by_key: Option<SampleKey>,
@@ -90,6 +90,16 @@ impl MirrorRules {
     /// Copies a second where nobody wrote another rate, and writes are not copied.
     pub const RATE: u32 = 100;
 
+    /// The key that leaves some calls out, if one does.
+    pub fn part(&self) -> Option<&'static str> {
+        let keys = [
+            ("share", self.share != Share::ALL),
+            ("max_rate", self.rate_max.is_some()),
+            ("by_key", self.by_key.is_some()),
+        ];
+        keys.into_iter().find(|(_, part)| *part).map(|(key, _)| key)
+    }
+
     /// Leave to copy the calls of a method with this idempotency, whose callers `primary` answers
     /// and whose candidate is `candidate`.
     ///
@@ -128,7 +138,7 @@ impl MirrorRules {
                     return Err(Forbidden::IsThePrimary((*name).to_owned()));
                 }
             }
-            if self.share != Share::ALL || self.rate_max.is_some() || self.by_key.is_some() {
+            if !reads && self.part().is_some() {
                 return Err(Forbidden::InPart);
             }
             if self.order_by.is_none() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, header};
-use tandem_config::document::{Credentials, HealthCheck, Leave, OrderBy};
+use tandem_config::document::{Credentials, HealthCheck, Leave, OrderBy, Writes};
 use tandem_contract::MethodKind;
 use tandem_judge::pair::Abandoned;
 use tandem_transcode::Projection;
@@ -18,7 +18,7 @@ use super::pairs::Evidence;
 use super::room::Room;
 use super::sample::Sampler;
 use crate::observe::UpstreamCounters;
-use crate::upstream::Upstream;
+use crate::upstream::{Upstream, Windows};
 
 /// What holds for the copies of one method.
 pub(crate) struct MethodMirror {
@@ -81,7 +81,8 @@ impl MethodMirror {
     }
 
     pub(super) fn has_order(&self) -> bool {
-        self.leave.rules().order_by.is_some()
+        let rules = self.leave.rules();
+        rules.writes == Writes::Isolated && rules.order_by.is_some()
     }
 
     pub(super) fn orders_by_service(&self) -> bool {
@@ -100,6 +101,7 @@ pub(super) fn for_copies(upstream: &Upstream) -> Arc<Upstream> {
         health: HealthCheck::None,
         eject: false,
         counters: UpstreamCounters::unread(),
+        windows: Windows::COPIES,
         ..upstream.clone()
     })
 }

@@ -227,7 +227,10 @@ impl Source for Answering {
                     && !recording.written.add(data)
                 {
                     self.recording = None;
-                    self.call.mirror.dropped(Abandoned::BodyTooLarge);
+                    // Once a call, whichever of its bodies it is.
+                    if !self.call.asked.borrow().written.too_large {
+                        self.call.mirror.dropped(Abandoned::BodyTooLarge);
+                    }
                 }
             }
             Poll::Ready(Some(Ok(Piece::Trailers(trailers)))) => {

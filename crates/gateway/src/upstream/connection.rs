@@ -29,9 +29,22 @@ use super::{Timing, Upstream};
 use crate::net;
 use crate::outbox::Outbox;
 
-/// Windows towards upstreams (security LI-36): the library's own throttle large answers.
-const STREAM_WINDOW_BYTES: u32 = 1 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+/// What an upstream may send before we have read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Windows {
+    stream_bytes: u32,
+    connection_bytes: u32,
+}
+
+impl Windows {
+    /// Towards upstreams (security LI-36): the library's own throttle large answers.
+    pub(crate) const CALLS: Windows = Windows { stream_bytes: 1 << 20, connection_bytes: 4 << 20 };
+    /// Of copies, whose answers are read no further than that: what an endless one leaves in the
+    /// library's buffers counts too.
+    pub(crate) const COPIES: Windows =
+        Windows { stream_bytes: 256 << 10, connection_bytes: 1 << 20 };
+}
+
 /// Decoded bytes of one head that an upstream may send.
 const HEADER_LIST_BYTES: u32 = 64 * 1024;
 /// Bytes of one frame that an upstream may send. Each frame of the least that the protocol allows,
@@ -136,11 +149,11 @@ impl Connection {
 }
 
 /// The settings that we offer to every upstream.
-pub(super) fn client_builder() -> h2::client::Builder {
+pub(super) fn client_builder(windows: Windows) -> h2::client::Builder {
     let mut builder = h2::client::Builder::new();
     builder
-        .initial_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_window_size(windows.stream_bytes)
+        .initial_connection_window_size(windows.connection_bytes)
         .max_header_list_size(HEADER_LIST_BYTES)
         .max_frame_size(FRAME_BYTES)
         .max_local_error_reset_streams(Some(RESETS_OWN))
@@ -230,22 +243,23 @@ async fn dial_once(upstream: &Upstream, address: SocketAddr) -> Result<Dialled, 
     .await
     .map_err(|error| ("connect", error.to_string()))?;
     let end = began + upstream.connect.max(began.elapsed() + HANDSHAKE_LEAST);
-    let Some(tls) = &upstream.tls else { return shake(io, end).await };
+    let Some(tls) = &upstream.tls else { return shake(io, upstream.windows, end).await };
     let io = timeout_at(end, tls.shake(io))
         .await
         .map_err(|_elapsed| ("TLS", "no handshake in time".to_owned()))?
         .map_err(|why| ("TLS", why.to_string()))?;
-    shake(io, end).await
+    shake(io, upstream.windows, end).await
 }
 
 /// HTTP/2 over a stream that stands.
 async fn shake(
     io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    windows: Windows,
     end: Instant,
 ) -> Result<Dialled, Undialled> {
     let late = |what: &str| ("HTTP/2", format!("no {what} in time"));
     let outbox = Outbox::new(io);
-    let handshake = client_builder().handshake::<_, Bytes>(outbox.clone());
+    let handshake = client_builder(windows).handshake::<_, Bytes>(outbox.clone());
     let (send, mut connection) = timeout_at(end, handshake)
         .await
         .map_err(|_elapsed| late("handshake"))?

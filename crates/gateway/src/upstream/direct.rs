@@ -16,7 +16,7 @@ use tandem_protocol::envelope::{self, EnvelopeReader};
 use tandem_protocol::status::{self, Code, Status};
 use tokio::time::{Instant, timeout_at};
 
-use super::connection::{self, Dialled, client_builder};
+use super::connection::{self, Dialled, Windows, client_builder};
 use super::{Upstream, addresses};
 use crate::net;
 use crate::tasks::Side;
@@ -73,7 +73,7 @@ impl Direct {
         let io = net::connect(address, limit)
             .await
             .map_err(|error| failed("connect", error.to_string()))?;
-        let handshake = client_builder().handshake::<_, Bytes>(io);
+        let handshake = client_builder(Windows::CALLS).handshake::<_, Bytes>(io);
         let (send, connection) = timeout_at(began + limit, handshake)
             .await
             .map_err(|_elapsed| failed("HTTP/2", "no handshake in time".into()))?

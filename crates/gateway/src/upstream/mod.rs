@@ -40,7 +40,7 @@ use http::{HeaderMap, StatusCode};
 pub use tandem_config::document::HealthCheck;
 use tokio::time::Instant;
 
-pub(crate) use self::connection::{Dialled, NoStream, dial};
+pub(crate) use self::connection::{Dialled, NoStream, Windows, dial};
 pub(crate) use self::pool::{Pool, Seat};
 pub(crate) use self::retry::RetryRules;
 use crate::body::Body;
@@ -76,6 +76,8 @@ pub struct Upstream {
     /// `None`: clear text (h2c).
     pub tls: Option<tls::Client>,
     pub counters: Arc<UpstreamCounters>,
+    /// What it may send before it was read.
+    pub(crate) windows: Windows,
     /// Later ones are larger: of two descriptions with one key the larger holds.
     pub(crate) made: u64,
 }
@@ -101,6 +103,7 @@ impl Upstream {
             own_listeners: Arc::default(),
             tls: None,
             counters: UpstreamCounters::unread(),
+            windows: Windows::CALLS,
             made: 0,
         }
     }
