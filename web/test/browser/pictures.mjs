@@ -67,6 +67,8 @@ await withPage({ viewport: { width: 1280, height: 1500 } }, async (here) => {
   await here.at(PAIR);
   const panel = here.page.getByRole('region', { name: 'Pair of go and rust' });
   await panel.getByText('about 51,000 pairs more').waitFor();
+  // The charts above it have grown when there are two readings.
+  await here.page.getByText(/calls in \d+ s/).waitFor();
   const { x, y, width, height } = await panel.boundingBox();
   await picture(here.page, 'pair', { x: x - 8, y: y - 8, width: width + 16, height: height + 16 });
 });
