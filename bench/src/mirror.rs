@@ -363,8 +363,16 @@ impl Gateway {
             }
             rest();
         }
-        let account = data_thread(&running)?;
-        Ok(Gateway { address, running, account })
+        // It listens before its threads stand.
+        loop {
+            if let Some(account) = data_thread(&running)? {
+                return Ok(Gateway { address, running, account });
+            }
+            if Instant::now() > end {
+                return Err(format!("{name} has no data thread").into());
+            }
+            rest();
+        }
     }
 
     /// Run time of the data thread so far.
@@ -376,16 +384,16 @@ impl Gateway {
     }
 }
 
-/// Where the account of the only data thread stands.
-fn data_thread(running: &Running) -> Outcome<PathBuf> {
+/// Where the account of the only data thread stands, once there is one.
+fn data_thread(running: &Running) -> Outcome<Option<PathBuf>> {
     for process in running.ids() {
-        for entry in std::fs::read_dir(format!("/proc/{process}/task"))? {
-            let task = entry?.path();
+        let tasks = std::fs::read_dir(format!("/proc/{process}/task"))?;
+        for task in tasks.flatten().map(|entry| entry.path()) {
             let name = std::fs::read_to_string(task.join("comm")).unwrap_or_default();
             if name.trim() == "data-0" {
-                return Ok(task.join("schedstat"));
+                return Ok(Some(task.join("schedstat")));
             }
         }
     }
-    Err("the gateway has no data thread".into())
+    Ok(None)
 }
