@@ -4,6 +4,8 @@
 //! own, makes the calls and checks every answer. `--once` ends after the steps, with 0 or 1; else
 //! it goes on until Ctrl-C. Without Go, or with `--rust-only`, Rust answers alone, and says so.
 
+mod pairs;
+
 use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -57,12 +59,18 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
     let mut checks = Checks::default();
     step_one(&shop, &mut checks)?;
     step_team(&shop, &mut checks)?;
+    let mut load = pairs::Load::new();
     if go {
         step_both(&shop, &mut checks)?;
+        pairs::step_pairs(&shop, &mut load, &mut checks)?;
+        pairs::step_verdict(&shop, &mut checks)?;
+    } else {
+        say("4 pairs", "Rust alone is no pair; with Go both answer the same calls");
+        say("5 verdict", "needs two implementations");
     }
     paste(&shop);
     if !options.once {
-        live(&mut shop)?;
+        live(&mut shop, go.then_some(load))?;
     }
     shop.stop();
     println!("{} checks passed, {} failed", checks.passed, checks.failed);
@@ -181,9 +189,13 @@ impl Shop {
         } else {
             rust.clone()
         };
+        let twin = match go {
+            true => shop.service("catalogue-go-2", &built.go.join("catalogue-go"), &[])?,
+            false => String::new(),
+        };
         let follow = ["--follow", "--internal", &internal];
         let search = shop.service("search", &built.rust.join("search"), &follow)?;
-        shop.configure(&primary, &rust, &search, &internal)?;
+        shop.configure([&primary, &rust, &twin], &search, &internal)?;
         shop.gateway(gateway)?;
         Ok(shop)
     }
@@ -206,8 +218,7 @@ impl Shop {
     /// The files of `cases/shop` with the addresses of this run.
     fn configure(
         &self,
-        primary: &str,
-        rust: &str,
+        [primary, rust, twin]: [&str; 3],
         search: &str,
         internal: &str,
     ) -> Result<(), String> {
@@ -223,7 +234,15 @@ impl Shop {
                     ("127.0.0.1:9080", &admin),
                 ],
             ),
-            ("teams/shop.yaml", vec![("127.0.0.1:50051", primary)]),
+            (
+                "teams/shop.yaml",
+                vec![
+                    ("127.0.0.1:50051", primary),
+                    ("127.0.0.1:50052", rust),
+                    ("127.0.0.1:50054", twin),
+                ],
+            ),
+            ("teams/shop-go-2.yaml", vec![("127.0.0.1:50054", twin)]),
             ("teams/shop-rust.yaml", vec![("127.0.0.1:50052", rust)]),
             ("teams/search.yaml", vec![("127.0.0.1:50053", search)]),
         ] {
@@ -235,11 +254,12 @@ impl Shop {
                 }
                 text = text.replace(old, new);
             }
-            if file == "teams/shop.yaml" && self.primary == "rust" {
-                text = text
-                    .replace("reflection: go", "reflection: rust")
-                    .replace("  go: {", "  rust: {")
-                    .replace("primary: go", "primary: rust");
+            if self.primary == "rust" {
+                match file {
+                    "teams/shop.yaml" => text = rust_alone(&text),
+                    "teams/shop-go-2.yaml" => continue,
+                    _ => {}
+                }
             }
             std::fs::write(self.folder.join(file), text).map_err(|error| error.to_string())?;
         }
@@ -310,6 +330,14 @@ impl Shop {
         }
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// The team's file where nobody speaks Go: Rust answers, and nobody is on trial.
+fn rust_alone(text: &str) -> String {
+    let gone = ["  go: {", "  go-2: {", "    candidate:", "    mirror:"];
+    let kept = text.lines().filter(|line| !gone.iter().any(|start| line.starts_with(start)));
+    let text: String = kept.flat_map(|line| [line, "\n"]).collect();
+    text.replace("reflection: go", "reflection: rust").replace("primary: go", "primary: rust")
 }
 
 pub(crate) fn free_address() -> Result<String, String> {
@@ -579,11 +607,13 @@ fn paste(shop: &Shop) {
 }
 
 /// Goes on until Ctrl-C, which the terminal sends to all of us; counts are shown once a second.
-fn live(shop: &mut Shop) -> Result<(), String> {
+/// Where there is a pair its calls go on, so that the verdict comes.
+fn live(shop: &mut Shop, mut load: Option<pairs::Load>) -> Result<(), String> {
     use std::io::{IsTerminal as _, Write as _};
     say("", "Ctrl-C stops all");
     let terminal = std::io::stdout().is_terminal();
     let mut before = 0;
+    let mut word = String::new();
     loop {
         for beside in &mut shop.running {
             if let Some(why) = beside.ended() {
@@ -602,6 +632,14 @@ fn live(shop: &mut Shop) -> Result<(), String> {
                 let _ = std::io::stdout().flush();
             }
             before = calls;
+        }
+        if let Some(load) = &mut load {
+            load.second(shop);
+            if let Some(verdict) = pairs::told_anew(shop, &mut word) {
+                println!();
+                say("verdict", &verdict);
+            }
+            continue;
         }
         let next = Instant::now() + Duration::from_secs(1);
         while Instant::now() < next {

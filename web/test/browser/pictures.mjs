@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { catalogue, NARROW, quit, WIDE, withPage } from './with.mjs';
 
 const FOLDER = process.argv[2] ?? fileURLToPath(new URL('../../../docs/manual/images', import.meta.url));
+const PAIR = '/m/tandem.cases.catalogue.v1.Catalogue/GetProduct';
 mkdirSync(FOLDER, { recursive: true });
 
 async function picture(page, name, clip) {
@@ -61,5 +62,19 @@ await withPage({ viewport: { width: 1280, height: 760 } }, async (here) => {
   await here.page.getByRole('button', { name: 'Roll back to version 2' }).click();
   await here.page.getByRole('dialog').getByLabel('Reason').fill('spring prices again');
   await picture(here.page, 'rollback', { x: 330, y: 90, width: 620, height: 590 });
+});
+await withPage({ viewport: { width: 1280, height: 1500 } }, async (here) => {
+  await here.at(PAIR);
+  const panel = here.page.getByRole('region', { name: 'Pair of go and rust' });
+  await panel.getByText('about 51,000 pairs more').waitFor();
+  // The charts above it have grown when there are two readings.
+  await here.page.getByText(/calls in \d+ s/).waitFor();
+  const { x, y, width, height } = await panel.boundingBox();
+  await picture(here.page, 'pair', { x: x - 8, y: y - 8, width: width + 16, height: height + 16 });
+});
+await withPage({ viewport: { width: 1280, height: 760 }, colorScheme: 'dark' }, async (here) => {
+  await here.at(`${PAIR}/differences`);
+  await here.page.getByRole('heading', { name: 'etag' }).waitFor();
+  await picture(here.page, 'differences', { x: 208, y: 0, width: 1072, height: 700 });
 });
 await quit();
