@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::process::{quiet, root, shown};
-use crate::{demo, faults};
+use crate::{defects, demo, faults};
 
 const USAGE: &str = "usage: ./x cases [build] | check [catalogue] [--full] [--ops N] [--seeds K] \
-                     [--first SEED] [--kills R] [--write] | lint | faults";
+                     [--first SEED] [--kills R] [--write] | lint | faults [build] | \
+                     defects [--write] | rubric [catalogue] [rust|go] [WORDS of the rubric]";
 
 /// What `--full` asks for; without it the check keeps to what fits every run of the tests.
 const FULL: [&str; 6] = ["--ops", "100000", "--seeds", "10", "--kills", "50"];
@@ -22,6 +23,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
         ["check", rest @ ..] => check(rest),
         ["lint"] => lint(),
         ["faults"] => faults::run(),
+        ["faults", "build"] => faults::build_all(),
+        ["defects", rest @ ..] => defects::run(rest),
+        ["rubric", rest @ ..] => rubric(rest),
         _ => Err(USAGE.into()),
     }
 }
@@ -65,6 +69,37 @@ fn go_on_the_c_library() -> Result<PathBuf, String> {
             .current_dir(root().join("cases")),
     )?;
     Ok(program)
+}
+
+/// The rubric of the catalogue in each language; further words go to the example that prints it.
+fn rubric(arguments: &[&str]) -> Result<(), String> {
+    let arguments = arguments.strip_prefix(&["catalogue"]).unwrap_or(arguments);
+    let (languages, words): (Vec<&str>, &[&str]) = match arguments {
+        [language @ ("rust" | "go"), rest @ ..] => (vec![language], rest),
+        all => (vec!["rust", "go"], all),
+    };
+    // A start after a deploy, which answers with a page of no products.
+    const SERVICE: &str = "tandem.cases.catalogue.v1.Catalogue";
+    for language in languages {
+        if language == "go" && !demo::go_is_here() {
+            println!("go: not run, Go is missing");
+            continue;
+        }
+        println!("\n{language}\n");
+        shown(
+            Command::new("cargo")
+                .args(["run", "--quiet", "--locked", "-p", "tandem-measure", "--example", "rubric"])
+                .args(["--", language])
+                .arg(root().join("cases/catalogue").join(language))
+                .arg("--scratch")
+                .arg(root().join("target/tmp"))
+                .args(["--service", SERVICE, "--call", &format!("{SERVICE}/ListProducts")])
+                .args(words)
+                .args(["--", "--listen", "127.0.0.1:{port}", "--data", "{data}"])
+                .current_dir(root()),
+        )?;
+    }
+    Ok(())
 }
 
 /// Google's API linter over the contracts that are to be clean; what is excepted stands, with its

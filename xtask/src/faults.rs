@@ -1,9 +1,13 @@
 //! Planted faults: each patch under `cases/faults` goes into a copy of the cases, and the check
 //! must find it. A fault that is not found is a fault of the check.
+//!
+//! The faulty programs stay in `target/faults/bin`, named `catalogue-LANGUAGE-FAULT`: services
+//! like any other, to be put behind a gateway as a candidate that pairs must find.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::demo;
 use crate::process::{quiet, root};
 
 /// Enough calls for a fault to show.
@@ -20,7 +24,36 @@ impl Drop for Copy {
 
 pub(crate) fn run() -> Result<(), String> {
     let mut missed = Vec::new();
+    for Fault { name, language, patch } in faults()? {
+        match found(language, &program(language, &name, &patch)?)? {
+            Some(by) => println!("  {name:<10} {language:<6} found: {by}"),
+            None => missed.push(format!("{name} in {language}")),
+        }
+    }
+    if missed.is_empty() { Ok(()) } else { Err(format!("not found: {}", missed.join(", "))) }
+}
+
+/// Builds every faulty program and says where it is.
+pub(crate) fn build_all() -> Result<(), String> {
+    for Fault { name, language, patch } in faults()? {
+        println!("  {}", program(language, &name, &patch)?.display());
+    }
+    Ok(())
+}
+
+struct Fault {
+    name: String,
+    language: &'static str,
+    patch: PathBuf,
+}
+
+fn faults() -> Result<Vec<Fault>, String> {
+    let mut all = Vec::new();
     for language in ["go", "rust"] {
+        if language == "go" && !demo::go_is_here() {
+            println!("  Go is missing: its faults are not planted");
+            continue;
+        }
         let folder = root().join("cases/faults/catalogue").join(language);
         let mut patches: Vec<PathBuf> = std::fs::read_dir(&folder)
             .map_err(|error| format!("{}: {error}", folder.display()))?
@@ -29,17 +62,14 @@ pub(crate) fn run() -> Result<(), String> {
         patches.sort();
         for patch in patches {
             let name = patch.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            match found(language, &patch)? {
-                Some(by) => println!("  {name:<10} {language:<6} found: {by}"),
-                None => missed.push(format!("{name} in {language}")),
-            }
+            all.push(Fault { name, language, patch });
         }
     }
-    if missed.is_empty() { Ok(()) } else { Err(format!("not found: {}", missed.join(", "))) }
+    Ok(all)
 }
 
-/// The first line of what the check says; `None` when it passes.
-fn found(language: &str, patch: &Path) -> Result<Option<String>, String> {
+/// The service with the fault in it.
+fn program(language: &str, name: &str, patch: &Path) -> Result<PathBuf, String> {
     let copy = Copy(std::env::temp_dir().join(format!("tandem-faults-{}", std::process::id())));
     std::fs::create_dir_all(&copy.0).map_err(|error| error.to_string())?;
     let listed = quiet(
@@ -56,7 +86,18 @@ fn found(language: &str, patch: &Path) -> Result<Option<String>, String> {
         copied.map_err(|error| format!("{file}: {error}"))?;
     }
     quiet(Command::new("git").arg("apply").arg(patch).current_dir(&copy.0))?;
-    let program = build(language, &copy.0.join("cases"))?;
+    let built = build(language, &copy.0.join("cases"))?;
+    let kept = root().join("target/faults/bin").join(format!("catalogue-{language}-{name}"));
+    let moved = kept
+        .parent()
+        .map_or(Ok(()), std::fs::create_dir_all)
+        .and_then(|()| std::fs::copy(&built, &kept));
+    moved.map_err(|error| format!("{}: {error}", kept.display()))?;
+    Ok(kept)
+}
+
+/// The first line of what the check says; `None` when it passes.
+fn found(language: &str, program: &Path) -> Result<Option<String>, String> {
     let checked = Command::new(root().join("cases/target/debug/case-check"))
         .arg("catalogue")
         .arg("--golden")

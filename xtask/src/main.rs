@@ -8,6 +8,7 @@ mod bench;
 mod cases;
 mod conformance;
 mod crate_line;
+mod defects;
 mod demo;
 mod faults;
 mod fuzz;
@@ -39,7 +40,7 @@ fn main() -> ExitCode {
         Some((&"bench", rest)) => bench::run(rest),
         Some((&"fuzz", rest)) => fuzz::run(rest),
         _ => Err(
-            "usage: ./x demo [--once] [--rust-only] | test | build | page [gateway] | cases [check|lint|faults] | \
+            "usage: ./x demo [--once] [--rust-only] | test | build | page [gateway] | cases [check|lint|faults|defects|rubric] | \
              conformance SUITE | bench calls|streams|proxy|transcode|added|idle|settings|mirror|codec | fuzz TARGET | \
              supply | crate-line"
                 .into(),

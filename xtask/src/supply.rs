@@ -50,9 +50,13 @@ const CRATES_MOST: usize = 265;
 
 pub(crate) fn run() -> Result<(), String> {
     let mut faults = Vec::new();
-    for manifest in
-        ["Cargo.toml", "cases/Cargo.toml", "clients/rust/Cargo.toml", "bench/codec/Cargo.toml"]
-    {
+    for manifest in [
+        "Cargo.toml",
+        "cases/Cargo.toml",
+        "cases/defects/rust/Cargo.toml",
+        "clients/rust/Cargo.toml",
+        "bench/codec/Cargo.toml",
+    ] {
         let metadata = metadata(manifest)?;
         let crates = list(&metadata["packages"]).len();
         println!("{manifest}: {crates} crates");

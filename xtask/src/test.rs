@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::process::{cargo, quiet, root, shown};
-use crate::{bench, cases, conformance, crate_line, demo, faults, npm, page, supply};
+use crate::{bench, cases, conformance, crate_line, defects, demo, faults, npm, page, supply};
 
 pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
     let long = match arguments {
@@ -18,7 +18,12 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
     let mut stages = Stages::default();
     stages.run("format", || {
         cargo(&["fmt", "--all", "--check"])?;
-        for workspace in ["cases/Cargo.toml", "clients/rust/Cargo.toml", "bench/codec/Cargo.toml"] {
+        for workspace in [
+            "cases/Cargo.toml",
+            "cases/defects/rust/Cargo.toml",
+            "clients/rust/Cargo.toml",
+            "bench/codec/Cargo.toml",
+        ] {
             cargo(&["fmt", "--all", "--check", "--manifest-path", workspace])?;
         }
         if !demo::go_is_here() {
@@ -77,6 +82,12 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
         quiet(Command::new("go").args(["mod", "verify"]).current_dir(cases_folder()))?;
         let strangers = root().join("crates/tandem/tests/strangers");
         shown(Command::new("go").args(["vet", "-mod=readonly", "./..."]).current_dir(strangers))
+    });
+    stages.run("defects", || {
+        if !demo::go_is_here() {
+            return Err("Go is missing, so its programs are not run".into());
+        }
+        defects::run(&[])
     });
     stages.run("cases check", || cases::check(if long { &["--full"] } else { &[] }));
     stages.run("contracts", || {

@@ -20,7 +20,7 @@ methods:
 ";
 
 fn changes(changes: Value) -> Map<String, Value> {
-    changes.as_object().unwrap().clone()
+    changes.as_object().expect("a group").clone()
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub(crate) fn rust(side: &mut Side<'_>, place: &Place) {
     let database = side.options.rustsec.clone();
     let step = Step::new("cargo", &["audit", "--json", "--no-fetch", "--db"], &place.root)
         .word(database.as_ref().map_or("DIR".into(), |folder| folder.display().to_string()));
-    row(side, &step, database.as_deref(), |out| of_audit(out));
+    row(side, &step, database.as_deref(), of_audit);
 }
 
 pub(crate) fn go(side: &mut Side<'_>, place: &Place) {
@@ -39,7 +39,7 @@ pub(crate) fn go(side: &mut Side<'_>, place: &Place) {
     let step = Step::new("govulncheck", &["-json", "-db"], &place.folder)
         .word(format!("file://{folder}"))
         .word("./...");
-    row(side, &step, database.as_deref(), |out| of_govulncheck(out));
+    row(side, &step, database.as_deref(), of_govulncheck);
 }
 
 fn row(

@@ -282,7 +282,7 @@ impl Side<'_> {
         let top = scratch::top(&place.folder, &place.root, &self.limits);
         self.name(scratch.path(), "$SCRATCH");
         self.name(&top, "$SRC");
-        progress(&format!("{}: reading what {} is made of", self.source.role, self.source.role));
+        progress(&format!("{}: reading what it is made of", self.source.role));
         match place.language {
             Language::Rust => rust::run(self, &place, &top, &scratch, progress),
             Language::Go => go::run(self, &place, &top, &scratch, progress),

@@ -232,7 +232,7 @@ pub(crate) fn run(
         let words = ["tree", "--locked", "--offline", "-e", "normal", "--prefix", "none", "-p"];
         let step = Step::new("cargo", &words, &place.folder).word(name.as_str());
         let found = step.output(&side.limits).and_then(|ran| dependencies::of_tree(&ran.out));
-        let listed = found.as_ref().map(|listed| listed.clone()).unwrap_or_default();
+        let listed = found.clone().unwrap_or_default();
         let direct: BTreeSet<&str> =
             graph.packages.iter().filter(|one| one.direct).map(|one| one.name.as_str()).collect();
         let found = found.map(|listed| dependencies::row(&listed, |one| direct.contains(one)));

@@ -23,8 +23,10 @@ impl Scratch {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = parent.join(format!("tandem-rubric-{}-{count}-{name}", std::process::id()));
-        std::fs::create_dir_all(parent)
+        // Whole, because builds run in other folders than this program does.
+        let folder = std::fs::create_dir_all(parent)
             .and_then(|()| std::fs::create_dir(&folder))
+            .and_then(|()| folder.canonicalize())
             .map_err(|error| format!("no scratch folder in {}: {error}", parent.display()))?;
         Ok(Scratch(folder))
     }
@@ -100,4 +102,19 @@ pub(crate) fn top(folder: &Path, root: &Path, limits: &Limits) -> PathBuf {
         .and_then(|ran| PathBuf::from(ran.out.trim()).canonicalize().ok())
         .filter(|top| root.starts_with(top))
         .unwrap_or_else(|| root.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scratch_folder_has_its_whole_path_and_is_gone_afterwards() {
+        // Relative to this crate's folder, where tests run.
+        let scratch = Scratch::new(Path::new("../../target/tmp"), "whole").unwrap();
+        let path = scratch.path().to_owned();
+        assert!(path.is_absolute() && path.is_dir(), "{}", path.display());
+        drop(scratch);
+        assert!(!path.exists());
+    }
 }

@@ -1,0 +1,7 @@
+package main
+
+import "testing"
+
+func TestTwoGoroutinesFill(t *testing.T) {
+	fill(1_000)
+}
