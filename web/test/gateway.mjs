@@ -49,6 +49,9 @@ namespaces:
     ${may('billing.example.com', 'shop.billing.v1.*')}
 `;
 
+// A signal by itself would end this process without its `exit`.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+
 /** Looks until `look` gives something: what is waited for is another process. */
 async function until(what, look) {
   const end = Date.now() + 30_000;
