@@ -5,6 +5,7 @@
 //! it goes on until Ctrl-C. Without Go, or with `--rust-only`, Rust answers alone, and says so.
 
 mod pairs;
+mod report;
 
 use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
@@ -53,7 +54,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
         say("languages", &format!("{why}: Rust answers alone"));
         say("", "for both: install Go 1.21 or newer, or let `./x setup` take it from a package");
     }
-    let mut shop = Shop::start(&gateway, &built, go)?;
+    let mut shop = Shop::start(&gateway, built, go)?;
     say("Gateway", &format!("http://{}   REST, gRPC (h2c): same port", shop.public));
     say("Admin", &format!("http://{}   token in {}", shop.admin, shop.token_file.display()));
     let mut checks = Checks::default();
@@ -64,6 +65,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
         step_both(&shop, &mut checks)?;
         pairs::step_pairs(&shop, &mut load, &mut checks)?;
         pairs::step_verdict(&shop, &mut checks)?;
+        if options.once {
+            report::check(&shop, &mut checks)?;
+        }
     } else {
         say("4 pairs", "Rust alone is no pair; with Go both answer the same calls");
         say("5 verdict", "needs two implementations");
@@ -147,6 +151,7 @@ struct Shop {
     token: String,
     primary: &'static str,
     program: PathBuf,
+    built: Built,
 }
 
 /// What a command printed.
@@ -163,7 +168,7 @@ impl Drop for Shop {
 }
 
 impl Shop {
-    fn start(gateway: &Path, built: &Built, go: bool) -> Result<Shop, String> {
+    fn start(gateway: &Path, built: Built, go: bool) -> Result<Shop, String> {
         // `./x` names a folder that it removes itself, also after Ctrl-C.
         let folder = match std::env::var_os("TANDEM_DEMO_FOLDER") {
             Some(folder) => folder.into(),
@@ -179,22 +184,24 @@ impl Shop {
             token: String::new(),
             primary: if go { "go" } else { "rust" },
             program: gateway.to_owned(),
+            built,
         };
+        let (of_rust, of_go) = (shop.built.rust.clone(), shop.built.go.clone());
         // Search must know the gateway's port, and the gateway search's: this one is chosen here.
         let internal = free_address()?;
         let watch = ["--internal", &internal];
-        let rust = shop.service("catalogue-rust", &built.rust.join("catalogue"), &watch)?;
+        let rust = shop.service("catalogue-rust", &of_rust.join("catalogue"), &watch)?;
         let primary = if go {
-            shop.service("catalogue-go", &built.go.join("catalogue-go"), &watch)?
+            shop.service("catalogue-go", &of_go.join("catalogue-go"), &watch)?
         } else {
             rust.clone()
         };
         let twin = match go {
-            true => shop.service("catalogue-go-2", &built.go.join("catalogue-go"), &[])?,
+            true => shop.service("catalogue-go-2", &of_go.join("catalogue-go"), &[])?,
             false => String::new(),
         };
         let follow = ["--follow", "--internal", &internal];
-        let search = shop.service("search", &built.rust.join("search"), &follow)?;
+        let search = shop.service("search", &of_rust.join("search"), &follow)?;
         shop.configure([&primary, &rust, &twin], &search, &internal)?;
         shop.gateway(gateway)?;
         Ok(shop)
@@ -240,6 +247,9 @@ impl Shop {
                     ("127.0.0.1:50051", primary),
                     ("127.0.0.1:50052", rust),
                     ("127.0.0.1:50054", twin),
+                    ("port:50051", &port_of(primary)),
+                    ("port:50052", &port_of(rust)),
+                    ("port:50054", &port_of(twin)),
                 ],
             ),
             ("teams/shop-go-2.yaml", vec![("127.0.0.1:50054", twin)]),
@@ -338,6 +348,11 @@ fn rust_alone(text: &str) -> String {
     let kept = text.lines().filter(|line| !gone.iter().any(|start| line.starts_with(start)));
     let text: String = kept.flat_map(|line| [line, "\n"]).collect();
     text.replace("reflection: go", "reflection: rust").replace("primary: go", "primary: rust")
+}
+
+/// What the processes behind an address use is read by its port.
+fn port_of(address: &str) -> String {
+    format!("port:{}", address.rsplit(':').next().unwrap_or(address))
 }
 
 pub(crate) fn free_address() -> Result<String, String> {
@@ -614,6 +629,13 @@ fn live(shop: &mut Shop, mut load: Option<pairs::Load>) -> Result<(), String> {
     let terminal = std::io::stdout().is_terminal();
     let mut before = 0;
     let mut word = String::new();
+    let mut comparison = match &load {
+        Some(_) => Some(report::Comparison::start(shop, false)?),
+        None => None,
+    };
+    if comparison.is_some() {
+        say("compare", "Go and Rust under the same calls, about 3 min; the shop's own calls rest");
+    }
     loop {
         for beside in &mut shop.running {
             if let Some(why) = beside.ended() {
@@ -632,6 +654,15 @@ fn live(shop: &mut Shop, mut load: Option<pairs::Load>) -> Result<(), String> {
                 let _ = std::io::stdout().flush();
             }
             before = calls;
+        }
+        if let Some(running) = &mut comparison {
+            let Some(found) = running.found(Duration::from_secs(1)) else { continue };
+            comparison = None;
+            println!();
+            match found {
+                Ok(found) => found.say(),
+                Err(why) => say("compare", &why),
+            }
         }
         if let Some(load) = &mut load {
             load.second(shop);

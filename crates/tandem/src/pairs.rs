@@ -7,24 +7,28 @@
 //!
 //! Not here: judging (`tandem_judge::live`), who may look (`crate::admin`).
 
+mod cost;
 mod document;
 
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
-use tandem_gateway::{Lane, MethodPairs};
+use tandem_gateway::{Lane, MethodPairs, UpstreamCost};
 use tandem_judge::diff::What;
-use tandem_judge::live::{self, Judged, Open, Seen};
+use tandem_judge::live::{self, Cpu, Judged, Open, Seen};
 use tandem_judge::noise::{Class, PathEvidence, Sample, Settings, Source};
 use tandem_judge::pair::Loss;
 use tandem_judge::stats::ranks::{Quantile, Shown};
 
+use self::cost::LaneCost;
 pub(crate) use self::document::document;
 
 /// A pair with what follows from it at this moment.
 pub(crate) struct Pair {
     pub(crate) pairs: MethodPairs,
     pub(crate) judged: Judged,
+    /// Of the primary, the candidate and the twin, where their upstreams name a `cost`.
+    costs: [Option<LaneCost>; 3],
     /// Since the evidence began.
     pub(crate) seconds: f64,
     /// Pairs a second in that time.
@@ -34,12 +38,25 @@ pub(crate) struct Pair {
 impl Pair {
     /// Judges `pairs` at `now`; `extra_most` is the rate of extra differences that is as good as
     /// none, where the team wrote one.
-    pub(crate) fn new(pairs: MethodPairs, extra_most: Option<f64>, now: SystemTime) -> Pair {
+    /// `costs` are the readings of all upstreams.
+    pub(crate) fn new(
+        pairs: MethodPairs,
+        extra_most: Option<f64>,
+        costs: &[UpstreamCost],
+        now: SystemTime,
+    ) -> Pair {
         let seconds = now.duration_since(pairs.since).unwrap_or_default().as_secs_f64();
         let per_second = (seconds >= 1.0).then(|| pairs.calls as f64 / seconds);
         let settings = Settings::default();
         let extra_most = extra_most.unwrap_or(settings.extra_most);
         let lane = |lane| lane_of(lane);
+        let lanes = &pairs.lanes;
+        let twin = lanes.twin.as_ref();
+        let costs = [Some(&lanes.primary), Some(&lanes.candidate), twin]
+            .map(|lane| LaneCost::of(costs, &pairs.namespace, &lane?.upstream));
+        let [of_primary, of_candidate, _] = &costs;
+        let both = of_primary.as_ref().zip(of_candidate.as_ref());
+        let logs = both.map(|(primary, candidate)| cost::logs(primary, candidate));
         let judged = live::judge(&Seen {
             source: pairs.source,
             settings: Settings { extra_most, ..settings },
@@ -51,14 +68,18 @@ impl Pair {
             primary: lane(&pairs.lanes.primary),
             candidate: lane(&pairs.lanes.candidate),
             twin: pairs.lanes.twin.as_ref().map(lane),
-            cpu: None,
+            cpu: both.zip(logs.as_ref()).map(|((primary, candidate), logs)| Cpu {
+                per_call_s: (primary.per_call_s, candidate.per_call_s),
+                calls: (primary.calls, candidate.calls),
+                logs,
+            }),
         });
-        Pair { pairs, judged, seconds, per_second }
+        Pair { pairs, judged, costs, seconds, per_second }
     }
 
     /// What moves, in little: sent each second.
     pub(crate) fn figures(&self) -> Value {
-        let Pair { pairs, judged, seconds, per_second } = self;
+        let Pair { pairs, judged, costs, seconds, per_second } = self;
         let of = |wanted: &dyn Fn(&PathEvidence) -> bool| {
             pairs.paths.iter().filter(|path| wanted(path)).count()
         };
@@ -68,7 +89,10 @@ impl Pair {
                 ("candidate", Some(&pairs.lanes.candidate)),
                 ("twin", pairs.lanes.twin.as_ref()),
             ])
-            .filter_map(|(role, lane)| lane.map(|lane| lane_json(role, lane)))
+            .zip(costs)
+            .filter_map(|((role, lane), cost)| {
+                lane.map(|lane| lane_json(role, lane, cost.as_ref()))
+            })
             .collect();
         json!({
             "namespace": pairs.namespace,
@@ -276,7 +300,7 @@ fn lane_of(lane: &Lane) -> live::Lane<'_> {
     live::Lane { name: upstream, calls: *calls, errors: *errors, latency_us }
 }
 
-fn lane_json(role: &str, lane: &Lane) -> Value {
+fn lane_json(role: &str, lane: &Lane, cost: Option<&LaneCost>) -> Value {
     let quantile = |part| {
         let found = live::quantile(&lane_of(lane), part);
         // Too few values beyond it say nothing (compare I-10).
@@ -298,6 +322,9 @@ fn lane_json(role: &str, lane: &Lane) -> Value {
         "errors": lane.errors,
         "p50": quantile(0.5),
         "p99": quantile(0.99),
+        "cpu_s": cost.and_then(|cost| cost.per_call_s),
+        "idle_cpu": cost.and_then(|cost| cost.idle),
+        "memory_bytes": cost.and_then(|cost| cost.memory_bytes),
     })
 }
 
@@ -335,19 +362,18 @@ fn since(since: SystemTime) -> String {
 
 /// `orders[id=17].labels{eu}` as `orders[].labels{}`.
 fn template(place: &str) -> String {
-    let (mut text, mut depth) = (String::new(), 0_u32);
+    let (mut text, mut closer) = (String::new(), None);
     for letter in place.chars() {
-        match letter {
-            ']' | '}' => depth = depth.saturating_sub(1),
-            _ => {}
+        // A key may hold any sign but the one that ends it.
+        if closer.is_some_and(|closer| closer != letter) {
+            continue;
         }
-        if depth == 0 {
-            text.push(letter);
-        }
-        match letter {
-            '[' | '{' => depth += 1,
-            _ => {}
-        }
+        text.push(letter);
+        closer = match letter {
+            '[' => Some(']'),
+            '{' => Some('}'),
+            _ => None,
+        };
     }
     text
 }

@@ -264,6 +264,7 @@ export interface Lane {
   p99: Quantile | null;
   /** Of one call; where the upstream names what it costs. */
   cpu_s?: number | null;
+  idle_cpu?: number | null;
   memory_bytes?: number | null;
 }
 

@@ -4,7 +4,7 @@
 //! Nothing waits for the judge: after some seconds it is told what is known, what is open, and how
 //! long the rest takes.
 //!
-//! Not here: the report of a measured comparison ([`report`] is where it will begin).
+//! Not here: the report of a measured comparison (`report`).
 
 use std::time::{Duration, Instant};
 
@@ -128,11 +128,6 @@ pub(super) fn step_verdict(shop: &Shop, checks: &mut Checks) -> Result<(), Strin
     let waits = word == "not-enough-evidence";
     checks.that("what is open says so", !waits || !open.is_empty());
     say("", &format!("tandem verdict {METHOD} -n shop    page: /m/{METHOD}"));
-    report(shop)
-}
-
-/// The place of `tandem compare --quick`, which goes on behind the demo and ends in `report.html`.
-fn report(_shop: &Shop) -> Result<(), String> {
     Ok(())
 }
 

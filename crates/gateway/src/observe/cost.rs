@@ -39,6 +39,9 @@ pub struct UpstreamCost {
     pub window: CostWindow,
     /// Since `since`.
     pub total: CostWindow,
+    /// Full stretches of [`BUCKET`], the oldest first, each with its number. Those of all upstreams
+    /// are cut at the same moments, so stretches with one number are of one time.
+    pub buckets: Vec<(u64, CostWindow)>,
     /// Anonymous memory.
     pub memory_bytes: Option<u64>,
     /// The largest that was read.
@@ -69,6 +72,8 @@ struct Inner {
     // Taken by the reader once a second, and by whoever looks.
     kept: Mutex<BTreeMap<Key, Kept>>,
     readings: watch::Sender<u64>,
+    /// From here the stretches are numbered.
+    began: Instant,
 }
 
 /// Namespace and name.
@@ -91,6 +96,9 @@ struct Kept {
     first: Point,
     /// Of the last minute, the oldest first.
     points: VecDeque<Point>,
+    /// The stretch that is not full yet: its number, and where it began.
+    filling: Option<(u64, Point)>,
+    buckets: VecDeque<(u64, CostWindow)>,
     memory_bytes: Option<u64>,
     memory_peak_bytes: Option<u64>,
     processes: usize,
@@ -108,6 +116,10 @@ struct Point {
 const EVERY: Duration = Duration::from_secs(1);
 /// Time between readings, in the time that one took.
 const PAUSE_IN_READINGS: u32 = 9;
+/// One of the stretches of time that are held against each other (compare G-6).
+pub const BUCKET: Duration = Duration::from_secs(30);
+/// A day of them.
+const BUCKETS_MOST: usize = 2_880;
 /// How far back the window reaches.
 const WINDOW: Duration = Duration::from_secs(60);
 /// Targets of all namespaces together; those beyond are not looked at.
@@ -115,7 +127,11 @@ const TARGETS_MOST: usize = 1024;
 
 impl Costs {
     pub(crate) fn new() -> Costs {
-        Costs(Arc::new(Inner { kept: Mutex::default(), readings: watch::Sender::new(0) }))
+        Costs(Arc::new(Inner {
+            kept: Mutex::default(),
+            readings: watch::Sender::new(0),
+            began: Instant::now(),
+        }))
     }
 
     fn kept(&self) -> MutexGuard<'_, BTreeMap<Key, Kept>> {
@@ -192,10 +208,12 @@ impl Costs {
             }
             let kept =
                 kept.entry(watched.key.clone()).or_insert_with(|| Kept::new(target, now, point));
+            let number =
+                point.at.saturating_duration_since(self.0.began).as_secs() / BUCKET.as_secs();
             let sources = watched.probe.sources();
             kept.source = sources.cpu_text();
             kept.memory_source = sources.memory_text();
-            kept.take(point, &reading, memory);
+            kept.take((number, point), &reading, memory);
         }
     }
 }
@@ -253,6 +271,8 @@ impl Kept {
             since,
             first,
             points: VecDeque::new(),
+            filling: None,
+            buckets: VecDeque::new(),
             memory_bytes: None,
             memory_peak_bytes: None,
             processes: 0,
@@ -261,12 +281,15 @@ impl Kept {
         }
     }
 
-    fn take(&mut self, point: Point, reading: &Reading, memory: Option<u64>) {
+    /// `number` is that of the stretch that `point` lies in.
+    fn take(&mut self, (number, point): (u64, Point), reading: &Reading, memory: Option<u64>) {
         // CPU counts from the first time that something was found, and so must the calls.
         if self.first.cpu.is_none() && point.cpu.is_some() {
             self.first = point;
             self.points.clear();
+            self.filling = None;
         }
+        self.fill(number, point);
         self.points.push_back(point);
         while self.points.get(1).is_some_and(|second| point.at - second.at >= WINDOW) {
             self.points.pop_front();
@@ -276,6 +299,21 @@ impl Kept {
         self.processes = reading.processes;
         self.restarts = reading.restarts;
         self.missing = reading.missing;
+    }
+
+    fn fill(&mut self, number: u64, point: Point) {
+        match self.filling {
+            Some((filling, _)) if filling == number => return,
+            // A reading that came so late that a stretch has none of its own leaves a gap.
+            Some((filling, begin)) if filling + 1 == number && point.cpu.is_some() => {
+                if self.buckets.len() == BUCKETS_MOST {
+                    self.buckets.pop_front();
+                }
+                self.buckets.push_back((filling, point.since(&begin)));
+            }
+            Some(_) | None => {}
+        }
+        self.filling = Some((number, point));
     }
 
     fn shown(&self, (namespace, upstream): &Key) -> UpstreamCost {
@@ -290,6 +328,7 @@ impl Kept {
             since: self.since,
             window: last.since(&oldest),
             total: last.since(&self.first),
+            buckets: self.buckets.iter().copied().collect(),
             memory_bytes: self.memory_bytes,
             memory_peak_bytes: self.memory_peak_bytes,
             processes: self.processes,
@@ -332,14 +371,14 @@ mod tests {
         let mut kept = Kept::new("pid:1".into(), SystemTime::UNIX_EPOCH, at(0, None, 7));
         let key = ("shop".to_owned(), "go".to_owned());
         // Called while its process was not found yet: these calls have no CPU, and do not count.
-        kept.take(at(0, None, 7), &reading(0), None);
-        kept.take(at(1, None, 9), &reading(0), None);
+        kept.take((0, at(0, None, 7)), &reading(0), None);
+        kept.take((0, at(1, None, 9)), &reading(0), None);
         assert_eq!(kept.shown(&key).total.cpu_s, None);
         assert_eq!(kept.shown(&key).missing, 1);
-        kept.take(at(2, Some(0), 10), &reading(1), Some(300));
+        kept.take((0, at(2, Some(0), 10)), &reading(1), Some(300));
         for second in 3..=102 {
             let (cpu, calls) = ((second - 2) * 10, 10 + (second - 2) * 5);
-            kept.take(at(second, Some(cpu), calls), &reading(1), Some(200));
+            kept.take((second / 30, at(second, Some(cpu), calls)), &reading(1), Some(200));
         }
         let cost = kept.shown(&key);
         let window = |seconds, cpu_s, calls| CostWindow { seconds, cpu_s: Some(cpu_s), calls };
@@ -347,5 +386,20 @@ mod tests {
         assert_eq!(cost.window, window(60.0, 0.6, 300));
         assert_eq!((cost.memory_bytes, cost.memory_peak_bytes), (Some(200), Some(300)));
         assert_eq!(kept.points.len(), 61);
+        // The first stretch begins where its process was found; the last is not full.
+        assert_eq!(
+            cost.buckets,
+            [
+                (0, window(28.0, 0.28, 140)),
+                (1, window(30.0, 0.3, 150)),
+                (2, window(30.0, 0.3, 150))
+            ]
+        );
+        // A stretch without a reading of its own is none, and nothing is made up for it.
+        kept.take((5, at(150, Some(2_000), 900)), &reading(1), None);
+        kept.take((6, at(180, Some(2_300), 1_050)), &reading(1), None);
+        let numbers: Vec<u64> =
+            kept.shown(&key).buckets.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, [0, 1, 2, 5]);
     }
 }

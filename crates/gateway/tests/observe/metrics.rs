@@ -53,7 +53,8 @@ async fn the_manual_lists_every_metric_with_its_kind_and_its_labels() {
     let backend = Backend::start(vec![Script::Echo]);
     let settings = DeclaredSettings { message: Default::default(), require_all: false };
     let settings = Declared::from([("test.v1.Notes".to_owned(), Some(settings))]);
-    let keeping = gateway(backend.address).method("Read", "cache: { ttl: 1s }");
+    let keeping = gateway(backend.address)
+        .method("Read", "cache: { ttl: 1s }, mirror: { share: 100%, to: it }");
     let looked_at = keeping.upstream(&format!("cost: \"pid:{}\"", std::process::id()));
     let gateway = looked_at.settings(Arc::new(move |_, _| settings.clone())).start().await;
     gateway.until(|gateway| !gateway.view.costs().is_empty()).await;

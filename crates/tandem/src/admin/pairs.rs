@@ -61,7 +61,8 @@ fn pair(call: &Call) -> Result<(Pair, SameRules), Refusal> {
             "name a `candidate` and write `mirror: { share: 10% }` at the method",
         )
     })?;
-    Ok((Pair::new(pairs, extra_most(&same), SystemTime::now()), same))
+    let costs = call.admin.view.costs();
+    Ok((Pair::new(pairs, extra_most(&same), &costs, SystemTime::now()), same))
 }
 
 /// What moves of every pair that the visitor may see.
@@ -72,11 +73,11 @@ pub(super) fn figures(call: &Call) -> Value {
     };
     let mirrored = view.mirrored();
     let seen = mirrored.iter().filter(|(namespace, _)| sees(namespace));
-    let now = SystemTime::now();
+    let (costs, now) = (view.costs(), SystemTime::now());
     let each = seen.filter_map(|(namespace, method)| {
         let same = same_of(call, namespace, method).ok();
         let pairs = view.pairs(namespace, method)?;
-        Some(Pair::new(pairs, same.as_ref().and_then(extra_most), now).figures())
+        Some(Pair::new(pairs, same.as_ref().and_then(extra_most), &costs, now).figures())
     });
     Value::Array(each.collect())
 }

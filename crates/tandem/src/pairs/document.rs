@@ -17,7 +17,7 @@ use super::{Pair, since, source};
 
 /// The document of a pair; samples only where whoever asks may read them.
 pub(crate) fn document(pair: &Pair, with_samples: bool) -> Document {
-    let Pair { pairs, judged, seconds, per_second } = pair;
+    let Pair { pairs, judged, costs: _, seconds, per_second } = pair;
     let side = |role: &str, name: &str| Side {
         role: role.to_owned(),
         name: name.to_owned(),
