@@ -31,7 +31,7 @@ use tandem_protocol::strict::{self, HeadLimits};
 use tokio::time::Instant;
 
 use self::cached::Caller;
-use crate::call::{Answer, Incoming, Version};
+use crate::call::{Answer, Incoming, Version, value_of_one_call};
 use crate::listen::Origin;
 use crate::observe::{Begin, Debug, Record, TraceContext};
 use crate::own;
@@ -173,7 +173,7 @@ impl Call {
 
     /// What stands on every answer (experience UX-35).
     pub(crate) fn sign(&self, headers: &mut HeaderMap) {
-        if let Ok(id) = HeaderValue::from_str(&self.request_id) {
+        if let Some(id) = value_of_one_call(&self.request_id) {
             headers.insert(REQUEST_ID, id);
         }
         headers.insert(header::SERVER, HeaderValue::from_static("tandem"));
@@ -200,12 +200,12 @@ impl Call {
         let mut headers = metadata.into_headers();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
-        if let Ok(id) = HeaderValue::from_str(&self.request_id) {
+        if let Some(id) = value_of_one_call(&self.request_id) {
             headers.insert(REQUEST_ID, id);
         }
         let TraceContext { trace, span, .. } = self.context;
         let traceparent = TraceParent { trace, parent: span, flags: self.flags };
-        if let Ok(value) = HeaderValue::from_str(&traceparent.to_string()) {
+        if let Some(value) = value_of_one_call(&traceparent.to_string()) {
             headers.insert(TRACEPARENT, value);
         }
         if let Some(tracestate) = tracestate {
@@ -213,7 +213,7 @@ impl Call {
         }
         if let Some(deadline) = deadline {
             let left = deadline.saturating_duration_since(Instant::now());
-            if let Ok(value) = HeaderValue::from_str(&format_grpc_timeout(left)) {
+            if let Some(value) = value_of_one_call(&format_grpc_timeout(left)) {
                 headers.insert(HeaderName::from_static("grpc-timeout"), value);
             }
         }
