@@ -47,15 +47,16 @@ const SAMPLED: u8 = 0x01;
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Carries one call. Dropping the future cancels it, at the upstream too.
+// The call is borrowed: what a future is given by value it holds twice.
 pub(crate) async fn carry(
     thread: &Rc<Thread>,
     origin: &Rc<Origin>,
-    mut incoming: Incoming,
+    incoming: &mut Incoming,
 ) -> Answer {
-    let shape = shape_of(&incoming);
-    let call = Call::begin(thread, origin, &incoming);
+    let shape = shape_of(incoming);
+    let call = Call::begin(thread, origin, incoming);
     let outcome = {
-        let mut carried = pin!(carry_call(&call, &mut incoming));
+        let mut carried = pin!(carry_call(&call, incoming));
         std::future::poll_fn(|cx| {
             // A bug in one call must not take its connection or its thread along (security R-11).
             match std::panic::catch_unwind(AssertUnwindSafe(|| carried.as_mut().poll(cx))) {
@@ -246,7 +247,7 @@ fn shape_of(incoming: &Incoming) -> Shape {
     }
 }
 
-// Both are borrowed: what a future is given by value it holds twice.
+// Both are borrowed, too.
 async fn carry_call(call: &Call, incoming: &mut Incoming) -> Answer {
     let body = std::mem::replace(&mut incoming.body, crate::body::Body::empty());
     let incoming = &*incoming;

@@ -202,62 +202,67 @@ impl Pings {
     }
 }
 
-async fn carry_stream(
+// No `async fn`: it would hold the request beside the call that is made of it.
+fn carry_stream(
     thread: Rc<Thread>,
     origin: Rc<Origin>,
     request: http::Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
-    _guard: CallGuard,
-) {
-    let _open = thread.stream_opened();
-    let answer = {
-        let expected = Expected::by(request.headers());
-        let (head, body) = request.into_parts();
-        let body = downstream_body(body, expected.clone(), Rc::clone(&thread.observe));
-        let incoming = Incoming::new(head, body, Version::Http2);
-        let mut carried = pin!(path::carry(&thread, &origin, incoming));
-        poll_fn(|cx| {
-            if respond.poll_reset(cx).is_ready() {
-                return Poll::Ready(None);
-            }
-            let polled = carried.as_mut().poll(cx).map(Some);
-            if polled.is_pending()
-                && let Some(expected) = &expected
-            {
-                expected.say(&mut respond, cx);
-            }
-            polled
-        })
-        .await
-    };
-    // The caller has gone: dropping the call cancels what it had begun.
-    let Some(answer) = answer else { return };
-    let Answer { status, headers, body, mut record } = answer;
-    let ends = body.is_empty();
-    let sent = {
-        let mut response = http::Response::new(());
-        *response.status_mut() = status;
-        *response.headers_mut() = headers;
-        respond.send_response(response, ends)
-    };
-    match sent {
-        Ok(_) if ends => record.finish(),
-        Ok(stream) => {
-            let stalled = thread.limits.stalled_write;
-            if let Err(gone) = send_body(stream, body, &mut record, stalled).await {
-                if matches!(gone, Gone::Stalled) {
-                    thread.observe.count_limit(Limit::StalledWrite);
+    guard: CallGuard,
+) -> impl Future<Output = ()> {
+    let expected = Expected::by(request.headers());
+    let (head, body) = request.into_parts();
+    let body = downstream_body(body, expected.clone(), Rc::clone(&thread.observe));
+    let mut incoming = Incoming::new(head, body, Version::Http2);
+    async move {
+        let _guard = guard;
+        let _open = thread.stream_opened();
+        let answer = {
+            let mut carried = pin!(path::carry(&thread, &origin, &mut incoming));
+            poll_fn(|cx| {
+                if respond.poll_reset(cx).is_ready() {
+                    return Poll::Ready(None);
                 }
-                tracing::debug!(%gone, "an answer was not taken to its end");
+                let polled = carried.as_mut().poll(cx).map(Some);
+                if polled.is_pending()
+                    && let Some(expected) = &expected
+                {
+                    expected.say(&mut respond, cx);
+                }
+                polled
+            })
+            .await
+        };
+        drop(incoming);
+        // The caller has gone: dropping the call cancels what it had begun.
+        let Some(answer) = answer else { return };
+        let Answer { status, headers, body, mut record } = answer;
+        let ends = body.is_empty();
+        let sent = {
+            let mut response = http::Response::new(());
+            *response.status_mut() = status;
+            *response.headers_mut() = headers;
+            respond.send_response(response, ends)
+        };
+        match sent {
+            Ok(_) if ends => record.finish(),
+            Ok(stream) => {
+                let stalled = thread.limits.stalled_write;
+                if let Err(gone) = send_body(stream, body, &mut record, stalled).await {
+                    if matches!(gone, Gone::Stalled) {
+                        thread.observe.count_limit(Limit::StalledWrite);
+                    }
+                    tracing::debug!(%gone, "an answer was not taken to its end");
+                }
             }
         }
-        Err(error) => tracing::debug!(%error, "the caller took no answer"),
     }
 }
 
 /// A caller that waits for 100 (Continue) before it sends its body. It is told once the body is
 /// wanted, so that what is refused by its head is never sent (RFC 9110, section 10.1.1; protocols
 /// H-2). Over HTTP/1 the library does the same.
+            Err(error) => tracing::debug!(%error, "the caller took no answer"),
 #[derive(Clone)]
 struct Expected(Rc<Expectation>);
 
