@@ -25,12 +25,13 @@ use h2::server::SendResponse;
 use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
 use tandem_protocol::refusal::Limit;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Origin;
 use super::wire::{Activity, CallGuard, Wire};
 use crate::body::{Body, BodyError, Piece};
 use crate::call::{Answer, Incoming, Version};
+use crate::limits::Limits;
 use crate::observe::{Record, Shard};
 use crate::outbox::Outbox;
 use crate::path;
@@ -43,23 +44,12 @@ const PING_ANSWER: Duration = Duration::from_secs(20);
 pub(super) async fn serve(
     thread: Rc<Thread>,
     origin: Rc<Origin>,
-    wire: Wire,
+    outbox: Outbox<Wire>,
     activity: Rc<Activity>,
     age: Duration,
 ) {
     let limits = &thread.limits;
-    let mut builder = h2::server::Builder::new();
-    builder
-        .initial_window_size(limits.stream_window_bytes)
-        .initial_connection_window_size(limits.connection_window_bytes)
-        .max_concurrent_streams(limits.streams)
-        // Room above our own limit, so that `strict` words the refusal.
-        .max_header_list_size(limits.header_bytes + limits.uri_bytes + 8 * 1024)
-        .max_pending_accept_reset_streams(limits.resets_pending as usize)
-        .max_local_error_reset_streams(Some(limits.resets_own as usize))
-        .max_send_buffer_size(SEND_BUFFER_BYTES);
-    let outbox = Outbox::new(wire);
-    let handshake = builder.handshake::<_, Bytes>(outbox.clone());
+    let handshake = handshake(limits, outbox.clone());
     let mut connection = match timeout(limits.head_read, handshake).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => return tracing::debug!(%error, "http/2 handshake failed"),
@@ -73,9 +63,10 @@ pub(super) async fn serve(
     let mut served = 0_u32;
     let mut closing = false;
     let mut idle_since = Instant::now();
-    // Made once, not whenever something happens on the connection.
-    let mut next_check = pin!(sleep(limits.keep_alive));
-    let mut ageing = pin!(sleep(age));
+    let old_at = idle_since + age;
+    let mut check_at = idle_since + limits.keep_alive;
+    // Made once, not whenever something happens on the connection; and one for both ends.
+    let mut timer = pin!(sleep_until(check_at.min(old_at)));
     let mut draining = pin!(drain.begun());
     loop {
         tokio::select! {
@@ -103,28 +94,35 @@ pub(super) async fn serve(
                 }
                 Turn::Ended => return,
             },
-            () = next_check.as_mut() => {
-                if let Some(pings) = &mut pings && !pings.in_time(Instant::now()) {
-                    return tracing::debug!("the caller does not answer pings");
+            () = timer.as_mut() => {
+                let now = Instant::now();
+                if now >= check_at {
+                    if let Some(pings) = &mut pings && !pings.in_time(now) {
+                        return tracing::debug!("the caller does not answer pings");
+                    }
+                    check_at = if activity.calls() > 0 {
+                        idle_since = now;
+                        if let Some(pings) = &mut pings {
+                            pings.send(now);
+                        }
+                        now + PING_ANSWER.min(limits.keep_alive)
+                    } else if now >= idle_since + limits.keep_alive {
+                        if closing {
+                            return;
+                        }
+                        thread.observe.count_limit(Limit::KeepAlive);
+                        connection.graceful_shutdown();
+                        closing = true;
+                        now + PING_ANSWER
+                    } else {
+                        idle_since + limits.keep_alive
+                    };
                 }
-                let next = if activity.calls() > 0 {
-                    idle_since = Instant::now();
-                    if let Some(pings) = &mut pings {
-                        pings.send(Instant::now());
-                    }
-                    Instant::now() + PING_ANSWER.min(limits.keep_alive)
-                } else if Instant::now() >= idle_since + limits.keep_alive {
-                    if closing {
-                        return;
-                    }
-                    thread.observe.count_limit(Limit::KeepAlive);
+                if now >= old_at && !closing {
                     connection.graceful_shutdown();
                     closing = true;
-                    Instant::now() + PING_ANSWER
-                } else {
-                    idle_since + limits.keep_alive
-                };
-                next_check.as_mut().reset(next);
+                }
+                timer.as_mut().reset(if closing { check_at } else { check_at.min(old_at) });
             }
             pong = poll_fn(|cx| match &mut pings {
                 Some(pings) => pings.poll(cx),
@@ -136,12 +134,22 @@ pub(super) async fn serve(
                 connection.graceful_shutdown();
                 closing = true;
             }
-            () = ageing.as_mut(), if !closing => {
-                connection.graceful_shutdown();
-                closing = true;
-            }
         }
     }
+}
+
+/// The library's handshake on `outbox`.
+fn handshake(limits: &Limits, outbox: Outbox<Wire>) -> h2::server::Handshake<Outbox<Wire>, Bytes> {
+    h2::server::Builder::new()
+        .initial_window_size(limits.stream_window_bytes)
+        .initial_connection_window_size(limits.connection_window_bytes)
+        .max_concurrent_streams(limits.streams)
+        // Room above our own limit, so that `strict` words the refusal.
+        .max_header_list_size(limits.header_bytes + limits.uri_bytes + 8 * 1024)
+        .max_pending_accept_reset_streams(limits.resets_pending as usize)
+        .max_local_error_reset_streams(Some(limits.resets_own as usize))
+        .max_send_buffer_size(SEND_BUFFER_BYTES)
+        .handshake(outbox)
 }
 
 type LibraryConnection = h2::server::Connection<Outbox<Wire>, Bytes>;
@@ -255,6 +263,7 @@ fn carry_stream(
                     tracing::debug!(%gone, "an answer was not taken to its end");
                 }
             }
+            Err(error) => tracing::debug!(%error, "the caller took no answer"),
         }
     }
 }
@@ -262,7 +271,6 @@ fn carry_stream(
 /// A caller that waits for 100 (Continue) before it sends its body. It is told once the body is
 /// wanted, so that what is refused by its head is never sent (RFC 9110, section 10.1.1; protocols
 /// H-2). Over HTTP/1 the library does the same.
-            Err(error) => tracing::debug!(%error, "the caller took no answer"),
 #[derive(Clone)]
 struct Expected(Rc<Expectation>);
 
