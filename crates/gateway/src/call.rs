@@ -55,3 +55,16 @@ pub struct Answer {
     pub body: Body,
     pub record: Record,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_of_one_call_is_kept_out_of_header_tables() {
+        let value = value_of_one_call("01-a_b").unwrap();
+        assert_eq!(value, "01-a_b");
+        assert!(value.is_sensitive(), "the library indexes what is not");
+        assert!(value_of_one_call("a\nb").is_none());
+    }
+}
