@@ -132,7 +132,10 @@ export async function startGateway({ binary, catalogue }) {
     let from = 0;
     for (const { as, why, values } of HISTORY) {
       const access = '    access: { max_discount_percent: [token:pia] }\n';
-      const text = document('shop', { host: 'api.example.com', upstream: 'go', address, services: [SERVICE], settings: { [SERVICE]: values } }) + access;
+      const shop = document('shop', { host: 'api.example.com', upstream: 'go', address, services: [SERVICE], settings: { [SERVICE]: values } });
+      // Whoever is on trial, and the twin, are the one service that runs here.
+      const others = ['rust', 'go-2'].map((name) => `  ${name}: { address: "${address}" }\n`).join('');
+      const text = shop.replace('defaults:\n', `${others}defaults:\n`) + access;
       const { version } = await ask('POST', '/namespaces/shop/publish', { from, body: { text, why }, token: tokens[as].token });
       from = version.number;
     }

@@ -12,12 +12,6 @@
 //! peer that does not read costs this much more and no more. The room is lent for the turn: a
 //! connection that is silent holds none.
 //!
-//! The other way round it reads ahead. The library asks for a frame's first bytes, then for its
-//! rest, in pieces of 8 KiB; each of these is a call of the kernel. What comes is read in pieces
-//! of [`AHEAD_BYTES`] instead, and handed on from there. Where the library asks for as much
-//! itself, it reads into its own buffer. That room is lent too, until the library has taken what
-//! lies in it: a peer for whom the library stops reading holds one.
-//!
 //! Not here: how long a write may make no progress (`listen::wire`).
 
 use std::cell::Cell;
@@ -33,14 +27,9 @@ const KEPT_BYTES_MOST: usize = 64 * 1024;
 /// Slices of one write beside what is kept; the library gives two.
 const SLICES_MOST: usize = 8;
 
-/// 32 KiB: half of a stream's window, so a caller has room again when it has been read.
-const AHEAD_BYTES: usize = 32 * 1024;
-
 thread_local! {
     /// The room of the turn before, for the next one.
     static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-    /// The same for what is read ahead: empty, or [`AHEAD_BYTES`] long.
-    static AHEAD: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// A stream whose writes leave together; cheap to clone, all clones are one stream.
@@ -55,28 +44,6 @@ struct Inner<T> {
     sent: usize,
     /// Something went out since the last flush.
     unflushed: bool,
-    ahead: Ahead,
-}
-
-/// What was read and not yet asked for: `room[at..filled]`. Without any, `room` is empty.
-#[derive(Default)]
-struct Ahead {
-    room: Vec<u8>,
-    at: usize,
-    filled: usize,
-}
-
-impl Ahead {
-    /// Moves what fits into `buffer`.
-    fn hand_on(&mut self, buffer: &mut ReadBuf<'_>) {
-        let end = self.filled.min(self.at + buffer.remaining());
-        buffer.put_slice(&self.room[self.at..end]);
-        self.at = end;
-        if self.at == self.filled {
-            AHEAD.set(std::mem::take(&mut self.room));
-            (self.at, self.filled) = (0, 0);
-        }
-    }
 }
 
 impl<T> Clone for Outbox<T> {
@@ -87,13 +54,7 @@ impl<T> Clone for Outbox<T> {
 
 impl<T> Outbox<T> {
     pub(crate) fn new(io: T) -> Outbox<T> {
-        Outbox(Arc::new(Mutex::new(Inner {
-            io,
-            kept: Vec::new(),
-            sent: 0,
-            unflushed: false,
-            ahead: Ahead::default(),
-        })))
+        Outbox(Arc::new(Mutex::new(Inner { io, kept: Vec::new(), sent: 0, unflushed: false })))
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner<T>> {
@@ -183,24 +144,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Outbox<T> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let inner = &mut *self.inner();
-        if inner.ahead.at == inner.ahead.filled {
-            if buffer.remaining() >= AHEAD_BYTES {
-                return Pin::new(&mut inner.io).poll_read(cx, buffer);
-            }
-            let mut room = AHEAD.take();
-            room.resize(AHEAD_BYTES, 0);
-            let mut piece = ReadBuf::new(&mut room);
-            let polled = Pin::new(&mut inner.io).poll_read(cx, &mut piece);
-            let filled = piece.filled().len();
-            if filled == 0 {
-                AHEAD.set(room);
-                return polled;
-            }
-            inner.ahead = Ahead { room, at: 0, filled };
-        }
-        inner.ahead.hand_on(buffer);
-        Poll::Ready(Ok(()))
+        Pin::new(&mut self.inner().io).poll_read(cx, buffer)
     }
 }
 
@@ -270,16 +214,6 @@ mod tests {
         }
     }
 
-    impl AsyncRead for Counted {
-        fn poll_read(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            buffer: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.0).poll_read(cx, buffer)
-        }
-    }
-
     /// An outbox, the other end of its stream that holds `room` bytes, and the count of writes.
     fn outbox(room: usize) -> (Outbox<Counted>, DuplexStream, Arc<Mutex<usize>>) {
         let (near, far) = duplex(room);
@@ -311,43 +245,6 @@ mod tests {
         let mut read = String::new();
         far.read_to_string(&mut read).await.unwrap();
         assert_eq!(read, "one two three.");
-    }
-
-    /// The far end's bytes, read in pieces as large as `asked` says, over and over.
-    async fn read_in_pieces(outbox: &mut Outbox<Counted>, asked: &[usize]) -> Vec<u8> {
-        let (mut read, mut asked) = (Vec::new(), asked.iter().cycle());
-        loop {
-            let mut piece = vec![0; *asked.next().unwrap()];
-            match outbox.read(&mut piece).await.unwrap() {
-                0 => return read,
-                bytes => read.extend_from_slice(&piece[..bytes]),
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn what_comes_is_read_ahead_and_handed_on_as_it_is_asked_for() {
-        let sent: Vec<u8> = (0..200_000).map(|at| (at % 251) as u8).collect();
-        for asked in [&[9, 8192][..], &[8201, 8192, 57_353], &[AHEAD_BYTES], &[AHEAD_BYTES - 1, 1]]
-        {
-            let (mut outbox, mut far, _) = outbox(1 << 20);
-            far.write_all(&sent).await.unwrap();
-            far.shutdown().await.unwrap();
-            assert!(read_in_pieces(&mut outbox, asked).await == sent, "{asked:?}");
-            assert_eq!(outbox.inner().ahead.room.capacity(), 0, "all is taken, nothing is held");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_peer_that_is_not_read_to_its_end_costs_one_room() {
-        let (mut outbox, mut far, _) = outbox(1 << 20);
-        far.write_all(&[7; 100_000]).await.unwrap();
-        let mut first = [0; 9];
-        outbox.read_exact(&mut first).await.unwrap();
-        assert_eq!(outbox.inner().ahead.room.len(), AHEAD_BYTES);
-        let mut rest = vec![0; 100_000 - 9];
-        outbox.read_exact(&mut rest).await.unwrap();
-        assert_eq!(outbox.inner().ahead.room.capacity(), 0);
     }
 
     #[tokio::test]

@@ -32,7 +32,7 @@ use tokio::time::Instant;
 
 use self::cached::Caller;
 pub(crate) use self::grpc::{Media, final_status};
-use crate::call::{Answer, Incoming, Version};
+use crate::call::{Answer, Incoming, Version, value_of_one_call};
 use crate::listen::Origin;
 use crate::observe::{Begin, Debug, Record, TraceContext};
 use crate::own;
@@ -48,15 +48,16 @@ const SAMPLED: u8 = 0x01;
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Carries one call. Dropping the future cancels it, at the upstream too.
+// The call is borrowed: what a future is given by value it holds twice.
 pub(crate) async fn carry(
     thread: &Rc<Thread>,
     origin: &Rc<Origin>,
-    mut incoming: Incoming,
+    incoming: &mut Incoming,
 ) -> Answer {
-    let shape = shape_of(&incoming);
-    let call = Call::begin(thread, origin, &incoming);
+    let shape = shape_of(incoming);
+    let call = Call::begin(thread, origin, incoming);
     let outcome = {
-        let mut carried = pin!(carry_call(&call, &mut incoming));
+        let mut carried = pin!(carry_call(&call, incoming));
         std::future::poll_fn(|cx| {
             // A bug in one call must not take its connection or its thread along (security R-11).
             match std::panic::catch_unwind(AssertUnwindSafe(|| carried.as_mut().poll(cx))) {
@@ -174,7 +175,7 @@ impl Call {
 
     /// What stands on every answer (experience UX-35).
     pub(crate) fn sign(&self, headers: &mut HeaderMap) {
-        if let Ok(id) = HeaderValue::from_str(&self.request_id) {
+        if let Some(id) = value_of_one_call(&self.request_id) {
             headers.insert(REQUEST_ID, id);
         }
         headers.insert(header::SERVER, HeaderValue::from_static("tandem"));
@@ -201,12 +202,12 @@ impl Call {
         let mut headers = metadata.into_headers();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
-        if let Ok(id) = HeaderValue::from_str(&self.request_id) {
+        if let Some(id) = value_of_one_call(&self.request_id) {
             headers.insert(REQUEST_ID, id);
         }
         let TraceContext { trace, span, .. } = self.context;
         let traceparent = TraceParent { trace, parent: span, flags: self.flags };
-        if let Ok(value) = HeaderValue::from_str(&traceparent.to_string()) {
+        if let Some(value) = value_of_one_call(&traceparent.to_string()) {
             headers.insert(TRACEPARENT, value);
         }
         if let Some(tracestate) = tracestate {
@@ -214,7 +215,7 @@ impl Call {
         }
         if let Some(deadline) = deadline {
             let left = deadline.saturating_duration_since(Instant::now());
-            if let Ok(value) = HeaderValue::from_str(&format_grpc_timeout(left)) {
+            if let Some(value) = value_of_one_call(&format_grpc_timeout(left)) {
                 headers.insert(HeaderName::from_static("grpc-timeout"), value);
             }
         }
@@ -247,7 +248,7 @@ fn shape_of(incoming: &Incoming) -> Shape {
     }
 }
 
-// Both are borrowed: what a future is given by value it holds twice.
+// Both are borrowed, too.
 async fn carry_call(call: &Call, incoming: &mut Incoming) -> Answer {
     let body = std::mem::replace(&mut incoming.body, crate::body::Body::empty());
     let incoming = &*incoming;

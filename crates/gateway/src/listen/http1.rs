@@ -69,8 +69,8 @@ pub(super) async fn serve(
                 http::Version::HTTP_10 | http::Version::HTTP_09 => Version::Http10,
                 _ => Version::Http1,
             };
-            let incoming = Incoming { head_began, ..Incoming::new(head, body, version) };
-            let answer = path::carry(&thread, &origin, incoming).await;
+            let mut incoming = Incoming { head_began, ..Incoming::new(head, body, version) };
+            let answer = path::carry(&thread, &origin, &mut incoming).await;
             let mut response = library_answer(answer, guard, open);
             if last || thread.draining() {
                 response

@@ -25,12 +25,13 @@ use h2::server::SendResponse;
 use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
 use tandem_protocol::refusal::Limit;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Origin;
 use super::wire::{Activity, CallGuard, Wire};
 use crate::body::{Body, BodyError, Piece};
 use crate::call::{Answer, Incoming, Version};
+use crate::limits::Limits;
 use crate::observe::{Record, Shard};
 use crate::outbox::Outbox;
 use crate::path;
@@ -43,23 +44,12 @@ const PING_ANSWER: Duration = Duration::from_secs(20);
 pub(super) async fn serve(
     thread: Rc<Thread>,
     origin: Rc<Origin>,
-    wire: Wire,
+    outbox: Outbox<Wire>,
     activity: Rc<Activity>,
     age: Duration,
 ) {
     let limits = &thread.limits;
-    let mut builder = h2::server::Builder::new();
-    builder
-        .initial_window_size(limits.stream_window_bytes)
-        .initial_connection_window_size(limits.connection_window_bytes)
-        .max_concurrent_streams(limits.streams)
-        // Room above our own limit, so that `strict` words the refusal.
-        .max_header_list_size(limits.header_bytes + limits.uri_bytes + 8 * 1024)
-        .max_pending_accept_reset_streams(limits.resets_pending as usize)
-        .max_local_error_reset_streams(Some(limits.resets_own as usize))
-        .max_send_buffer_size(SEND_BUFFER_BYTES);
-    let outbox = Outbox::new(wire);
-    let handshake = builder.handshake::<_, Bytes>(outbox.clone());
+    let handshake = handshake(limits, outbox.clone());
     let mut connection = match timeout(limits.head_read, handshake).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => return tracing::debug!(%error, "http/2 handshake failed"),
@@ -72,9 +62,11 @@ pub(super) async fn serve(
     let mut drain = thread.drain();
     let mut served = 0_u32;
     let mut closing = false;
-    // Made once, not whenever something happens on the connection.
-    let mut next_check = pin!(sleep(limits.keep_alive));
-    let mut ageing = pin!(sleep(age));
+    let began = Instant::now();
+    let old_at = began + age;
+    let mut check_at = began + limits.keep_alive;
+    // Made once, not whenever something happens on the connection; and one for both ends.
+    let mut timer = pin!(sleep_until(check_at.min(old_at)));
     let mut draining = pin!(drain.begun());
     loop {
         tokio::select! {
@@ -102,28 +94,35 @@ pub(super) async fn serve(
                 }
                 Turn::Ended => return,
             },
-            () = next_check.as_mut() => {
-                if let Some(pings) = &mut pings && !pings.in_time(Instant::now()) {
-                    return tracing::debug!("the caller does not answer pings");
+            () = timer.as_mut() => {
+                let now = Instant::now();
+                if now >= check_at {
+                    if let Some(pings) = &mut pings && !pings.in_time(now) {
+                        return tracing::debug!("the caller does not answer pings");
+                    }
+                    let silent_at = activity.idle_since() + limits.keep_alive;
+                    check_at = if activity.calls() > 0 {
+                        if let Some(pings) = &mut pings {
+                            pings.send(now);
+                        }
+                        now + PING_ANSWER.min(limits.keep_alive)
+                    } else if now >= silent_at {
+                        if closing {
+                            return;
+                        }
+                        thread.observe.count_limit(Limit::KeepAlive);
+                        connection.graceful_shutdown();
+                        closing = true;
+                        now + PING_ANSWER
+                    } else {
+                        silent_at
+                    };
                 }
-                let silent_at = activity.idle_since() + limits.keep_alive;
-                let next = if activity.calls() > 0 {
-                    if let Some(pings) = &mut pings {
-                        pings.send(Instant::now());
-                    }
-                    Instant::now() + PING_ANSWER.min(limits.keep_alive)
-                } else if Instant::now() >= silent_at {
-                    if closing {
-                        return;
-                    }
-                    thread.observe.count_limit(Limit::KeepAlive);
+                if now >= old_at && !closing {
                     connection.graceful_shutdown();
                     closing = true;
-                    Instant::now() + PING_ANSWER
-                } else {
-                    silent_at
-                };
-                next_check.as_mut().reset(next);
+                }
+                timer.as_mut().reset(if closing { check_at } else { check_at.min(old_at) });
             }
             pong = poll_fn(|cx| match &mut pings {
                 Some(pings) => pings.poll(cx),
@@ -135,12 +134,22 @@ pub(super) async fn serve(
                 connection.graceful_shutdown();
                 closing = true;
             }
-            () = ageing.as_mut(), if !closing => {
-                connection.graceful_shutdown();
-                closing = true;
-            }
         }
     }
+}
+
+/// The library's handshake on `outbox`.
+fn handshake(limits: &Limits, outbox: Outbox<Wire>) -> h2::server::Handshake<Outbox<Wire>, Bytes> {
+    h2::server::Builder::new()
+        .initial_window_size(limits.stream_window_bytes)
+        .initial_connection_window_size(limits.connection_window_bytes)
+        .max_concurrent_streams(limits.streams)
+        // Room above our own limit, so that `strict` words the refusal.
+        .max_header_list_size(limits.header_bytes + limits.uri_bytes + 8 * 1024)
+        .max_pending_accept_reset_streams(limits.resets_pending as usize)
+        .max_local_error_reset_streams(Some(limits.resets_own as usize))
+        .max_send_buffer_size(SEND_BUFFER_BYTES)
+        .handshake(outbox)
 }
 
 type LibraryConnection = h2::server::Connection<Outbox<Wire>, Bytes>;
@@ -201,56 +210,61 @@ impl Pings {
     }
 }
 
-async fn carry_stream(
+// No `async fn`: it would hold the request beside the call that is made of it.
+fn carry_stream(
     thread: Rc<Thread>,
     origin: Rc<Origin>,
     request: http::Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
-    _guard: CallGuard,
-) {
-    let _open = thread.stream_opened();
-    let answer = {
-        let expected = Expected::by(request.headers());
-        let (head, body) = request.into_parts();
-        let body = downstream_body(body, expected.clone(), Rc::clone(&thread.observe));
-        let incoming = Incoming::new(head, body, Version::Http2);
-        let mut carried = pin!(path::carry(&thread, &origin, incoming));
-        poll_fn(|cx| {
-            if respond.poll_reset(cx).is_ready() {
-                return Poll::Ready(None);
-            }
-            let polled = carried.as_mut().poll(cx).map(Some);
-            if polled.is_pending()
-                && let Some(expected) = &expected
-            {
-                expected.say(&mut respond, cx);
-            }
-            polled
-        })
-        .await
-    };
-    // The caller has gone: dropping the call cancels what it had begun.
-    let Some(answer) = answer else { return };
-    let Answer { status, headers, body, mut record } = answer;
-    let ends = body.is_empty();
-    let sent = {
-        let mut response = http::Response::new(());
-        *response.status_mut() = status;
-        *response.headers_mut() = headers;
-        respond.send_response(response, ends)
-    };
-    match sent {
-        Ok(_) if ends => record.finish(),
-        Ok(stream) => {
-            let stalled = thread.limits.stalled_write;
-            if let Err(gone) = send_body(stream, body, &mut record, stalled).await {
-                if matches!(gone, Gone::Stalled) {
-                    thread.observe.count_limit(Limit::StalledWrite);
+    guard: CallGuard,
+) -> impl Future<Output = ()> {
+    let expected = Expected::by(request.headers());
+    let (head, body) = request.into_parts();
+    let body = downstream_body(body, expected.clone(), Rc::clone(&thread.observe));
+    let mut incoming = Incoming::new(head, body, Version::Http2);
+    async move {
+        let _guard = guard;
+        let _open = thread.stream_opened();
+        let answer = {
+            let mut carried = pin!(path::carry(&thread, &origin, &mut incoming));
+            poll_fn(|cx| {
+                if respond.poll_reset(cx).is_ready() {
+                    return Poll::Ready(None);
                 }
-                tracing::debug!(%gone, "an answer was not taken to its end");
+                let polled = carried.as_mut().poll(cx).map(Some);
+                if polled.is_pending()
+                    && let Some(expected) = &expected
+                {
+                    expected.say(&mut respond, cx);
+                }
+                polled
+            })
+            .await
+        };
+        drop(incoming);
+        // The caller has gone: dropping the call cancels what it had begun.
+        let Some(answer) = answer else { return };
+        let Answer { status, headers, body, mut record } = answer;
+        let ends = body.is_empty();
+        let sent = {
+            let mut response = http::Response::new(());
+            *response.status_mut() = status;
+            *response.headers_mut() = headers;
+            respond.send_response(response, ends)
+        };
+        match sent {
+            Ok(_) if ends => record.finish(),
+            Ok(stream) => {
+                let stalled = thread.limits.stalled_write;
+                if let Err(gone) = send_body(stream, body, &mut record, stalled).await {
+                    if matches!(gone, Gone::Stalled) {
+                        thread.observe.count_limit(Limit::StalledWrite);
+                    }
+                    tracing::debug!(%gone, "an answer was not taken to its end");
+                }
             }
+            Err(error) => tracing::debug!(%error, "the caller took no answer"),
         }
-        Err(error) => tracing::debug!(%error, "the caller took no answer"),
     }
 }
 

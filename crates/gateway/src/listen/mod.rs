@@ -19,14 +19,16 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tandem_config::document::Network;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::preface::Engine;
 use self::wire::{Activity, Clocks, Reading, Wire};
 use crate::net;
 use crate::observe::Totals;
+use crate::outbox::Outbox;
 use crate::thread::{Doors, Drain, Thread};
 
 /// What a listener is called and whom it serves.
@@ -174,41 +176,57 @@ fn out_of_descriptors(error: &io::Error) -> bool {
 }
 
 /// Serves one connection on its data thread until it ends.
-pub(crate) async fn serve(thread: Rc<Thread>, accepted: Accepted) {
+// No `async fn`: it would hold what it is given and what that was taken apart into.
+pub(crate) fn serve(thread: Rc<Thread>, accepted: Accepted) -> impl Future<Output = ()> {
     let Accepted { stream, peer, listener, _places: places } = accepted;
     debug_assert_eq!(places.source.address, peer.ip());
-    let _connection = thread.observe.connection_opened();
-    let mut io = match net::adopt(stream) {
-        Ok(io) => io,
-        Err(error) => return tracing::warn!(%error, "a connection could not be served"),
-    };
+    async move {
+        let _held = &places;
+        let _connection = thread.observe.connection_opened();
+        let io = match net::adopt(stream) {
+            Ok(io) => io,
+            Err(error) => return tracing::warn!(%error, "a connection could not be served"),
+        };
+        let Some((io, engine, first)) = find(&thread, io).await else { return };
+        let limits = &thread.limits;
+        let clocks = Clocks {
+            head_read: limits.head_read,
+            keep_alive: limits.keep_alive,
+            stalled_write: limits.stalled_write,
+        };
+        let activity = Activity::new();
+        // Connections that were opened together do not come back together.
+        let age = limits.connection_age.mul_f64(rand::random_range(0.9..=1.0));
+        let reading = match engine {
+            Engine::Http1 => Reading::Http1,
+            Engine::Http2 => Reading::Http2,
+        };
+        let shard = Rc::clone(&thread.observe);
+        let wire = Wire::new(io, first, reading, clocks, Rc::clone(&activity), shard);
+        let origin = Rc::new(Origin { listener, peer });
+        match engine {
+            Engine::Http1 => http1::serve(thread, origin, wire, activity, age).await,
+            Engine::Http2 => {
+                http2::serve(thread, origin, Outbox::new(wire), activity, age).await;
+            }
+        }
+    }
+}
+
+/// Finds out what the caller of `io` speaks. A future of its own, whose room is the engine's
+/// afterwards.
+async fn find(thread: &Thread, mut io: TcpStream) -> Option<(TcpStream, Engine, Bytes)> {
     let limits = &thread.limits;
     let mut drain = thread.drain();
     let found = tokio::select! {
         found = preface::find(&mut io, limits.keep_alive, limits.head_read, &thread.observe) => found,
-        () = drain.begun() => return,
+        () = drain.begun() => return None,
     };
-    let (engine, first) = match found {
-        Ok(found) => found,
-        Err(error) => return tracing::debug!(%error, "a connection said nothing"),
-    };
-    let clocks = Clocks {
-        head_read: limits.head_read,
-        keep_alive: limits.keep_alive,
-        stalled_write: limits.stalled_write,
-    };
-    let activity = Activity::new();
-    // Connections that were opened together do not come back together.
-    let age = limits.connection_age.mul_f64(rand::random_range(0.9..=1.0));
-    let reading = match engine {
-        Engine::Http1 => Reading::Http1,
-        Engine::Http2 => Reading::Http2,
-    };
-    let shard = Rc::clone(&thread.observe);
-    let wire = Wire::new(io, first, reading, clocks, Rc::clone(&activity), shard);
-    let origin = Rc::new(Origin { listener, peer });
-    match engine {
-        Engine::Http1 => http1::serve(thread, origin, wire, activity, age).await,
-        Engine::Http2 => http2::serve(thread, origin, wire, activity, age).await,
+    match found {
+        Ok((engine, first)) => Some((io, engine, first)),
+        Err(error) => {
+            tracing::debug!(%error, "a connection said nothing");
+            None
+        }
     }
 }

@@ -174,7 +174,8 @@ pub(crate) struct Wire {
     io: TcpStream,
     /// Read before anything new.
     first: Bytes,
-    judge: Option<Judge>,
+    // Boxed, for HTTP/2 has none.
+    judge: Option<Box<Judge>>,
     reading: Reading,
     clocks: Clocks,
     activity: Rc<Activity>,
@@ -233,7 +234,7 @@ impl Wire {
         };
         let (_, bytes) = judge.pass(&self.first);
         self.first.truncate(bytes);
-        self.judge = Some(judge);
+        self.judge = Some(Box::new(judge));
         self
     }
 
@@ -310,7 +311,7 @@ impl Wire {
 
     fn may_rest(&self) -> bool {
         let between = |judge: &Judge| judge.held.is_empty() && judge.grammar.is_between_requests();
-        self.first.is_empty() && !self.unflushed && self.judge.as_ref().is_some_and(between)
+        self.first.is_empty() && !self.unflushed && self.judge.as_deref().is_some_and(between)
     }
 
     /// Waits until something comes, an end included, without room for it.

@@ -39,7 +39,7 @@ pub struct UpstreamCost {
     pub window: CostWindow,
     /// Since `since`.
     pub total: CostWindow,
-    /// Full stretches of [`BUCKET`], the oldest first, each with its number. Those of all upstreams
+    /// Full stretches of thirty seconds, the oldest first, each with its number. Those of all upstreams
     /// are cut at the same moments, so stretches with one number are of one time.
     pub buckets: Vec<(u64, CostWindow)>,
     /// Anonymous memory.
@@ -117,7 +117,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Time between readings, in the time that one took.
 const PAUSE_IN_READINGS: u32 = 9;
 /// One of the stretches of time that are held against each other (compare G-6).
-pub const BUCKET: Duration = Duration::from_secs(30);
+const BUCKET: Duration = Duration::from_secs(30);
 /// A day of them.
 const BUCKETS_MOST: usize = 2_880;
 /// How far back the window reaches.

@@ -31,6 +31,7 @@ use super::pool::Pool;
 use super::retry::{Cause, Kept, PREVIOUS_ATTEMPTS, Progress, Pushback, Request};
 use super::{Outgoing, OutgoingBody, SendError, Terms, Upstream, UpstreamAnswer};
 use crate::body::Companion;
+use crate::call::value_of_one_call;
 use crate::observe::{Journey, Outcome};
 
 /// Connections that may turn out to be unusable before a call has a stream. Nothing has left for
@@ -248,7 +249,7 @@ fn prepare(headers: &mut HeaderMap, sent: u8, deadline: Option<Instant>) {
     }
     if let Some(deadline) = deadline {
         let left = deadline.saturating_duration_since(Instant::now());
-        if let Ok(value) = HeaderValue::from_str(&format_grpc_timeout(left)) {
+        if let Some(value) = value_of_one_call(&format_grpc_timeout(left)) {
             headers.insert(HeaderName::from_static("grpc-timeout"), value);
         }
     }
