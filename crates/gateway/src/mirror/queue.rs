@@ -131,7 +131,8 @@ impl Mirroring {
         };
         if !copied.mirror.has_order() {
             let (mirroring, waiting) = (Rc::clone(self), Waiting { copied, primary });
-            self.tasks.start(async move { mirroring.send(waiting).await });
+            // Boxed: two trials at once are larger than the task of a call may be.
+            self.tasks.start(async move { Box::pin(mirroring.send(waiting)).await });
             return;
         }
         let Some((key, place)) = placed(&copied, &primary, ratio_max) else {
@@ -150,7 +151,7 @@ impl Mirroring {
         let Some(waiting) = next else { return };
         let (mirroring, key) = (Rc::clone(self), key.to_vec());
         self.tasks.start(async move {
-            mirroring.send(waiting).await;
+            Box::pin(mirroring.send(waiting)).await;
             mirroring.lines.borrow_mut().done(&key);
             mirroring.go_on(&key);
         });
