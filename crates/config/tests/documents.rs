@@ -197,7 +197,7 @@ fn a_team_sees_the_use_only_of_what_it_was_granted() {
     assert_eq!(problems("\"exec:./svc\"", slice), [Tnd::WrongType]);
     assert_eq!(problems("\"shop\"", slice), [Tnd::WrongType]);
     let all = ", cost: [\"*\"]";
-    assert_eq!(problems("\"port:1\"", all), [Tnd::WrongType, Tnd::OutsideGrant]);
+    assert_eq!(problems("\"port:1\"", all), [Tnd::WrongType]);
     let many = vec!["\"port:50051\""; 257].join(", ");
     assert_eq!(problems(&format!("[{many}]"), slice), [Tnd::OverLimit]);
 }
