@@ -117,10 +117,13 @@ impl Step {
             let _ = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
             let _ = ended.send(());
         });
+        let too_much = || format!("it said more than {} MiB", OUTPUT_BYTES_MAX >> 20);
         let mut memory_bytes_peak = 0;
         let stopped = loop {
             match end.recv_timeout(LOOK) {
-                Ok(()) | Err(RecvTimeoutError::Disconnected) => break None,
+                Ok(()) | Err(RecvTimeoutError::Disconnected) => {
+                    break over.load(Ordering::Acquire).then(too_much);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
             }
             memory_bytes_peak = memory_bytes_peak.max(group.memory_bytes());
@@ -130,8 +133,8 @@ impl Step {
             if began.elapsed() > limits.time {
                 break Some(format!("not done after {} s, so it was ended", limits.time.as_secs()));
             }
-            if over.load(Ordering::Relaxed) {
-                break Some(format!("it said more than {} MiB", OUTPUT_BYTES_MAX >> 20));
+            if over.load(Ordering::Acquire) {
+                break Some(too_much());
             }
         };
         let wall = began.elapsed();
@@ -270,12 +273,15 @@ where
     let (send, receive) = mpsc::channel();
     thread::spawn(move || {
         let mut bytes = Vec::new();
-        if let Some(from) = from {
-            let _ = from.take(OUTPUT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes);
+        let mut from = from.map(|from| from.take(OUTPUT_BYTES_MAX as u64 + 1));
+        if let Some(from) = &mut from {
+            let _ = from.read_to_end(&mut bytes);
         }
         if bytes.len() > OUTPUT_BYTES_MAX {
-            over.store(true, Ordering::Relaxed);
+            over.store(true, Ordering::Release);
         }
+        // Only now: a program that nobody reads ends by itself, and must not seem to have done so.
+        drop(from);
         let _ = send.send(String::from_utf8_lossy(&bytes).into_owned());
     });
     receive
