@@ -31,7 +31,8 @@ impl LaneCost {
     pub(crate) fn of(costs: &[UpstreamCost], namespace: &str, name: &str) -> Option<LaneCost> {
         let found =
             costs.iter().find(|cost| cost.namespace == namespace && cost.upstream == name)?;
-        let silent = found.buckets.iter().filter(|(_, bucket)| bucket.calls == 0);
+        // Not the first: a service that has just begun is busy with itself.
+        let silent = found.buckets.iter().skip(1).filter(|(_, bucket)| bucket.calls == 0);
         let mut idle: Vec<f64> = silent.filter_map(|(_, bucket)| rate(bucket)).collect();
         idle.sort_by(f64::total_cmp);
         let idle = idle.get(idle.len() / 2).copied();
@@ -121,8 +122,8 @@ mod tests {
 
     #[test]
     fn compare_t_15_equal_sides_at_unequal_shares_cost_the_same_once_idle_is_known() {
-        let primary = lane(&[0, 60_000, 60_000], 0.01, 40e-6);
-        let candidate = lane(&[0, 600, 600], 0.01, 40e-6);
+        let primary = lane(&[0, 0, 60_000, 60_000], 0.01, 40e-6);
+        let candidate = lane(&[0, 0, 600, 600], 0.01, 40e-6);
         assert!(near(primary.per_call_s.unwrap(), 40e-6));
         assert!(near(candidate.per_call_s.unwrap(), 40e-6));
         let logs = logs(&primary, &candidate);
