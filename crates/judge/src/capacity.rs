@@ -25,7 +25,9 @@ pub struct Objective {
 pub struct Probe {
     pub offered_calls: u64,
     pub completed: u64,
-    /// Of the completed: slower than the threshold. Those not completed are not among them.
+    /// Calls whose time counts: all but those that met a stall of the generator.
+    pub timed: u64,
+    /// Of them: slower than the threshold. Those not completed are not among them.
     pub slow: u64,
     pub errors: u64,
     /// Calls in flight, at even distances.
@@ -42,6 +44,8 @@ pub enum Failure {
     Errors,
     /// Fewer than 99.5 % of the offered calls were completed.
     Incomplete,
+    /// The generator stood still too often: of more than half of the calls no time counts.
+    Unseen,
     /// Calls pile up.
     Growing,
 }
@@ -240,12 +244,14 @@ fn confirm(rate: f64) -> Stage {
 
 /// Whether a probe failed, and why (compare K-2).
 pub fn failure(objective: &Objective, probe: &Probe) -> Option<Failure> {
-    let beyond = |count, budget| binomial::at_least(count, probe.completed, budget) <= 0.05;
+    let beyond = |count, of, budget| binomial::at_least(count, of, budget) <= 0.05;
     if (probe.completed as f64) < COMPLETED_LEAST * probe.offered_calls as f64 {
         Some(Failure::Incomplete)
-    } else if beyond(probe.errors, objective.error_budget) {
+    } else if probe.timed * 2 < probe.offered_calls {
+        Some(Failure::Unseen)
+    } else if beyond(probe.errors, probe.completed, objective.error_budget) {
         Some(Failure::Errors)
-    } else if beyond(probe.slow, objective.slow_budget) {
+    } else if beyond(probe.slow, probe.completed.min(probe.timed), objective.slow_budget) {
         Some(Failure::Slow)
     } else if is_growing(&probe.in_flight, probe.offered_calls) {
         Some(Failure::Growing)
@@ -292,6 +298,7 @@ mod tests {
         Probe {
             offered_calls: calls,
             completed: calls,
+            timed: calls,
             slow,
             errors: 0,
             in_flight: vec![3; 50],
@@ -314,6 +321,9 @@ mod tests {
         for (probe, expected) in [
             (Probe { completed: 4_975, ..fine.clone() }, None),
             (Probe { completed: 4_974, ..fine.clone() }, Some(Failure::Incomplete)),
+            (Probe { timed: 2_500, ..fine.clone() }, None),
+            (Probe { timed: 2_499, ..fine.clone() }, Some(Failure::Unseen)),
+            (Probe { timed: 2_500, slow: 40, ..fine.clone() }, Some(Failure::Slow)),
             (Probe { errors: 40, ..fine.clone() }, Some(Failure::Errors)),
             (Probe { in_flight: growing, ..fine.clone() }, Some(Failure::Growing)),
             (Probe { in_flight: (0..50).map(|at| at % 12).collect(), ..fine }, None),

@@ -7,6 +7,7 @@
 //! Not here: reading counters and clocks (`measure`), which ratio is better (`verdict`).
 
 mod floor;
+mod kept;
 mod pauses;
 mod price;
 mod series;
@@ -17,6 +18,7 @@ use crate::stats::counts::Counts;
 use crate::stats::draws::Draws;
 
 pub use self::floor::{Floor, floor};
+pub use self::kept::{series_of_text, series_to_text};
 pub use self::pauses::{Pauses, pauses};
 pub use self::price::{Cost, CostInput, Prices, break_even_days, cost};
 pub use self::series::{Absolute, Measurement, Metric, logs_by_quartet, measure};

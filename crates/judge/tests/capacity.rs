@@ -32,6 +32,7 @@ fn probe(rate: f64, seconds: f64, draws: &mut Draws) -> Probe {
     });
     Probe {
         offered_calls: starts.len() as u64,
+        timed: starts.len() as u64,
         completed: completed as u64,
         slow: slow as u64,
         errors: 0,

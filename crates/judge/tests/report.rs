@@ -296,6 +296,7 @@ fn plots(series: &[Quartet], aa: &[Quartet]) -> report::Series {
             p99_s: block.latency_us.quantile(0.99).map(|us| us as f64 / 1e6),
             memory_bytes: block.peak_bytes,
             steal: 0.001,
+            set_aside: 3,
             void: (place == 41).then(|| "the host took time away".into()),
         }
     });

@@ -18,8 +18,8 @@ use bytes::Bytes;
 use tandem_judge::cost::void;
 use tandem_judge::stats::draws::Draws;
 use tandem_measure::load::{
-    Call, Ended, IN_FLIGHT_MOST, Offer, Outcome, Precise, Recorder, SPIN, Schedule, Sender, offer,
-    on_own_thread,
+    Call, Ended, IN_FLIGHT_MOST, Offer, Outcome, Precise, Recorder, Schedule, Sender, Waiting,
+    offer, on_own_thread,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -83,7 +83,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let cores: Vec<usize> = core.into_iter().collect();
     let load = on_own_thread(&cores, move || async move {
-        let clock = Rc::new(Precise::new(SPIN)?);
+        let clock = Rc::new(Precise::new(Waiting::Awake)?);
         let sender = Rc::new(Connections { address, free: RefCell::default() });
         let recorder = Rc::new(RefCell::new(Recorder::new(1)));
         let calls = Rc::new([Call { method: 0, messages: Arc::new([]) }]);
@@ -104,9 +104,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 all.map(|counts| counts.quantile(part).unwrap_or(0))
             };
             println!(
-                "block {block}: {} calls, {} failed, busy {:.2}, steal {:.3} {:.3}",
+                "block {block}: {} calls, {} failed, {} set aside, busy {:.2}, steal {:.3} {:.3}",
                 seen.scheduled,
                 seen.recorded.failed() + seen.unsent,
+                seen.recorded.set_aside(),
                 seen.generator_busy,
                 seen.steal[0],
                 seen.steal[1],

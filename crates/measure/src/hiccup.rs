@@ -4,12 +4,12 @@
 //! of its own, whether or not the last one came back. Both sides are asked the same, whatever
 //! their runtimes say of themselves. What the probing costs is printed beside what it found.
 //!
-//! A probe that the generator itself sent late says nothing of the side; how many there were is
-//! told.
+//! A probe that met a stall of the generator says nothing of the side: it is left out, and how many
+//! there were is told.
 //!
 //! Not here: what a pause is (`tandem_judge::cost::pauses`).
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -23,20 +23,21 @@ use crate::load::{Call, Clock, Outcome, Schedule, Sender};
 /// Probes a second, at most.
 pub const RATE_MOST: f64 = 1_000.0;
 
-/// A probe sent later than this is one that the generator kept waiting.
-const LATE: Duration = Duration::from_millis(1);
+/// Between two looks at what has ended, when nothing more is to be sent.
+const LOOK_LEAST: Duration = Duration::from_micros(20);
 
 /// What probing for some time found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hiccups {
     /// From the intended moment, in the order of the probes; one without an answer is as long as
-    /// its deadline.
+    /// its deadline. Those set aside are not among them.
     pub latencies_us: Vec<u64>,
+    /// What these stand for.
     pub seconds: f64,
     /// Probes that nobody answered, or not with OK.
     pub failed: u64,
-    /// Probes that were sent more than a millisecond late.
-    pub sent_late: u64,
+    /// Probes that met a time in which the generator's thread did not run.
+    pub set_aside: u64,
     /// CPU seconds of the generator's thread meanwhile, waiting awake left out. Other work of the
     /// thread is in it.
     pub own_cpu_s: f64,
@@ -62,48 +63,77 @@ pub async fn probe<S: Sender, C: Clock>(
 ) -> Hiccups {
     let schedule = Schedule::uniform(rate.min(RATE_MOST), length);
     let deadline_us = deadline.as_micros() as u64;
-    let seen = Rc::new(RefCell::new(vec![deadline_us; schedule.len()]));
-    let (failed, sent_late) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+    let seen = Rc::new(RefCell::new(vec![Probed::Open; schedule.len()]));
     let (cpu, spun) = (own_cpu::of_thread(), clock.spun());
+    clock.begin();
     let start = clock.now();
     let mut probes = JoinSet::new();
     for (place, at) in schedule.moments().enumerate() {
         let intended = start + at;
         clock.until(intended).await;
         let (sender, clock, call) = (Rc::clone(sender), Rc::clone(clock), call.clone());
-        let (seen, failed, sent_late) =
-            (Rc::clone(&seen), Rc::clone(&failed), Rc::clone(&sent_late));
+        let seen = Rc::clone(&seen);
         probes.spawn_local(async move {
-            sent_late.set(sent_late.get() + u64::from(clock.now() > intended + LATE));
+            let sent = clock.now();
             let ended = timeout(deadline, sender.send(place as u64, &call)).await;
-            match ended.map(|ended| ended.outcome) {
-                Ok(Outcome::Answered(0)) => {
-                    let took = clock.now().saturating_sub(intended);
-                    seen.borrow_mut()[place] = took.as_micros() as u64;
-                }
-                Ok(Outcome::Answered(_) | Outcome::Lost(_)) | Err(_) => {
-                    failed.set(failed.get() + 1)
-                }
-            }
+            let is_ok = ended.is_ok_and(|ended| ended.outcome == Outcome::Answered(0));
+            seen.borrow_mut()[place] = match is_ok {
+                true => Probed::Answered { intended, sent, ended: clock.now() },
+                false => Probed::Failed,
+            };
         });
         while let Some(joined) = probes.try_join_next() {
             expect_end(joined);
         }
     }
     clock.until(start + length).await;
-    while let Some(joined) = probes.join_next().await {
-        expect_end(joined);
+    while !probes.is_empty() {
+        if clock.is_awake() {
+            clock.until(clock.now() + LOOK_LEAST).await;
+            while let Some(joined) = probes.try_join_next() {
+                expect_end(joined);
+            }
+        } else if let Some(joined) = probes.join_next().await {
+            expect_end(joined);
+        }
     }
+    clock.look();
     let worked = own_cpu::of_thread().saturating_sub(cpu);
     let spun = clock.spun().saturating_sub(spun);
-    let (failed, sent_late) = (failed.get(), sent_late.get());
+    let seen = seen.take();
+    let (mut latencies_us, mut failed, mut set_aside) = (Vec::with_capacity(seen.len()), 0, 0);
+    for probed in &seen {
+        match *probed {
+            Probed::Answered { intended, sent, ended }
+                if clock.met_stall(intended, sent, ended) =>
+            {
+                set_aside += 1;
+            }
+            Probed::Answered { intended, sent: _, ended } => {
+                latencies_us.push(ended.saturating_sub(intended).as_micros() as u64);
+            }
+            Probed::Failed | Probed::Open => {
+                failed += 1;
+                latencies_us.push(deadline_us);
+            }
+        }
+    }
+    let kept = latencies_us.len() as f64 / (seen.len() as f64).max(1.0);
     Hiccups {
-        latencies_us: seen.take(),
-        seconds: length.as_secs_f64(),
+        latencies_us,
+        seconds: length.as_secs_f64() * kept,
         failed,
-        sent_late,
+        set_aside,
         own_cpu_s: worked.saturating_sub(spun).as_secs_f64(),
     }
+}
+
+/// What became of a probe.
+#[derive(Debug, Clone, Copy)]
+enum Probed {
+    Open,
+    Answered { intended: Duration, sent: Duration, ended: Duration },
+    Failed,
 }
 
 fn expect_end(joined: Result<(), tokio::task::JoinError>) {

@@ -19,6 +19,7 @@ mod pace;
 mod plan;
 mod record;
 mod schedule;
+mod stall;
 mod thread;
 mod warm_up;
 
@@ -29,10 +30,11 @@ use bytes::Bytes;
 
 pub use self::capacity::{search, search_both};
 pub use self::offer::{IN_FLIGHT_MOST, Offer, offer};
-pub use self::pace::{Clock, Precise, SPIN};
+pub use self::pace::{Clock, Precise, Waiting};
 pub use self::plan::{Due, Flow, OfferPlan, Plan, Step, Take, offer_plan};
 pub use self::record::{OfMethod, Offered, Quantile, Recorded, Recorder, Times, Usage};
 pub use self::schedule::{Arrivals, Schedule};
+pub use self::stall::STALL_LEAST;
 pub use self::thread::on_own_thread;
 pub use self::warm_up::{WarmUp, Warmth, Window};
 

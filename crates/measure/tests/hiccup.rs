@@ -56,7 +56,7 @@ fn compare_a_12_a_pause_is_found_with_its_length_by_probes_that_do_not_wait() {
     assert!((pauses.per_minute - 60.0).abs() < 1e-9, "{pauses:?}");
     // A probe at a time would have met each of the pauses once.
     assert!(pauses.share > 20.0 / 2_000.0, "{pauses:?}");
-    assert_eq!((found.failed, found.sent_late), (0, 0));
+    assert_eq!((found.failed, found.set_aside), (0, 0));
 }
 
 #[test]

@@ -15,8 +15,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tandem_judge::stats::draws::Draws;
 use tandem_measure::load::{
-    Call, Clock, Ended, IN_FLIGHT_MOST, Offer, Offered, Outcome, Precise, Recorder, SPIN, Schedule,
-    Sender, offer, on_own_thread,
+    Call, Clock, Ended, IN_FLIGHT_MOST, Offer, Offered, Outcome, Precise, Recorder, Schedule,
+    Sender, Waiting, offer, on_own_thread,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -32,15 +32,18 @@ const fn ms(time: u64) -> Duration {
 fn a_moment_is_never_met_too_early_whether_awake_or_asleep() {
     let met = on_own_thread(&[], || async {
         let mut met = Vec::new();
-        for spin in [Duration::ZERO, SPIN] {
-            let clock = Precise::new(spin).unwrap();
+        for waiting in [Waiting::Asleep, Waiting::Awake] {
+            let clock = Precise::new(waiting).unwrap();
             for after in [0, 1, 50, 199, 201, 700, 3_000] {
                 let at = clock.now() + Duration::from_micros(after);
                 clock.until(at).await;
                 met.push(clock.now() >= at);
             }
             clock.until(Duration::ZERO).await; // long past
-            assert!(!spin.is_zero() || clock.spun().is_zero(), "only waiting awake is spinning");
+            assert!(
+                waiting == Waiting::Awake || clock.spun().is_zero(),
+                "only waiting awake is spinning"
+            );
         }
         met
     });
@@ -122,7 +125,7 @@ impl Sender for Connections {
     }
 }
 
-fn offered(spin: Duration) -> Offered {
+fn offered(waiting: Waiting) -> Offered {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
@@ -133,7 +136,7 @@ fn offered(spin: Duration) -> Offered {
             move || async move { serve(TcpListener::from_std(listener)?, is_end).await },
         );
     let load = on_own_thread(&[], move || async move {
-        let clock = Rc::new(Precise::new(spin).unwrap());
+        let clock = Rc::new(Precise::new(waiting).unwrap());
         let sender = Rc::new(Connections { address, free: RefCell::default() });
         let recorder = Rc::new(RefCell::new(Recorder::new(1)));
         let offered = Offer {
@@ -153,8 +156,8 @@ fn offered(spin: Duration) -> Offered {
 
 #[test]
 fn compare_l_8_a_stall_of_a_real_server_is_in_the_99th_percentile() {
-    for spin in [SPIN, Duration::ZERO] {
-        let seen = offered(spin);
+    for waiting in [Waiting::Awake, Waiting::Asleep] {
+        let seen = offered(waiting);
         assert!(seen.scheduled > 150, "{}", seen.scheduled);
         assert_eq!((seen.recorded.ok(), seen.unsent), (seen.scheduled, 0));
         // Some fifty calls fall into it; two of them at its start make the percentile.

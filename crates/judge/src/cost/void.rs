@@ -11,7 +11,11 @@ pub struct BlockReadings {
     /// Calls of the schedule, and those of them that could not be sent.
     pub scheduled: u64,
     pub unsent: u64,
-    /// 99th percentile of the time from the intended moment to the sending, in microseconds.
+    /// Calls whose times were set aside: the generator stood still when they were to be sent, or
+    /// when they ended.
+    pub set_aside: u64,
+    /// 99th percentile of the time from the intended moment to the sending, in microseconds, of
+    /// the others.
     pub lag_p99_us: u64,
     /// Median of the time from sending to the end, in microseconds.
     pub service_p50_us: u64,
@@ -25,15 +29,22 @@ pub struct BlockReadings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Void {
     Unsent,
+    Stalled,
     Lag,
     Generator,
     Steal,
+}
+
+impl Void {
+    pub(super) const ALL: [Void; 5] =
+        [Void::Unsent, Void::Stalled, Void::Lag, Void::Generator, Void::Steal];
 }
 
 impl fmt::Display for Void {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Void::Unsent => "calls were not sent",
+            Void::Stalled => "the generator stood still too often",
             Void::Lag => "calls were sent late",
             Void::Generator => "the generator was busy",
             Void::Steal => "the host took time away",
@@ -42,6 +53,8 @@ impl fmt::Display for Void {
 }
 
 const UNSENT_MOST: f64 = 0.001;
+/// With more set aside, what is left is a choice of moments and not the block.
+const SET_ASIDE_MOST: f64 = 0.1;
 const LAG_MOST_US: f64 = 100.0;
 const LAG_OF_SERVICE_MOST: f64 = 0.05;
 const GENERATOR_BUSY_MOST: f64 = 0.7;
@@ -49,11 +62,20 @@ const STEAL_MOST: f64 = 0.02;
 
 /// Whether a block counts, and why not.
 pub fn void(readings: &BlockReadings) -> Option<Void> {
-    let BlockReadings { scheduled, unsent, lag_p99_us, service_p50_us, generator_busy, steal } =
-        *readings;
+    let BlockReadings {
+        scheduled,
+        unsent,
+        set_aside,
+        lag_p99_us,
+        service_p50_us,
+        generator_busy,
+        steal,
+    } = *readings;
     let lag_most = LAG_MOST_US.max(LAG_OF_SERVICE_MOST * service_p50_us as f64);
     if unsent as f64 > UNSENT_MOST * scheduled as f64 {
         Some(Void::Unsent)
+    } else if set_aside as f64 > SET_ASIDE_MOST * scheduled as f64 {
+        Some(Void::Stalled)
     } else if lag_p99_us as f64 > lag_most {
         Some(Void::Lag)
     } else if generator_busy > GENERATOR_BUSY_MOST {
@@ -124,6 +146,7 @@ mod tests {
         let fine = BlockReadings {
             scheduled: 10_000,
             unsent: 10,
+            set_aside: 1_000,
             lag_p99_us: 100,
             service_p50_us: 500,
             generator_busy: 0.7,
@@ -132,6 +155,7 @@ mod tests {
         for (readings, expected) in [
             (fine, None),
             (BlockReadings { unsent: 11, ..fine }, Some(Void::Unsent)),
+            (BlockReadings { set_aside: 1_001, ..fine }, Some(Void::Stalled)),
             (BlockReadings { lag_p99_us: 101, ..fine }, Some(Void::Lag)),
             (BlockReadings { lag_p99_us: 500, service_p50_us: 10_000, ..fine }, None),
             (BlockReadings { lag_p99_us: 501, service_p50_us: 10_000, ..fine }, Some(Void::Lag)),

@@ -142,6 +142,10 @@ pub struct Validity {
     pub void_blocks: u64,
     pub steal: f64,
     pub unattributed_cpu: f64,
+    /// Part of the calls whose times were set aside, for the generator stood still when they were
+    /// to be sent or when they ended.
+    #[serde(default)]
+    pub set_aside: f64,
     /// Why the whole cannot be believed; empty if it can.
     pub reasons: Vec<String>,
 }
@@ -493,6 +497,9 @@ pub struct Block {
     pub p99_s: Option<f64>,
     pub memory_bytes: Option<u64>,
     pub steal: f64,
+    /// Calls whose times were set aside.
+    #[serde(default)]
+    pub set_aside: u64,
     pub void: Option<String>,
 }
 

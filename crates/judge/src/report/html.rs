@@ -308,9 +308,10 @@ fn method(document: &Document) -> String {
     line(
         "blocks",
         &format!(
-            "{}, of which {} void; steal {}, unattributed CPU {}",
+            "{}, of which {} void; times set aside {}, steal {}, unattributed CPU {}",
             units::count(validity.blocks),
             units::count(validity.void_blocks),
+            units::percent(validity.set_aside),
             units::percent(validity.steal),
             units::percent(validity.unattributed_cpu)
         ),

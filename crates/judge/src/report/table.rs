@@ -51,7 +51,8 @@ fn head(document: &Document, text: &mut String) {
     line(
         text,
         &format!(
-            "noise floor (A/A)   {floors}     generator lag p99 {lag}   steal {}   void blocks {}/{}",
+            "noise floor (A/A)   {floors}     generator lag p99 {lag}   set aside {}   steal {}   void blocks {}/{}",
+            units::percent(validity.set_aside),
             units::percent(validity.steal),
             units::count(validity.void_blocks),
             units::count(validity.blocks),
@@ -268,7 +269,7 @@ fn line(text: &mut String, line: &str) {
 /// The blocks as CSV, one a line (RFC 4180).
 pub fn blocks_csv(document: &Document) -> String {
     let mut text = String::from(
-        "role,restart,start_s,seconds,rate,calls,cpu_s,p99_s,memory_bytes,steal,void\r\n",
+        "role,restart,start_s,seconds,rate,calls,cpu_s,p99_s,memory_bytes,steal,set_aside,void\r\n",
     );
     for block in &document.series.blocks {
         let super::Block {
@@ -282,6 +283,7 @@ pub fn blocks_csv(document: &Document) -> String {
             p99_s,
             memory_bytes,
             steal,
+            set_aside,
             void,
         } = block;
         let number = |value: &Option<f64>| value.map_or(String::new(), |value| value.to_string());
@@ -289,7 +291,7 @@ pub fn blocks_csv(document: &Document) -> String {
         let memory = memory_bytes.map_or(String::new(), |bytes| bytes.to_string());
         _ = write!(
             text,
-            "{},{restart},{start_s},{seconds},{rate},{calls},{},{},{memory},{steal},{}\r\n",
+            "{},{restart},{start_s},{seconds},{rate},{calls},{},{},{memory},{steal},{set_aside},{}\r\n",
             quoted(role),
             number(cpu_s),
             number(p99_s),

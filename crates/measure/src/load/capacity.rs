@@ -56,6 +56,7 @@ mod tests {
         Probe {
             offered_calls: calls,
             completed: calls,
+            timed: calls,
             slow: if rate < limit { 0 } else { calls },
             errors: 0,
             in_flight: vec![1; 50],

@@ -24,6 +24,8 @@ const LEAD: Duration = Duration::from_millis(2);
 /// Calls started one after another before their tasks run. A pacer that is behind has always
 /// another slot due, and would never let go.
 const STARTED_AT_ONCE: u32 = 8;
+/// Between two looks at what has ended, when nothing more is to be sent.
+const LOOK_LEAST: Duration = Duration::from_micros(20);
 /// Looks at how many calls are under way, over the schedule.
 const LOOKS: u32 = 50;
 
@@ -60,7 +62,7 @@ pub async fn offer<S: Sender, C: Clock>(
         recorder: Rc::clone(recorder),
         deadline: offer.deadline,
     });
-    let mut block = Pacing::begin(clock, offer.schedule.length(), offer.in_flight_most);
+    let mut block = Pacing::begin(clock, recorder, offer.schedule.length(), offer.in_flight_most);
     for (slot, at) in offer.schedule.moments().enumerate() {
         let intended = block.start + at;
         block.wait(intended).await;
@@ -72,7 +74,7 @@ pub async fn offer<S: Sender, C: Clock>(
         };
         block.start_task(1, carried).await;
     }
-    block.end(recorder).await
+    block.end().await
 }
 
 /// What carries the calls of a block.
@@ -113,6 +115,7 @@ impl<S: Sender, C: Clock> Carrier<S, C> {
 /// A block under way: its tasks, and what is read beside them.
 pub(super) struct Pacing<C> {
     clock: Rc<C>,
+    recorder: Rc<RefCell<Recorder>>,
     pub(super) start: Duration,
     length: Duration,
     tasks: JoinSet<()>,
@@ -128,9 +131,16 @@ pub(super) struct Pacing<C> {
 }
 
 impl<C: Clock> Pacing<C> {
-    pub(super) fn begin(clock: &Rc<C>, length: Duration, in_flight_most: usize) -> Pacing<C> {
+    pub(super) fn begin(
+        clock: &Rc<C>,
+        recorder: &Rc<RefCell<Recorder>>,
+        length: Duration,
+        in_flight_most: usize,
+    ) -> Pacing<C> {
+        clock.begin();
         Pacing {
             clock: Rc::clone(clock),
+            recorder: Rc::clone(recorder),
             start: clock.now() + LEAD,
             length,
             tasks: JoinSet::new(),
@@ -152,9 +162,7 @@ impl<C: Clock> Pacing<C> {
             self.started_at_once = 0;
             self.clock.until(moment).await;
         }
-        while let Some(joined) = self.tasks.try_join_next() {
-            expect_end(joined);
-        }
+        self.settle();
         self.look(moment);
         // Some 50 µs, once, for a reading that no other thread has to make.
         if self.steal_halfway.is_none() && moment > self.start + self.length / 2 {
@@ -194,12 +202,28 @@ impl<C: Clock> Pacing<C> {
         }
     }
 
+    /// Takes in what has ended until now, for by now it is known which of it met a stall.
+    fn settle(&mut self) {
+        while let Some(joined) = self.tasks.try_join_next() {
+            expect_end(joined);
+        }
+        self.clock.look();
+        let met =
+            |moments: &Moments| self.clock.met_stall(moments.intended, moments.sent, moments.ended);
+        self.recorder.borrow_mut().settle(met);
+    }
+
     /// Waits for the end of the block and of all tasks.
-    pub(super) async fn end(mut self, recorder: &Rc<RefCell<Recorder>>) -> Offered {
+    pub(super) async fn end(mut self) -> Offered {
         let end = self.start + self.length;
         self.wait(end).await;
-        while let Some(joined) = self.tasks.join_next().await {
-            expect_end(joined);
+        while !self.tasks.is_empty() {
+            if self.clock.is_awake() {
+                self.clock.until(self.clock.now() + LOOK_LEAST).await;
+            } else if let Some(joined) = self.tasks.join_next().await {
+                expect_end(joined);
+            }
+            self.settle();
         }
         let now = self.clock.now();
         let worked = own_cpu::of_thread().saturating_sub(self.cpu);
@@ -214,7 +238,7 @@ impl<C: Clock> Pacing<C> {
             took: now.saturating_sub(self.start).max(self.length),
             scheduled: self.scheduled,
             unsent: self.unsent,
-            recorded: recorder.borrow_mut().take(),
+            recorded: self.recorder.borrow_mut().take(),
             in_flight: self.looks,
             generator_busy: worked.as_secs_f64() / since.as_secs_f64().max(1e-9),
             steal: [

@@ -24,6 +24,22 @@ const UNKNOWN: u8 = 2;
 #[derive(Debug)]
 pub struct Recorder {
     methods: Vec<Keeping>,
+    /// Calls that ended since it was last known which of them met a stall of the generator.
+    ended: Vec<Ended>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Ended {
+    method: usize,
+    how: How,
+    moments: Moments,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Ok,
+    Failed,
+    TimedOut,
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +57,7 @@ struct Kept {
     latency: Histogram,
     service: Histogram,
     lag: Histogram,
+    set_aside: u64,
 }
 
 /// What happened to one call; moments on one clock.
@@ -57,7 +74,8 @@ pub(super) struct Moments {
 impl Recorder {
     /// For methods 0 to `methods` - 1; a call of another one is a bug, and panics.
     pub fn new(methods: usize) -> Recorder {
-        Recorder { methods: (0..methods).map(|_| Keeping::default()).collect() }
+        let methods = (0..methods).map(|_| Keeping::default()).collect();
+        Recorder { methods, ended: Vec::new() }
     }
 
     pub(super) fn ended(
@@ -78,20 +96,36 @@ impl Recorder {
         };
         let code = if usize::from(code) < CODES { code } else { UNKNOWN };
         keeping.codes[usize::from(code)] += 1;
-        let kept =
-            if outcome == Outcome::Answered(0) { &mut keeping.ok } else { &mut keeping.failed };
-        kept.keep(moments);
+        let how = if outcome == Outcome::Answered(0) { How::Ok } else { How::Failed };
+        self.ended.push(Ended { method, how, moments: *moments });
     }
 
     /// The deadline passed: the call is kept as if it had ended then, and known to have taken
     /// longer (compare L-3).
     pub(super) fn timed_out(&mut self, method: usize, deadline: Duration, moments: &Moments) {
         let ended = moments.sent + deadline;
-        self.methods[method].timed_out.keep(&Moments { ended, ..*moments });
+        let moments = Moments { ended, ..*moments };
+        self.ended.push(Ended { method, how: How::TimedOut, moments });
+    }
+
+    /// Keeps the times of what has ended, those set aside that `met` a stall of the generator. A
+    /// call that timed out is never one of them: its time is a bound, whoever looked.
+    pub(super) fn settle(&mut self, met: impl Fn(&Moments) -> bool) {
+        for Ended { method, how, moments } in self.ended.drain(..) {
+            let Keeping { ok, failed, timed_out, .. } = &mut self.methods[method];
+            match how {
+                How::TimedOut => timed_out.keep(&moments),
+                How::Ok if met(&moments) => ok.set_aside += 1,
+                How::Ok => ok.keep(&moments),
+                How::Failed if met(&moments) => failed.set_aside += 1,
+                How::Failed => failed.keep(&moments),
+            }
+        }
     }
 
     /// What was kept, and starts anew.
     pub(super) fn take(&mut self) -> Recorded {
+        self.settle(|_| false);
         let methods = self.methods.iter_mut().map(|keeping| {
             let Keeping { ok, failed, timed_out, codes, lost, answer_bytes } = keeping;
             OfMethod {
@@ -128,6 +162,7 @@ impl Kept {
             latency: taken(|kept| &mut kept.latency),
             service: taken(|kept| &mut kept.service),
             lag: taken(|kept| &mut kept.lag),
+            set_aside: std::mem::take(&mut self.set_aside),
         }
     }
 }
@@ -138,6 +173,9 @@ pub struct Times {
     pub latency: Counts,
     pub service: Counts,
     pub lag: Counts,
+    /// Calls beside these, whose times say more about the generator than about the service: it
+    /// stood still when they were to be sent, or when they ended.
+    pub set_aside: u64,
 }
 
 impl Times {
@@ -146,12 +184,14 @@ impl Times {
         Times {
             latency: Counts::merged(all.clone().map(|times| &times.latency)),
             service: Counts::merged(all.clone().map(|times| &times.service)),
-            lag: Counts::merged(all.map(|times| &times.lag)),
+            lag: Counts::merged(all.clone().map(|times| &times.lag)),
+            set_aside: all.map(|times| times.set_aside).sum(),
         }
     }
 
+    /// Those set aside among them.
     pub fn calls(&self) -> u64 {
-        self.latency.total()
+        self.latency.total() + self.set_aside
     }
 }
 
@@ -232,6 +272,11 @@ impl Recorded {
         self.methods.iter().map(|method| method.lost).sum()
     }
 
+    /// Calls whose times were set aside.
+    pub fn set_aside(&self) -> u64 {
+        self.all().map(|times| times.set_aside).sum()
+    }
+
     fn all(&self) -> impl Iterator<Item = &Times> + Clone {
         self.methods.iter().flat_map(|method| [&method.ok, &method.failed, &method.timed_out])
     }
@@ -274,6 +319,7 @@ impl Offered {
         BlockReadings {
             scheduled: self.scheduled,
             unsent: self.unsent,
+            set_aside: all.set_aside,
             lag_p99_us: all.lag.quantile(0.99).unwrap_or(0),
             service_p50_us: all.service.quantile(0.5).unwrap_or(0),
             generator_busy: self.generator_busy,
@@ -305,6 +351,7 @@ impl Offered {
         Probe {
             offered_calls: self.scheduled,
             completed,
+            timed: self.scheduled.saturating_sub(self.recorded.set_aside()),
             slow: ok.map(|latency| latency.above(slow_us)).sum(),
             errors: self.recorded.failed() - self.recorded.lost(),
             in_flight: self.in_flight.clone(),
@@ -371,6 +418,32 @@ mod tests {
         let most = recorded.quantile(0.99).unwrap();
         assert!(most.at_least && most.value_us > 500_000, "{most:?}");
         assert_eq!(Recorded::default().quantile(0.5), None);
+    }
+
+    #[test]
+    fn compare_l_4_a_call_that_met_a_stall_is_counted_and_its_times_are_not() {
+        let mut recorder = Recorder::new(1);
+        let met = |moments: &Moments| moments.intended == ms(10);
+        recorder.ended(0, Outcome::Answered(0), 10, &moments(0, 0, 2));
+        recorder.ended(0, Outcome::Answered(0), 10, &moments(10, 14, 20));
+        recorder.ended(0, Outcome::Answered(5), 0, &moments(10, 20, 21));
+        recorder.timed_out(0, ms(500), &moments(10, 10, 999));
+        recorder.settle(met);
+        recorder.ended(0, Outcome::Answered(0), 10, &moments(30, 30, 31));
+        recorder.settle(met);
+        let recorded = recorder.take();
+        assert_eq!((recorded.ok(), recorded.failed(), recorded.timed_out()), (3, 1, 1));
+        assert_eq!(recorded.set_aside(), 2, "one good, one refused; never one that timed out");
+        assert_eq!(recorded.latency_us().total(), 3);
+        assert_eq!(recorded.methods[0].answer_bytes, 30);
+        let block = Offered { scheduled: 20, ..offered(recorded.clone()) };
+        assert_eq!((block.readings().set_aside, block.readings().lag_p99_us), (2, 0));
+        assert_eq!(block.block(Side::Primary, &Usage::default()).void, None);
+        let block = Offered { scheduled: 19, ..offered(recorded) };
+        assert_eq!(block.block(Side::Primary, &Usage::default()).void, Some(Void::Stalled));
+        assert_eq!((block.probe(9_000, None).timed, block.probe(9_000, None).completed), (17, 4));
+        recorder.ended(0, Outcome::Answered(0), 0, &moments(0, 0, 1));
+        assert_eq!(recorder.take().set_aside(), 0, "the next block has its own");
     }
 
     #[test]

@@ -124,11 +124,15 @@ fn run(ask: &Ask, evidence: &Evidence, generator: report::Generator) -> report::
 fn validity(evidence: &Evidence, reasons: Vec<String>) -> report::Validity {
     let steals: Vec<f64> =
         evidence.all().flat_map(|series| series.steals.iter().copied()).collect();
+    let blocks = || evidence.all().flat_map(|series| &series.blocks);
+    let calls = blocks().map(|block| block.calls).sum::<u64>();
+    let set_aside = blocks().map(|block| block.set_aside).sum::<u64>();
     report::Validity {
         blocks: evidence.all().map(|series| series.blocks.len() as u64).sum(),
         void_blocks: evidence.all().map(|series| series.void()).sum(),
         steal: steals.iter().fold(0.0, |sum, part| sum + part) / (steals.len().max(1) as f64),
         unattributed_cpu: unattributed(evidence),
+        set_aside: set_aside as f64 / calls.max(1) as f64,
         reasons,
     }
 }

@@ -51,6 +51,15 @@ fn times<'r>(
     })
 }
 
+/// The series that the verdict and the noise floor rest on, so that both can be computed again.
+pub(crate) fn series(evidence: &Evidence) -> Vec<(String, Vec<u8>)> {
+    let judged = evidence.judged().map(|(_, series)| ("series.csv", series));
+    let all = judged.into_iter().chain([("series-aa.csv", &evidence.aa)]);
+    all.filter(|(_, series)| !series.quartets.is_empty())
+        .map(|(name, series)| (name.to_owned(), cost::series_to_text(&series.quartets).into()))
+        .collect()
+}
+
 /// By side: the times at the rate that the verdict is about, as HdrHistogram's interval logs.
 pub(crate) fn interval_logs(evidence: &Evidence) -> Vec<(String, Vec<u8>)> {
     let Some((_, series)) = evidence.judged() else { return Vec::new() };

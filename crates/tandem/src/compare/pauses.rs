@@ -72,13 +72,13 @@ pub(crate) async fn hiccup(run: &mut Run) -> Result<(), Halt> {
         let probing = hiccup::probe(&wire, clock, &call, (PROBES, length), run.ask.timeout);
         found.push(run.interrupt.or(probing).await?);
     }
-    let lates: u64 = found.iter().map(|found| found.sent_late).sum();
+    let aside: u64 = found.iter().map(|found| found.set_aside).sum();
     let sides: Option<Vec<report::PausesSide>> =
         found.iter().map(|found| found.pauses().map(side_of)).collect();
     if let Some([primary, candidate]) = sides.as_deref() {
         run.evidence.pauses = Some(report::Sides { primary: *primary, candidate: *candidate });
     }
-    run.progress.done("pauses", &format!("{PROBES} probes a second, {lates} sent late"));
+    run.progress.done("pauses", &format!("{PROBES} probes a second, {aside} set aside"));
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! Quartets: four blocks, ABBA or BAAB by coin, at one rate and with the same calls.
 //!
-//! A quartet in which a block is void is sent again, up to half as many again as were planned. Its
-//! answers are compared all the same: what was answered does not depend on when it was sent.
+//! A quartet in which a block is void ends there, for it cannot count any more, and is sent again, up
+//! to as many again as were planned. Whether a block is void depends on the generator and the
+//! machine alone, never on what was answered.
 //!
 //! Not here: what follows from them (`tandem_judge::cost`).
 
@@ -91,7 +92,12 @@ impl Series {
                 // One process against itself.
                 (cost::Side::Candidate, None) => generator.send(which, primary, None, &order),
             };
-            sent.push(block.await?);
+            let block = block.await?;
+            let is_void = block.block.void.is_some();
+            sent.push(block);
+            if is_void {
+                break;
+            }
         }
         if let Some(answers) = answers {
             compare(generator, &sent, draws, answers);
@@ -132,6 +138,7 @@ impl Series {
             p99_s: block.latency_us.quantile(0.99).map(|us| us as f64 / 1e6),
             memory_bytes: block.peak_bytes,
             steal: readings.steal.into_iter().fold(0.0, f64::max),
+            set_aside: readings.set_aside,
             void: block.void.map(|void| void.to_string()),
         });
     }

@@ -211,6 +211,7 @@ fn write(folder: &Path, document: &Document, evidence: &Evidence) -> Result<(), 
         file(RESULT, report::json(document).into_bytes()),
         file("blocks.csv", report::blocks_csv(document).into_bytes()),
     ];
+    all.extend(figures::series(evidence).into_iter().map(|(name, text)| file(&name, text)));
     all.extend(figures::interval_logs(evidence).into_iter().map(|(name, text)| file(&name, text)));
     files::write(&all)
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tandem_contract::Idempotency;
 use tandem_gateway::tasks::Side as Tasks;
 use tandem_judge::stats::draws::Draws;
-use tandem_measure::load::{Arrivals, Precise, SPIN, WarmUp, Warmth, Window};
+use tandem_measure::load::{Arrivals, Precise, Waiting, WarmUp, Warmth, Window};
 
 use super::Layout;
 use super::answers::{self, Answers};
@@ -27,6 +27,9 @@ use crate::output::Form;
 
 /// Quartets of the A/A run (compare I-4): as many as an interval takes.
 const AA_QUARTETS: u32 = 12;
+/// Quartets sent for each that is wanted, at most: void ones are sent again, and when more than half
+/// of them are void the series is not believed anyway.
+const SENT_MOST: u32 = 2;
 /// Calls a method that are sent for their answers alone.
 const ANSWERS: usize = 200;
 /// Of them, as many as are under way at the same time.
@@ -133,8 +136,8 @@ async fn begin(
     let paths: Rc<[Box<str>]> = methods.iter().map(|method| method.path.clone()).collect();
     primary.connect(&settings, &paths).await?;
     candidate.connect(&settings, &paths).await?;
-    let clock = Precise::new(if layout.generator.is_empty() { Duration::ZERO } else { SPIN });
-    let clock = clock.map_err(|error| {
+    let waiting = if layout.generator.is_empty() { Waiting::Asleep } else { Waiting::Awake };
+    let clock = Precise::new(waiting).map_err(|error| {
         Failure::new(Exit::Failed, "the kernel gives no timer").because(error.to_string())
     })?;
     let arrivals = if ask.uniform { Arrivals::Uniform } else { Arrivals::Exponential };
@@ -240,11 +243,14 @@ impl Run {
             let warming = warm(&self.generator, side, rate, self.ask.block, WINDOWS_FEW);
             self.interrupt.or(warming).await??;
         }
-        let quartets = AA_QUARTETS;
+        let wanted = AA_QUARTETS;
         let pace = Pace { rate, block: self.ask.block, restart: 0 };
-        for done in 0..quartets {
-            let length = self.quartet();
-            self.progress.at("A/A", done.into(), quartets.into(), length * (quartets - done));
+        for _ in 0..wanted * SENT_MOST {
+            let (length, valid) = (self.quartet(), self.evidence.aa.valid());
+            if valid >= wanted {
+                break;
+            }
+            self.progress.at("A/A", valid.into(), wanted.into(), length * (wanted - valid));
             if !self.budget.allows(length) {
                 self.cut("A/A");
                 break;
@@ -340,7 +346,7 @@ impl Run {
             None => START_EVERY,
         };
         let can_restart = self.ask.sides.iter().all(|side| side.is_started());
-        let (most, length) = (wanted + wanted / 2, self.quartet());
+        let (most, length) = (wanted * SENT_MOST, self.quartet());
         let mut restart = 0;
         for sent in 0..most {
             let place = self.evidence.series.len() - 1;

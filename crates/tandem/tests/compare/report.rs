@@ -24,7 +24,14 @@ fn compare_t_19_no_file_holds_the_value_of_a_redacted_field() {
     let said = place.tandem(&words(&one, &other, &["--out", "out", "--json"]));
     assert_eq!(said.exit, 3, "{said:?}");
     let files = place.files();
-    let written = ["blocks.csv", "candidate.hlog", "primary.hlog", "report.html", "result.json"];
+    let written = [
+        "blocks.csv",
+        "candidate.hlog",
+        "primary.hlog",
+        "report.html",
+        "result.json",
+        "series.csv",
+    ];
     assert_eq!(files, written.map(|name| format!("out/{name}")));
     for file in &files {
         let text = place.read(file);

@@ -63,7 +63,7 @@ pub async fn offer_plan<S: Sender, C: Clock>(
         deadline: offer.deadline,
     });
     let steps = offer.plan.steps();
-    let mut block = Pacing::begin(clock, offer.schedule.length(), offer.in_flight_most);
+    let mut block = Pacing::begin(clock, recorder, offer.schedule.length(), offer.in_flight_most);
     let start = block.start;
     let mut gates: BTreeMap<u64, Rc<Gate>> = BTreeMap::new();
     // Moment, number of the flow, place of the step.
@@ -101,7 +101,7 @@ pub async fn offer_plan<S: Sender, C: Clock>(
             }
         }
     }
-    block.end(recorder).await
+    block.end().await
 }
 
 async fn run<S: Sender, C: Clock>(
