@@ -116,7 +116,7 @@ impl Direct {
         let io = net::connect(address, limit)
             .await
             .map_err(|error| failed("connect", error.to_string()))?;
-        let handshake = client_builder(Windows::CALLS).handshake::<_, Bytes>(io);
+        let handshake = client_builder(Windows::DIRECT).handshake::<_, Bytes>(io);
         let (send, connection) = timeout_at(began + limit, handshake)
             .await
             .map_err(|_elapsed| failed("HTTP/2", "no handshake in time".into()))?
@@ -140,8 +140,9 @@ impl Direct {
             .await
             .map_err(|(address, what)| failed(address, "resolve", what))?;
         let mut last = failed(upstream.name.to_string(), "resolve", "no address".into());
+        let upstream = Upstream { windows: Windows::DIRECT, ..upstream.clone() };
         for address in all {
-            match connection::dial(upstream, address).await {
+            match connection::dial(&upstream, address).await {
                 Ok(Dialled { send, work, .. }) => {
                     side.start(async move {
                         let _ = work.await; // its users learn of its end by their calls

@@ -133,8 +133,8 @@ impl Generator {
         candidate: &mut Side,
         order: &Order,
     ) -> Result<[Sent; 2], Failure> {
-        let one = self.send(cost::Side::Primary, primary, None, order);
-        let other = self.send(cost::Side::Candidate, candidate, None, order);
+        let one = Box::pin(self.send(cost::Side::Primary, primary, None, order));
+        let other = Box::pin(self.send(cost::Side::Candidate, candidate, None, order));
         let (one, other) = match first {
             cost::Side::Primary => tokio::join!(one, other),
             cost::Side::Candidate => {

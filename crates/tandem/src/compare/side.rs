@@ -218,7 +218,9 @@ async fn started(
             return Err(not_started(named, &why));
         }
         match reached {
-            Ok((_, upstream)) => {
+            Ok((_, mut upstream)) => {
+                // The looks were short, for there were many; a connection for load has its time.
+                upstream.connect = settings.timeout;
                 let probe = Probe::open(vec![Target::Pid(process.pid())]);
                 let probe = probe.map_err(|error| unreadable(named, &error))?;
                 return Ok(Found { process: Some(process), upstream, probe });
