@@ -19,7 +19,6 @@ fn compare_c_5_what_cannot_be_asked_is_2_and_says_what_to_write() {
         assert_eq!(said.out, "", "{more:?}");
     };
     check(&["--duet"], "both sides cannot be called at once");
-    check(&["--rates=20%,40%"], "the weaker side's capacity");
     check(&["--cut=1h"], "--cut 100,500ms");
     check(&["--data", "corpus:x.binlog"], "TND0004");
     check(&["--arrivals", "trace"], "TND0004");
@@ -37,6 +36,9 @@ fn compare_c_5_what_cannot_be_asked_is_2_and_says_what_to_write() {
     check(&["--noise", "hope"], "`aa`, `twice`");
     let said = place.tandem(&["compare", "Read", "--primary", &one, "--candidate", &one]);
     assert!(said.exit == 2 && said.err.contains("same name"), "{said:?}");
+    let rates = ["compare", "Read", "--primary", &one, "--candidate", &other, "--rates=20%,40%"];
+    let said = place.tandem(&rates);
+    assert!(said.exit == 2 && said.err.contains("the weaker side's capacity"), "{said:?}");
     let said = place.tandem(&["compare", "Nothing", "--primary", &one, "--candidate", &other]);
     assert!(said.exit == 2 && said.err.contains("TND0112"), "{said:?}");
 }
@@ -143,7 +145,7 @@ fn compare_c_5_a_must_have_that_fails_is_4_and_too_few_quartets_are_5() {
     let (one, other) = (side("one", one.address), side("other", other.address));
     let check = |must: &str, exit: i32, word: &str| {
         // Some ninety calls a side: a quantile of fewer than twenty is none.
-        let more = ["--quartets=3", "--block=250ms", "--must", must];
+        let more = ["--quick", "--quartets=3", "--budget=3m", "--block=250ms", "--must", must];
         let Some(said) = measured(&place, &words(&one, &other, &more)) else { return };
         assert!(said.exit == exit && said.out.contains(word), "{must}: {said:?}");
     };
