@@ -50,7 +50,9 @@ pub struct Block {
     pub void: Option<Void>,
 }
 
-/// Four blocks at one offered rate.
+/// Four blocks at one offered rate, in turns; or eight, where both sides were called at once four
+/// times. Nothing here looks at the order of blocks: in turns it is ABBA or BAAB, so that what
+/// drifts meets both sides alike, and at once it meets them alike by itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quartet {
     /// Which start of both processes it belongs to (compare I-2).

@@ -51,7 +51,7 @@ impl Sender for Connections {
             Ok(()) => Outcome::Answered(0),
             Err(_error) => Outcome::Lost(14),
         };
-        Ended { outcome, answer_bytes: 64, answer: Bytes::new() }
+        Ended { outcome, answer_bytes: 64, answer: Bytes::new(), quiet: Duration::ZERO }
     }
 }
 

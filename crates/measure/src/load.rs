@@ -25,6 +25,7 @@ mod warm_up;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -65,6 +66,9 @@ pub struct Ended {
     pub answer_bytes: u64,
     /// The last message of the answer; only plans read it.
     pub answer: Bytes,
+    /// At the end of the call, time that is no part of it: of a stream that was cut, from its last
+    /// message on.
+    pub quiet: Duration,
 }
 
 /// Sends calls to one side.

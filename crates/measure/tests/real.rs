@@ -121,7 +121,7 @@ impl Sender for Connections {
             Ok(false) => Outcome::Answered(15),
             Err(_error) => Outcome::Lost(14),
         };
-        Ended { outcome, answer_bytes: 8, answer: Bytes::new() }
+        Ended { outcome, answer_bytes: 8, answer: Bytes::new(), quiet: Duration::ZERO }
     }
 }
 

@@ -141,6 +141,45 @@ fn compare_l_3_what_cannot_be_sent_is_counted_and_timeouts_are_kept_at_the_deadl
     assert_eq!((completed.offered_calls, completed.completed), (99, 0));
 }
 
+/// Waits, and says that part of it was no part of the call.
+struct Quiet(Rc<Driven>);
+
+impl Sender for Quiet {
+    async fn send(&self, _number: u64, _call: &Call) -> Ended {
+        self.0.until(self.0.now() + ms(50)).await;
+        Ended { quiet: ms(45), ..answered(0, b"") }
+    }
+}
+
+#[test]
+fn compare_j_9_what_comes_after_the_last_message_of_a_cut_stream_is_no_part_of_its_time() {
+    let offered = offer_of(Schedule::uniform(100.0, ms(100)));
+    let (seen, _) = run(|clock| Quiet(Rc::clone(clock)), &offered);
+    let median = seen.recorded.quantile(0.5).unwrap();
+    assert!((5_000..7_000).contains(&median.value_us), "{median:?}");
+    // The block still ends with the last call.
+    assert!(seen.took >= ms(130), "{:?}", seen.took);
+}
+
+#[test]
+fn compare_i_3_two_blocks_at_once_keep_their_own_times() {
+    let offered = offer_of(Schedule::uniform(100.0, ms(200)));
+    let (fast, slow) = on_driven_loop(async |clock| {
+        let recorders = [(); 2].map(|()| Rc::new(RefCell::new(Recorder::new(1))));
+        let (fast, slow) = (Rc::new(stalling(&clock)), Rc::new(Quiet(Rc::clone(&clock))));
+        tokio::join!(
+            offer(&fast, &clock, &recorders[0], &offered),
+            offer(&slow, &clock, &recorders[1], &offered)
+        )
+    });
+    for (seen, most) in [(&fast, 2_000), (&slow, 7_000)] {
+        assert_eq!((seen.scheduled, seen.recorded.ok()), (19, 19));
+        let median = seen.recorded.quantile(0.5).unwrap();
+        assert!(median.value_us < most, "{median:?}");
+    }
+    assert!(slow.recorded.quantile(0.5).unwrap().value_us >= 5_000);
+}
+
 /// Answers at once, and keeps which calls it was given.
 #[derive(Default)]
 struct Keeping(RefCell<Vec<(u64, Bytes)>>);

@@ -158,6 +158,9 @@ pub struct Answers {
     pub noise: String,
     pub sampled_after_cache: bool,
     pub abandoned: BTreeMap<String, u64>,
+    /// Pairs of streams of which only the shorter prefix was compared, for one was cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<u64>,
     pub paths: Vec<PathLine>,
 }
 

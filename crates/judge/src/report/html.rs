@@ -138,6 +138,12 @@ fn answers(document: &Document) -> String {
     if answers.sampled_after_cache {
         text.push_str("<p>Calls were copied behind the cache: hits are not among them.</p>\n");
     }
+    if let Some(cut) = answers.cut.filter(|cut| *cut > 0) {
+        let count = units::count(cut);
+        text.push_str(&format!(
+            "<p>{count} streams were cut before they ended: of those the shorter prefix of the two was compared.</p>\n"
+        ));
+    }
     let told = |path: &&PathLine| {
         path.class != crate::noise::Class::Identical
             && (path.class != crate::noise::Class::Unknown || path.candidate_only + path.both > 0)

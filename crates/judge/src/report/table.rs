@@ -92,6 +92,13 @@ fn answers(document: &Document, text: &mut String) {
     if answers.sampled_after_cache {
         line(text, "                    sampled after the cache: hits are not among them");
     }
+    if let Some(cut) = answers.cut.filter(|cut| *cut > 0) {
+        let count = units::count(cut);
+        line(
+            text,
+            &format!("                    {count} were cut: compared to the shorter prefix"),
+        );
+    }
     if answers.noise == "rules" {
         line(
             text,

@@ -101,6 +101,8 @@ impl<S: Sender, C: Clock> Carrier<S, C> {
         let mut recorder = self.recorder.borrow_mut();
         match ended {
             Ok(ended) => {
+                let moments =
+                    Moments { ended: moments.ended.saturating_sub(ended.quiet), ..moments };
                 recorder.ended(call.method, ended.outcome, ended.answer_bytes, &moments);
                 Some(ended)
             }

@@ -31,7 +31,12 @@ pub(crate) const fn ms(time: u64) -> Duration {
 /// An answer with this status.
 pub(crate) fn answered(code: u8, answer: &[u8]) -> Ended {
     let answer = Bytes::copy_from_slice(answer);
-    Ended { outcome: Outcome::Answered(code), answer_bytes: answer.len() as u64, answer }
+    Ended {
+        outcome: Outcome::Answered(code),
+        answer_bytes: answer.len() as u64,
+        answer,
+        quiet: Duration::ZERO,
+    }
 }
 
 /// Runs `work` on a local loop without sockets.

@@ -18,6 +18,7 @@ use crate::compare::ask::{
     self, Ask, Cores, Data, Demand, Duties, Keys, Noise, Objective, Offered, Prices,
 };
 use crate::compare::rules::PathRule;
+use crate::compare::streams::Cut;
 use crate::compare::target::Named;
 use crate::discover::TrustArguments;
 use crate::failure::{Exit, Failure};
@@ -29,12 +30,22 @@ pub(super) struct Arguments {
     #[arg(required = true, value_name = "METHOD")]
     methods: Vec<String>,
     /// What serves today: NAME=TARGET[@HOST:PORT]. A target is `exec:"CMD --port {port}"`,
-    /// `pid:N`, `port:N`, `cgroup:PATH`, `unit:NAME`, `docker:ID` or `k8s-pod:UID`.
+    /// `pid:N`, `port:N`, `cgroup:PATH`, `unit:NAME`, `docker:ID` or `k8s-pod:UID`. Or the NAME of
+    /// an upstream of `--config`.
     #[arg(long, value_name = "NAME=TARGET", help_heading = "Sides")]
     primary: String,
     /// What is on trial, written in the same way.
     #[arg(long, value_name = "NAME=TARGET", help_heading = "Sides")]
     candidate: String,
+    /// Where upstreams stand that are named without a target.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "tandem.yaml",
+        env = "TANDEM_CONFIG",
+        help_heading = "Sides"
+    )]
+    config: PathBuf,
     /// The contract as a descriptor set, a .proto file or a folder of them; else both are asked.
     #[arg(long, value_name = "FILE", help_heading = "Sides")]
     contract: Option<PathBuf>,
@@ -54,7 +65,8 @@ pub(super) struct Arguments {
     /// Calls a second that are offered to both sides.
     #[arg(long, value_name = "N", conflicts_with = "rates", help_heading = "Load")]
     rate: Option<String>,
-    /// Several rates, at least three of which give the CPU of a call as a slope: 200,400,800.
+    /// Several rates, at least three of which give the CPU of a call as a slope: 200,400,800; or,
+    /// with `--capacity`, parts of what the weaker side can take: 20%,40%,60%,80%.
     #[arg(long, value_name = "N,N,…", value_delimiter = ',', help_heading = "Load")]
     rates: Vec<String>,
     /// Looks for the highest rate at which each side keeps `--slo`.
@@ -90,6 +102,9 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 8,
           value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Load")]
     connections: u16,
+    /// When a stream that has not ended is cut: after messages, a time, or both.
+    #[arg(long, value_name = "N,TIME", help_heading = "Load")]
+    cut: Option<String>,
     /// Cores of the generator and of the services: gen=0,svc=1; or `none`.
     #[arg(long, value_name = "CORES", help_heading = "Load")]
     cpus: Option<String>,
@@ -105,7 +120,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000),
           help_heading = "Plan")]
     restarts: Option<u32>,
-    /// Both sides at once, on cores of their own.
+    /// Both sides at once, on cores of their own; from four cores on.
     #[arg(long, help_heading = "Plan")]
     duet: bool,
     /// Time for the whole run: 10m; with `--capacity` 25m, with `--quick` 3m.
@@ -187,6 +202,7 @@ fn read(arguments: Arguments, timeout: Duration) -> Result<Ask, Failure> {
         methods,
         primary,
         candidate,
+        config,
         contract,
         stateful,
         symmetric,
@@ -203,6 +219,7 @@ fn read(arguments: Arguments, timeout: Duration) -> Result<Ask, Failure> {
         payload,
         arrivals,
         connections,
+        cut,
         cpus,
         block,
         quartets,
@@ -227,13 +244,13 @@ fn read(arguments: Arguments, timeout: Duration) -> Result<Ask, Failure> {
         baseline,
         fail_on,
     } = arguments;
-    if duet {
-        return Err(not_built("--duet", "leave it out: blocks of the two sides take turns"));
-    }
     if rubric || src_primary.is_some() || src_candidate.is_some() {
         return Err(not_built("--rubric", "leave it out; build and test both sides by hand"));
     }
-    let sides = [Named::read("--primary", &primary)?, Named::read("--candidate", &candidate)?];
+    let sides = [
+        Named::read("--primary", &primary, &config)?,
+        Named::read("--candidate", &candidate, &config)?,
+    ];
     if sides[0].name == sides[1].name {
         return Err(ask::wrong("--candidate", &candidate, "both sides have the same name"));
     }
@@ -241,22 +258,12 @@ fn read(arguments: Arguments, timeout: Duration) -> Result<Ask, Failure> {
         (Some(rate), _) => Offered::At(vec![ask::rate("--rate", &rate)?]),
         (None, []) if capacity => Offered::OfCapacity,
         (None, []) => Offered::At(vec![RATE_DEFAULT]),
-        (None, rates) => {
-            if let Some(part) = rates.iter().find(|rate| rate.ends_with('%')) {
-                return Err(not_built(
-                    &format!("--rates {part}"),
-                    "give calls a second; `--capacity --slo p99=20ms` says what a side can take",
-                ));
-            }
-            let mut read = rates
-                .iter()
-                .map(|rate| ask::rate("--rates", rate))
-                .collect::<Result<Vec<f64>, Failure>>()?;
-            read.sort_by(f64::total_cmp);
-            Offered::At(read)
-        }
+        (None, rates) => Offered::read(rates, capacity)?,
     };
-    let several = matches!(&offered, Offered::At(rates) if rates.len() > 1);
+    let several = match &offered {
+        Offered::At(rates) | Offered::Parts(rates) => rates.len() > 1,
+        Offered::OfCapacity => false,
+    };
     let few = quick || several;
     let duration = |flag: &str, text: &str| {
         parse_duration(text).map_err(|fault| ask::wrong(flag, text, &fault.right))
@@ -312,11 +319,13 @@ fn read(arguments: Arguments, timeout: Duration) -> Result<Ask, Failure> {
         payload: payload.as_deref().map(ask::bytes).transpose()?,
         uniform: arrivals == "uniform",
         connections,
+        cut: Cut::read(cut.as_deref(), timeout)?,
         cores: Cores::read(cpus.as_deref())?,
         block,
         quartets: quartets.unwrap_or(if few { QUARTETS_FEW } else { QUARTETS }),
         starts: restarts,
         budget,
+        duet,
         quick,
         plan_only,
         noise,

@@ -16,7 +16,7 @@ use tandem_config::Tnd;
 use tandem_contract::Method;
 use tandem_judge::diff::{Differ, RowId, Rules};
 use tandem_judge::noise::{Ledger, Outcome, PathEvidence, Samples, Settings, Source, why};
-use tandem_judge::pair::{Reply, Trial};
+use tandem_judge::pair::{Loss, Reply, Trial};
 use tandem_judge::report::PathLine;
 use tandem_judge::stats::draws::Draws;
 use tandem_measure::load::Call;
@@ -35,6 +35,8 @@ pub(crate) struct Answers {
     failed: u64,
     /// Of the primary: nobody answered, so there was nothing to compare with.
     lost: u64,
+    /// Of streams: only the shorter prefix of the two was compared.
+    cut: u64,
 }
 
 struct OfMethod {
@@ -95,7 +97,7 @@ impl Answers {
             Ok(OfMethod { name, differ, ledger, samples, noise })
         };
         let methods = methods.iter().map(of_method).collect::<Result<_, Failure>>()?;
-        Ok(Answers { methods, source, failed: 0, lost: 0 })
+        Ok(Answers { methods, source, failed: 0, lost: 0, cut: 0 })
     }
 
     /// Takes in the answers to one call. Without the twin's it counts only where noise is declared
@@ -109,12 +111,19 @@ impl Answers {
     ) {
         let OfMethod { differ, ledger, samples, noise, .. } = &mut self.methods[method];
         self.failed += u64::from(primary.is_failed());
-        let seen = primary.judged(|primary| {
+        // A stream that was cut before its first message, although there was one: as one that
+        // timed out.
+        let late = KeptReply::Lost(Loss::TimedOut);
+        let in_time = |other| if KeptReply::is_late_beside(other, primary) { &late } else { other };
+        let (candidate, twin) = (in_time(candidate), twin.map(in_time));
+        // Of which pair only a prefix is known is a matter of the two, so the other one carries it.
+        let cut = |other: &KeptReply| other.is_cut_beside(primary);
+        let seen = primary.judged(false, |primary| {
             let Reply::Answered(primary) = primary else { return None };
-            candidate.judged(|candidate| {
+            candidate.judged(cut(candidate), |candidate| {
                 Some(match twin {
                     None => ledger.observe(differ, &Trial { primary, candidate, twin: None }),
-                    Some(twin) => twin.judged(|twin| {
+                    Some(twin) => twin.judged(cut(twin), |twin| {
                         ledger.observe(differ, &Trial { primary, candidate, twin: Some(twin) })
                     }),
                 })
@@ -125,6 +134,7 @@ impl Answers {
             return;
         };
         if let Outcome::Compared(diff) = &candidate {
+            self.cut += u64::from(diff.cut);
             samples.offer(diff);
         }
         if let Some(Outcome::Compared(diff)) = &twin {
@@ -159,6 +169,11 @@ impl Answers {
     /// Calls that the primary answered with anything but OK, and those it did not answer.
     pub(crate) fn failed(&self) -> (u64, u64) {
         (self.failed, self.lost)
+    }
+
+    /// Calls of which only the shorter prefix of the two answers was compared (compare J-9).
+    pub(crate) fn cut(&self) -> u64 {
+        self.cut
     }
 
     /// Copies that were sent and not answered, by reason: the candidate's, the twin's.

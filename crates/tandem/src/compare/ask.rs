@@ -16,6 +16,7 @@ use tandem_judge::report::Document;
 use tandem_judge::verdict::Must;
 
 use super::rules::PathRule;
+use super::streams::Cut;
 use super::target::Named;
 use crate::discover::Trust;
 use crate::failure::{Exit, Failure};
@@ -40,12 +41,15 @@ pub(crate) struct Ask {
     /// Even gaps instead of exponential ones.
     pub(crate) uniform: bool,
     pub(crate) connections: u16,
+    pub(crate) cut: Cut,
     pub(crate) cores: Cores,
     pub(crate) block: Duration,
     /// At each rate.
     pub(crate) quartets: u32,
     pub(crate) starts: Option<u32>,
     pub(crate) budget: Duration,
+    /// Both sides at the same time.
+    pub(crate) duet: bool,
     pub(crate) quick: bool,
     pub(crate) plan_only: bool,
     pub(crate) noise: Noise,
@@ -67,14 +71,47 @@ pub(crate) enum Offered {
     At(Vec<f64>),
     /// None but those of the search.
     OfCapacity,
+    /// These parts of what the weaker side can take, in rising order, once that is known.
+    Parts(Vec<f64>),
 }
 
 impl Offered {
     pub(crate) fn rates(&self) -> &[f64] {
         match self {
             Offered::At(rates) => rates,
-            Offered::OfCapacity => &[],
+            Offered::OfCapacity | Offered::Parts(_) => &[],
         }
+    }
+
+    /// `--rates`: calls a second, or per cent of the weaker side's capacity.
+    pub(crate) fn read(texts: &[String], capacity: bool) -> Result<Offered, Failure> {
+        const RIGHT: &str = "write `--rates 200,400,800`, or `--rates 20%,40%,60%,80% --capacity \
+                             --slo p99=20ms`";
+        let fault = |text: &str| wrong("--rates", text, RIGHT);
+        if !texts.iter().any(|text| text.trim().ends_with('%')) {
+            let mut rates = texts
+                .iter()
+                .map(|text| rate("--rates", text))
+                .collect::<Result<Vec<f64>, Failure>>()?;
+            rates.sort_by(f64::total_cmp);
+            return Ok(Offered::At(rates));
+        }
+        let mut parts = Vec::new();
+        for text in texts {
+            let number = text.trim().strip_suffix('%').ok_or_else(|| {
+                fault(text).because("rates are all calls a second, or all per cent")
+            })?;
+            let part = number.trim().parse::<f64>().ok();
+            let part = part.filter(|part| *part >= 1.0 && *part <= 100.0);
+            parts.push(part.ok_or_else(|| fault(text).because("from 1% to 100%"))? / 100.0);
+        }
+        if !capacity {
+            return Err(fault(&texts.join(","))
+                .because("per cent are of the weaker side's capacity, which is not looked for"));
+        }
+        parts.sort_by(f64::total_cmp);
+        parts.dedup_by(|one, other| one.total_cmp(other).is_eq());
+        Ok(Offered::Parts(parts))
     }
 }
 
@@ -451,6 +488,28 @@ mod tests {
         ] {
             assert_eq!(Cores::read(Some(text)).ok(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn compare_a_11_rates_are_calls_a_second_or_per_cent_of_a_capacity_that_is_looked_for() {
+        let read = |text: &str, capacity| {
+            let texts: Vec<String> = text.split(',').map(str::to_owned).collect();
+            Offered::read(&texts, capacity)
+        };
+        for (text, capacity, expected) in [
+            ("400,200", false, Some(Offered::At(vec![200.0, 400.0]))),
+            ("400,200", true, Some(Offered::At(vec![200.0, 400.0]))),
+            ("80%,20%,20%", true, Some(Offered::Parts(vec![0.2, 0.8]))),
+            ("100%", true, Some(Offered::Parts(vec![1.0]))),
+            ("20%", false, None),
+            ("20%,400", true, None),
+            ("0%", true, None),
+            ("101%", true, None),
+        ] {
+            assert_eq!(read(text, capacity).ok(), expected, "{text} {capacity}");
+        }
+        let failure = read("20%", false).unwrap_err().text();
+        assert!(failure.contains("--capacity --slo"), "{failure}");
     }
 
     #[test]

@@ -16,13 +16,15 @@ use tandem_measure::load::{
 use tandem_measure::probe::host;
 
 use super::side::Side;
+use super::streams::Seen;
 use super::wire::{Keeping, KeptReply};
 use crate::failure::Failure;
 
 /// What sends: a clock, a recorder, and what is sent.
 pub(crate) struct Generator {
     clock: Rc<Precise>,
-    recorder: Rc<RefCell<Recorder>>,
+    /// One a side, for both may be called at the same time.
+    recorders: [Rc<RefCell<Recorder>>; 2],
     pub(crate) calls: Rc<[Call]>,
     arrivals: Arrivals,
     deadline: Duration,
@@ -35,6 +37,8 @@ pub(crate) struct Sent {
     pub(crate) offered: Offered,
     /// Answers by number of the call.
     pub(crate) kept: BTreeMap<u64, KeptReply>,
+    /// What was read of streams, by method.
+    pub(crate) streams: Vec<Seen>,
     /// Since the run began.
     pub(crate) start_s: f64,
     /// CPU time of the machine, and of it what the sides and the generator answer for; `None`
@@ -63,8 +67,8 @@ impl Generator {
         deadline: Duration,
         began: Instant,
     ) -> Generator {
-        let recorder = Rc::new(RefCell::new(Recorder::new(methods)));
-        Generator { clock: Rc::new(clock), recorder, calls, arrivals, deadline, began }
+        let recorders = [(); 2].map(|()| Rc::new(RefCell::new(Recorder::new(methods))));
+        Generator { clock: Rc::new(clock), recorders, calls, arrivals, deadline, began }
     }
 
     pub(crate) fn clock(&self) -> &Rc<Precise> {
@@ -72,7 +76,7 @@ impl Generator {
     }
 
     pub(crate) fn recorder(&self) -> &Rc<RefCell<Recorder>> {
-        &self.recorder
+        &self.recorders[0]
     }
 
     /// Sends a block to `on`, while `off` is not called.
@@ -99,7 +103,7 @@ impl Generator {
         let before = on.probe.read();
         let (host, own) = (host::read(), own_cpu::of_thread());
         let start_s = self.began.elapsed().as_secs_f64();
-        let offered = offer(&wire, &self.clock, &self.recorder, &offer_of).await;
+        let offered = offer(&wire, &self.clock, &self.recorders[which as usize], &offer_of).await;
         let used = on.probe.read().since(&before);
         let idle = off.zip(idle_before).map(|(off, before)| off.probe.read().since(&before));
         let usage = Usage {
@@ -113,7 +117,37 @@ impl Generator {
         let answered =
             used.cpu.map(|cpu| cpu + own + idle.and_then(|it| it.cpu).unwrap_or_default());
         let block = offered.block(which, &usage);
-        Ok(Sent { block, offered, kept: wire.take(), start_s, busy: busy.zip(answered) })
+        let (kept, streams) = (wire.take(), wire.take_streams());
+        Ok(Sent { block, offered, kept, streams, start_s, busy: busy.zip(answered) })
+    }
+
+    /// Sends a block to both at the same time; of calls that are due at one moment the one for
+    /// `first` goes first.
+    ///
+    /// # Errors
+    /// One of them is there no more.
+    pub(crate) async fn send_both(
+        &self,
+        first: cost::Side,
+        primary: &mut Side,
+        candidate: &mut Side,
+        order: &Order,
+    ) -> Result<[Sent; 2], Failure> {
+        let one = Box::pin(self.send(cost::Side::Primary, primary, None, order));
+        let other = Box::pin(self.send(cost::Side::Candidate, candidate, None, order));
+        let (one, other) = match first {
+            cost::Side::Primary => tokio::join!(one, other),
+            cost::Side::Candidate => {
+                let (other, one) = tokio::join!(other, one);
+                (one, other)
+            }
+        };
+        let (mut one, mut other) = (one?, other?);
+        // The machine was busy once, and what the other side used is answered for as well.
+        let more = other.block.cpu_s.map(Duration::from_secs_f64);
+        one.busy = one.busy.zip(more).map(|((busy, answered), more)| (busy, answered + more));
+        other.busy = None;
+        Ok([one, other])
     }
 
     /// What `order` sends.

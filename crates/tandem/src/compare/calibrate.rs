@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 use super::Layout;
 use super::blocks::{Generator, Order};
 use super::side::Settings;
+use super::streams::Callee;
 use super::wire::Wire;
 use crate::failure::{Exit, Failure};
 
@@ -47,9 +48,9 @@ pub(crate) async fn calibrate(
     let upstream =
         Upstream::plain(UpstreamAddress::Fixed(server.address), authority, settings.timeout);
     let methods = generator.calls.iter().map(|call| call.method).max().unwrap_or(0) + 1;
-    let paths: Rc<[Box<str>]> = (0..methods).map(|_| "/tandem.Null/Call".into()).collect();
+    let callees: Rc<[Callee]> = (0..methods).map(|_| Callee::unary("/tandem.Null/Call")).collect();
     let Settings { connections, timeout, tasks, .. } = settings;
-    let wire = Wire::connect(&upstream, *connections, &paths, *timeout, tasks).await;
+    let wire = Wire::connect(&upstream, *connections, &callees, *timeout, tasks).await;
     let wire = Rc::new(wire.map_err(|error| {
         Failure::new(Exit::Failed, "the generator does not reach a server of its own")
             .coded(Tnd::Unreachable)

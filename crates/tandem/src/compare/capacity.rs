@@ -57,6 +57,15 @@ pub(crate) async fn search(
     }))
 }
 
+/// These parts of what the weaker side can take, as calls a second in rising order; `None` where
+/// that is nothing.
+pub(crate) fn rates(parts: &[f64], weaker: f64) -> Option<Vec<f64>> {
+    let mut rates: Vec<f64> =
+        parts.iter().map(|part| (part * weaker).round()).filter(|rate| *rate >= 1.0).collect();
+    rates.dedup_by(|one, other| one.total_cmp(other).is_eq());
+    (!rates.is_empty()).then_some(rates)
+}
+
 fn side_of(found: capacity::Capacity) -> report::CapacitySide {
     let capacity::Capacity { low, high, cpu_cores, unsettled: _ } = found;
     report::CapacitySide { lo: low, hi: high, cpu_cores }
@@ -87,4 +96,18 @@ async fn probe(
         p99_s: sent.block.latency_us.quantile(0.99).map(|us| us as f64 / 1e6),
     };
     Ok((seen, line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compare_a_11_rates_are_parts_of_what_the_weaker_side_can_take() {
+        let parts = [0.2, 0.4, 0.6, 0.8];
+        assert_eq!(rates(&parts, 5_000.0), Some(vec![1_000.0, 2_000.0, 3_000.0, 4_000.0]));
+        // Less than one call a second is no rate, and one rate is not two.
+        assert_eq!(rates(&parts, 2.0), Some(vec![1.0, 2.0]));
+        assert_eq!(rates(&parts, 0.0), None);
+    }
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tandem_config::Tnd;
-use tandem_contract::{Contract, Idempotency, Method, MethodKind};
+use tandem_contract::{Contract, Idempotency, Method};
 use tandem_gateway::upstream::Upstream;
 use tandem_gateway::upstream::reflection::{self, Reflected, ReflectionError};
 use tandem_transcode::Plans;
@@ -32,7 +32,7 @@ pub(crate) struct Agreed {
 ///
 /// # Errors
 /// No reflection where it is needed (TND0205), different contracts (TND0206), methods that are
-/// not there, are streams, or have side effects without a hook (TND0604).
+/// not there, or have side effects without a hook (TND0604).
 pub(crate) async fn agreed(
     asked: &[String],
     sides: [(&str, &Upstream); 2],
@@ -145,14 +145,6 @@ fn chosen(
 /// Why a method cannot be compared.
 fn refused(method: &Method, has_hook: bool) -> Option<Failure> {
     let name = method.full_name();
-    if method.kind != MethodKind::Unary {
-        return Some(
-            Failure::new(Exit::Usage, format!("{name} is a stream"))
-                .coded(Tnd::NotBuiltIn)
-                .because("streams are not offered as load yet")
-                .fix("name unary methods"),
-        );
-    }
     let has_effects = method.idempotency != Idempotency::NoSideEffects;
     (has_effects && !has_hook).then(|| side_effects(name))
 }

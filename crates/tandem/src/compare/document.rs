@@ -76,6 +76,7 @@ pub(crate) fn judged(ask: &Ask, evidence: &Evidence) -> Judged {
         .to_owned(),
         sampled_after_cache: false,
         abandoned: evidence.answers.lost(),
+        cut: Some(evidence.answers.cut()),
         paths: lines,
     };
     let musts = [("primary", &must[0]), ("candidate", &must[1])];

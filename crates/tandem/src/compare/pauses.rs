@@ -13,6 +13,7 @@ use tandem_measure::load::Call;
 
 use super::quartets::role;
 use super::run::{Halt, Run};
+use super::streams::Callee;
 use super::wire::Wire;
 
 /// After the last call, until memory is read once more.
@@ -55,14 +56,14 @@ pub(crate) async fn hiccup(run: &mut Run) -> Result<(), Halt> {
     if !run.budget.allows(length * 2) {
         return Ok(());
     }
-    let paths: Rc<[Box<str>]> = [HEALTH.into()].into();
+    let callees: Rc<[Callee]> = [Callee::unary(HEALTH)].into();
     let call = Call { method: 0, messages: [Bytes::new()].into() };
     let mut found = Vec::new();
     for place in [0, 1] {
         run.progress.at("pauses", place, 2, length);
         let side = [&run.primary, &run.candidate][usize::from(place == 1)];
         let name = side.named.name.clone();
-        let wire = Wire::connect(&side.upstream, 1, &paths, run.ask.timeout, &run.settings.tasks);
+        let wire = Wire::connect(&side.upstream, 1, &callees, run.ask.timeout, &run.settings.tasks);
         let Ok(wire) = run.interrupt.or(wire).await? else { return Ok(()) };
         if run.interrupt.or(wire.one(&call)).await?.is_failed() {
             run.note(&format!("pauses are not looked for: `{name}` has no health service"));

@@ -8,6 +8,7 @@ use super::ask::{Ask, Data, Offered};
 use crate::output::Form;
 
 /// One step and how long it takes, about.
+#[derive(Clone)]
 struct Step {
     what: String,
     time: Duration,
@@ -50,7 +51,15 @@ fn steps(ask: &Ask) -> Vec<Step> {
     let step = |what: String, seconds: f64| Step { what, time: Duration::from_secs_f64(seconds) };
     let block = ask.block.as_secs_f64();
     let [primary, candidate] = [&ask.sides[0].name, &ask.sides[1].name];
-    let rates = ask.offered.rates();
+    let rates: Vec<String> = match &ask.offered {
+        Offered::At(rates) => rates.iter().map(|rate| format!("{rate}/s")).collect(),
+        Offered::OfCapacity => Vec::new(),
+        Offered::Parts(parts) => {
+            let percent =
+                |part: &f64| format!("{:.0} % of the weaker side's capacity", part * 100.0);
+            parts.iter().map(percent).collect()
+        }
+    };
     let data = match &ask.data {
         Data::Schema => "values made from the contract".to_owned(),
         Data::Plan(file) => format!("calls of {}", file.display()),
@@ -59,6 +68,16 @@ fn steps(ask: &Ask) -> Vec<Step> {
         step(format!("start or find {primary} and {candidate}; are their contracts the same"), 2.0),
         step(format!("the generator alone, against a server that does nothing; {data}"), 4.0),
     ];
+    let capacity = ask.objective.as_ref().map(|objective| {
+        let from = ask.start;
+        step(
+            format!("capacity: from {from}/s the highest rate that keeps {}", objective.text),
+            600.0,
+        )
+    });
+    // Rates that are parts of it have to wait for it.
+    let is_first = matches!(ask.offered, Offered::Parts(_));
+    all.extend(capacity.as_ref().filter(|_| is_first).cloned());
     if !rates.is_empty() && ask.quartets >= 12 {
         let quartets = 12.0;
         let who = match ask.sides[0].is_started() {
@@ -74,22 +93,14 @@ fn steps(ask: &Ask) -> Vec<Step> {
         format!("answers: 200 calls of each of {} methods to all sides at once", ask.methods.len()),
         2.0,
     ));
-    for rate in rates {
+    for rate in &rates {
         let quartets = f64::from(ask.quartets);
         all.push(step(
-            format!("at {rate}/s: warm-up, {quartets} quartets of 4 × {block} s, answers compared"),
+            format!("at {rate}: warm-up, {quartets} quartets of 4 × {block} s, answers compared"),
             block * (4.0 * quartets + 10.0),
         ));
     }
-    if let Some(objective) = &ask.objective {
-        let from = match ask.offered {
-            Offered::At(_) | Offered::OfCapacity => ask.start,
-        };
-        all.push(step(
-            format!("capacity: from {from}/s the highest rate that keeps {}", objective.text),
-            600.0,
-        ));
-    }
+    all.extend(capacity.filter(|_| !is_first));
     if !ask.quick {
         all.push(step("memory a minute after the last call".to_owned(), 60.0));
     }

@@ -1,4 +1,6 @@
-//! Quartets: four blocks, ABBA or BAAB by coin, at one rate and with the same calls.
+//! Quartets: four blocks, ABBA or BAAB by coin, at one rate and with the same calls. With `--duet`
+//! four times both at once, each on cores of its own: then what drifts meets both alike, order means
+//! nothing, and a coin says only which of two calls of one moment goes first.
 //!
 //! A quartet in which a block is void ends there, for it cannot count any more, and is sent again, up
 //! to as many again as were planned. Whether a block is void depends on the generator and the
@@ -16,6 +18,7 @@ use tandem_measure::load::Recorded;
 use super::answers::Answers;
 use super::blocks::{Generator, Order, Sent};
 use super::side::Side;
+use super::streams::{self, Seen};
 use crate::failure::Failure;
 
 /// Answers that are compared of each block, about.
@@ -32,6 +35,8 @@ pub(crate) struct Series {
     /// The worst of the generator's lag, as p99 of a block, in microseconds.
     pub(crate) lags_us: Vec<u64>,
     pub(crate) steals: Vec<f64>,
+    /// By side, then by method: what was read of streams.
+    pub(crate) streams: [Vec<Seen>; 2],
     /// CPU time of the machine in all blocks, and what of it somebody answers for.
     pub(crate) busy: (Duration, Duration),
 }
@@ -42,6 +47,25 @@ pub(crate) struct Pace {
     pub(crate) rate: f64,
     pub(crate) block: Duration,
     pub(crate) restart: u32,
+    pub(crate) duet: bool,
+}
+
+/// One step of a quartet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    One(cost::Side),
+    /// Both, the one that goes first.
+    Both(cost::Side),
+}
+
+/// The steps of a quartet: four, whichever way.
+fn steps(duet: bool, draws: &mut Draws) -> [Step; 4] {
+    match duet {
+        false => cost::order(draws).map(Step::One),
+        true => [(); 4].map(|()| {
+            Step::Both(if draws.coin() { cost::Side::Primary } else { cost::Side::Candidate })
+        }),
+    }
 }
 
 /// Whom a series is about: the primary, and the other one. `None`: the primary itself.
@@ -82,20 +106,22 @@ impl Series {
             keep: if answers.is_some() { COMPARED } else { 0 },
         };
         let mut sent: Vec<Sent> = Vec::new();
-        for which in cost::order(draws) {
+        // One process against itself is called twice in turns, whatever is asked for.
+        for step in steps(pace.duet && pair.other.is_some(), draws) {
             let Pair { primary, other } = &mut *pair;
-            let block = match (which, other.as_deref_mut()) {
-                (cost::Side::Primary, other) => generator.send(which, primary, other, &order),
-                (cost::Side::Candidate, Some(other)) => {
-                    generator.send(which, other, Some(&mut **primary), &order)
+            match (step, other.as_deref_mut()) {
+                (Step::Both(first), Some(other)) => {
+                    sent.extend(generator.send_both(first, primary, other, &order).await?);
                 }
-                // One process against itself.
-                (cost::Side::Candidate, None) => generator.send(which, primary, None, &order),
-            };
-            let block = block.await?;
-            let is_void = block.block.void.is_some();
-            sent.push(block);
-            if is_void {
+                (Step::One(which @ cost::Side::Candidate), Some(other)) => {
+                    let off = Some(&mut **primary);
+                    sent.push(generator.send(which, other, off, &order).await?);
+                }
+                (Step::One(which) | Step::Both(which), off) => {
+                    sent.push(generator.send(which, primary, off, &order).await?);
+                }
+            }
+            if sent.iter().any(|sent| sent.block.void.is_some()) {
                 break;
             }
         }
@@ -112,7 +138,7 @@ impl Series {
     }
 
     fn keep(&mut self, sent: &Sent, pace: Pace, counts: bool) {
-        let Sent { block, offered, kept: _, start_s, busy } = sent;
+        let Sent { block, offered, kept: _, streams, start_s, busy } = sent;
         if let Some((busy, answered)) = busy {
             self.busy.0 += *busy;
             self.busy.1 += *answered;
@@ -122,6 +148,7 @@ impl Series {
             cost::Side::Primary => 0,
             cost::Side::Candidate => 1,
         };
+        streams::add_all(&mut self.streams[place], streams);
         if counts {
             self.recorded[place].merge(&offered.recorded);
         }
@@ -156,7 +183,9 @@ fn compare(generator: &Generator, sent: &[Sent], draws: &mut Draws, answers: &mu
     let of = |side| sent.iter().filter(move |sent| sent.block.side == side);
     let primaries: Vec<&Sent> = of(cost::Side::Primary).collect();
     let candidates: Vec<&Sent> = of(cost::Side::Candidate).collect();
-    let ([first, second], [one, other]) = (&primaries[..], &candidates[..]) else { return };
+    let ([first, second, ..], [one, other, ..]) = (&primaries[..], &candidates[..]) else {
+        return;
+    };
     let calls = &generator.calls;
     for (number, primary) in &first.kept {
         let candidate = if draws.coin() { one } else { other };
@@ -184,5 +213,30 @@ impl Budget {
     /// Whether there is time for `more`.
     pub(crate) fn allows(&self, more: Duration) -> bool {
         Instant::now() + more <= self.until
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compare_i_3_a_duet_is_four_times_both_and_a_coin_says_who_goes_first() {
+        use cost::Side::{Candidate, Primary};
+        let mut draws = Draws::new(7);
+        let mut firsts = [0, 0];
+        for _ in 0..100 {
+            for step in steps(true, &mut draws) {
+                let Step::Both(first) = step else { panic!("{step:?}") };
+                firsts[first as usize] += 1;
+            }
+        }
+        assert!(firsts.iter().all(|count| (150..250).contains(count)), "{firsts:?}");
+        for _ in 0..10 {
+            let turns = steps(false, &mut draws);
+            let abba = [Primary, Candidate, Candidate, Primary].map(Step::One);
+            let baab = [Candidate, Primary, Primary, Candidate].map(Step::One);
+            assert!(turns == abba || turns == baab, "{turns:?}");
+        }
     }
 }

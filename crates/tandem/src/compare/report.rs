@@ -5,16 +5,18 @@
 use std::path::Path;
 
 use tandem_judge::report::{self, Document};
-use tandem_judge::verdict::{Ending, Stopped, Word, exit_code};
 use tandem_measure::environment::Machine;
+use tandem_measure::probe::Target;
 use tandem_measure::probe::host::UNATTRIBUTED_MOST;
 
 use super::ask::Ask;
 use super::document::{self, Judged};
+use super::ending::{self, Beside};
 use super::evidence::Evidence;
 use super::figures;
 use super::run::{Halt, Run};
 use super::side::{Settings, Side};
+use super::streams::{self, Seen};
 use crate::failure::{Exit, Failure};
 use crate::files::{self, New, Over};
 use crate::output::{self, Form};
@@ -25,13 +27,17 @@ pub(crate) fn sides(primary: &Side, candidate: &Side, settings: &Settings) -> [r
         role: side.role.to_owned(),
         name: side.named.name.clone(),
         version: String::new(),
-        target: super::redact::text(&side.named.target.to_string()),
+        target: super::redact::text(&targets(&side.named.targets)),
         build: report::Build::default(),
         runtime: report::Runtime {
             parallelism: side.threads_told(settings),
             ..report::Runtime::default()
         },
     })
+}
+
+fn targets(all: &[Target]) -> String {
+    all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The machine as it is.
@@ -92,58 +98,16 @@ pub(crate) fn report(mut run: Run, halt: Option<Halt>, form: Form) -> Result<Exi
             }
         }
     }
-    let (interrupted, failure) = match halt {
-        None => (false, None),
-        Some(Halt::Interrupted) => (true, None),
-        Some(Halt::Failed(failure)) => (false, Some(failure)),
-    };
-    let ending = Ending {
-        interrupted,
-        stopped: failure.as_ref().map(|failure| stopped(failure.exit)),
-        answers_differ: verdict.word == Word::AnswersDiffer || !verdict.differing.is_empty(),
-        invalid: !verdict.invalid.is_empty(),
-        must_failed: !verdict.failed.is_empty() || !regressions.is_empty(),
-        not_enough_evidence: verdict.word == Word::NotEnoughEvidence || unproven,
-    };
-    let (told, found) = exit_code(&ending, run.ask.fail_on.as_deref());
+    let beside = Beside { has_regressed: !regressions.is_empty(), unproven };
+    let (exit, found) = ending::exit(&verdict, beside, halt.as_ref(), run.ask.fail_on.as_deref());
     // A failure is said by whoever gets it, and ends with its own code.
-    if let Some(failure) = failure {
+    if let Some(Halt::Failed(failure)) = halt {
         return Err(failure);
     }
-    if told != found && form == Form::Text {
+    if exit as u8 != found && form == Form::Text {
         output::talk(&format!("  exit {found} is left out by `--fail-on`, so it is 0"));
     }
-    Ok(exit_of(told))
-}
-
-fn stopped(exit: Exit) -> Stopped {
-    match exit {
-        Exit::Usage => Stopped::Usage,
-        Exit::Unreachable => Stopped::Unreachable,
-        Exit::Refused => Stopped::Refused,
-        Exit::Fine
-        | Exit::Failed
-        | Exit::Different
-        | Exit::Gate
-        | Exit::NotEnough
-        | Exit::Invalid
-        | Exit::Interrupted => Stopped::Failed,
-    }
-}
-
-fn exit_of(code: u8) -> Exit {
-    match code {
-        0 => Exit::Fine,
-        2 => Exit::Usage,
-        3 => Exit::Different,
-        4 => Exit::Gate,
-        5 => Exit::NotEnough,
-        6 => Exit::Unreachable,
-        7 => Exit::Refused,
-        8 => Exit::Invalid,
-        130 => Exit::Interrupted,
-        _ => Exit::Failed,
-    }
+    Ok(exit)
 }
 
 /// Which reading of each ladder was used; of the primary, and of the candidate where it differs.
@@ -164,6 +128,7 @@ fn sources(run: &Run) -> report::Sources {
 fn notes(run: &Run) -> Vec<String> {
     let mut notes: Vec<String> =
         run.evidence.notes.iter().map(|it| format!("note        {it}")).collect();
+    notes.extend(streams(run).into_iter().map(|it| format!("note        {it}")));
     let nobody = document::unattributed(&run.evidence);
     if nobody > UNATTRIBUTED_MOST {
         let part = report::units::percent(nobody);
@@ -179,6 +144,22 @@ fn notes(run: &Run) -> Vec<String> {
         );
     }
     notes
+}
+
+/// Which streams were cut, and where the sides did not do the same work.
+fn streams(run: &Run) -> Vec<String> {
+    let mut seen: [Vec<Seen>; 2] = Default::default();
+    for (_, series) in &run.evidence.series {
+        for (all, more) in seen.iter_mut().zip(&series.streams) {
+            streams::add_all(all, more);
+        }
+    }
+    let [primary, candidate] = [0, 1].map(|side: usize| &*run.ask.sides[side].name);
+    let both = seen[0].iter().zip(&seen[1]).zip(run.evidence.answers.names());
+    both.filter_map(|((one, other), method)| {
+        streams::note(method, [(primary, *one), (candidate, *other)], run.ask.cut)
+    })
+    .collect()
 }
 
 /// Runs of this series that came before, from the result that this one replaces (compare P-7).

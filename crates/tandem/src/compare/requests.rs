@@ -15,7 +15,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use tandem_config::Tnd;
 use tandem_config::load::value_of_yaml;
-use tandem_contract::{Method, MethodId};
+use tandem_contract::{MessageId, Method, MethodId};
 use tandem_judge::stats::draws::Draws;
 use tandem_measure::data::{self, DataOptions, Values, Zipf};
 use tandem_measure::load::Call;
@@ -28,6 +28,8 @@ use crate::failure::{Exit, Failure};
 /// Calls that are made before a run, at most; longer runs begin again with the first.
 const CALLS: usize = 20_000;
 const BYTES_MOST: usize = 64 << 20;
+/// Messages of a call that may send any number, where they are made from the contract.
+const STREAM_MESSAGES: usize = 10;
 
 /// The calls of a run, in the order in which they are sent.
 ///
@@ -59,7 +61,7 @@ fn of_schema(ask: &Ask, plans: &Plans, methods: &[Method]) -> Result<Vec<Call>, 
         })
     });
     let values = values.collect::<Result<Vec<Values>, Failure>>()?;
-    Ok(data::calls(&values, CALLS, 1, BYTES_MOST))
+    Ok(data::calls(&values, CALLS, STREAM_MESSAGES, BYTES_MOST))
 }
 
 fn id_of(plans: &Plans, method: &Method) -> MethodId {
@@ -75,9 +77,9 @@ struct Entry {
     /// Place of its method among those compared.
     method: usize,
     share: f64,
-    /// The request as JSON text, placeholders in it.
-    request: String,
-    input: tandem_contract::MessageId,
+    /// The request as JSON text, placeholders in it; of a method that takes many, all of them.
+    messages: Vec<String>,
+    input: MessageId,
 }
 
 impl Plan {
@@ -99,9 +101,11 @@ impl Plan {
         for (place, entry) in listed.iter().enumerate() {
             let at = |what: &str| fault(format!("calls[{place}]: {what}"));
             let object = entry.as_object().ok_or_else(|| at("it is no map"))?;
-            let known = ["method", "share", "data"];
+            let known = ["method", "share", "data", "messages"];
             if let Some(key) = object.keys().find(|key| !known.contains(&key.as_str())) {
-                return Err(at(&format!("`{key}` is not known; there are method, share and data")));
+                return Err(at(&format!(
+                    "`{key}` is not known; there are method, share, data and messages"
+                )));
             }
             let name = entry.get("method").and_then(Value::as_str);
             let name = name.ok_or_else(|| at("`method` is missing"))?;
@@ -117,8 +121,22 @@ impl Plan {
             let Some(method) = methods.iter().position(|it| it.path == described.path) else {
                 continue;
             };
-            let request = entry.get("data").map_or_else(|| "{}".to_owned(), Value::to_string);
-            entries.push(Entry { method, share, request, input: described.input });
+            let messages = match (entry.get("messages"), entry.get("data")) {
+                (None, None) => vec!["{}".to_owned()],
+                (None, Some(data)) => vec![data.to_string()],
+                (Some(_), Some(_)) => return Err(at("it has both `data` and `messages`")),
+                (Some(_), None) if !described.kind.many_requests() => {
+                    let name = described.full_name();
+                    return Err(at(&format!("{name} takes one message: write it as `data`")));
+                }
+                (Some(messages), None) => {
+                    let messages = messages.as_array().filter(|all| !all.is_empty());
+                    let messages =
+                        messages.ok_or_else(|| at("`messages` is no list with something in it"))?;
+                    messages.iter().map(Value::to_string).collect()
+                }
+            };
+            entries.push(Entry { method, share, messages, input: described.input });
         }
         if let Some(without) =
             (0..methods.len()).find(|method| entries.iter().all(|entry| entry.method != *method))
@@ -144,26 +162,32 @@ impl Plan {
                 left < 0.0
             });
             let entry = entry.or(self.0.last()).expect("a plan has a call of every method");
-            let json = entry
-                .request
-                .replace("{key}", &key(&mut draws).to_string())
-                .replace("{number}", &number.to_string());
-            let (options, limits) = (JsonOptions::default(), Limits::default());
-            let message = wire_from_json(plans, entry.input, json.as_bytes(), &options, &limits)
-                .map_err(|fault| {
-                    Failure::new(Exit::Usage, "a call of the plan is no request")
-                        .coded(Tnd::WrongType)
-                        .at("--data")
-                        .because(format!("{fault}: {json}"))
-                        .fix("write the request as `tandem call -d` takes it")
-                })?;
-            let message = Bytes::from(message.to_vec());
-            bytes += message.len();
-            calls.push(Call { method: entry.method, messages: [message].into() });
+            let mut messages = Vec::with_capacity(entry.messages.len());
+            for text in &entry.messages {
+                let json = text
+                    .replace("{key}", &key(&mut draws).to_string())
+                    .replace("{number}", &number.to_string());
+                let message = request(plans, entry.input, &json)?;
+                bytes += message.len();
+                messages.push(message);
+            }
+            calls.push(Call { method: entry.method, messages: messages.into() });
             if bytes >= BYTES_MOST {
                 break;
             }
         }
         Ok(calls)
     }
+}
+
+fn request(plans: &Plans, input: MessageId, json: &str) -> Result<Bytes, Failure> {
+    let (options, limits) = (JsonOptions::default(), Limits::default());
+    let message = wire_from_json(plans, input, json.as_bytes(), &options, &limits);
+    message.map(|message| Bytes::from(message.to_vec())).map_err(|fault| {
+        Failure::new(Exit::Usage, "a call of the plan is no request")
+            .coded(Tnd::WrongType)
+            .at("--data")
+            .because(format!("{fault}: {json}"))
+            .fix("write the request as `tandem call -d` takes it")
+    })
 }

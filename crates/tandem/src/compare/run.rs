@@ -12,7 +12,7 @@ use tandem_measure::load::{Arrivals, Precise, Waiting, WarmUp, Warmth, Window};
 
 use super::Layout;
 use super::answers::{self, Answers};
-use super::ask::{Ask, Noise};
+use super::ask::{Ask, Noise, Offered};
 use super::blocks::{Generator, Order};
 use super::contract::{Agreed, agreed};
 use super::evidence::Evidence;
@@ -21,6 +21,7 @@ use super::process::Running;
 use super::progress::Progress;
 use super::quartets::{Budget, Pace, Pair, Series};
 use super::side::{self, Settings, Side};
+use super::streams::Callee;
 use super::{calibrate, capacity, pauses, report, requests};
 use crate::failure::{Exit, Failure};
 use crate::output::Form;
@@ -39,6 +40,9 @@ const START_EVERY: u32 = 8;
 /// Windows of a warm-up at most, at the beginning and after a restart.
 const WINDOWS: usize = 10;
 const WINDOWS_FEW: usize = 4;
+
+/// Part of the weaker side's capacity up to which latencies are compared (compare P-3).
+const LATENCY_PART_MOST: f64 = 0.8;
 
 /// Why a run ends before its last stage.
 pub(crate) enum Halt {
@@ -64,7 +68,7 @@ pub(crate) struct Run {
     pub(crate) ask: Ask,
     pub(crate) layout: Layout,
     pub(crate) settings: Settings,
-    pub(crate) paths: Rc<[Box<str>]>,
+    pub(crate) callees: Rc<[Callee]>,
     pub(crate) generator: Generator,
     pub(crate) primary: Side,
     pub(crate) candidate: Side,
@@ -106,7 +110,7 @@ async fn begin(
     let (began, started) = (Instant::now(), SystemTime::now());
     let mut progress = Progress::new(form);
     let settings = Settings {
-        cores: layout.services.clone(),
+        layout: layout.clone(),
         running,
         trust: ask.trust.clone(),
         timeout: ask.timeout,
@@ -133,9 +137,9 @@ async fn begin(
     }
     let calls = requests::calls(&ask, &plans, &methods)?;
     let answers = Answers::new(&plans, &methods, &ask.rules, ask.noise, ask.seed)?;
-    let paths: Rc<[Box<str>]> = methods.iter().map(|method| method.path.clone()).collect();
-    primary.connect(&settings, &paths).await?;
-    candidate.connect(&settings, &paths).await?;
+    let callees: Rc<[Callee]> = methods.iter().map(|method| Callee::of(method, ask.cut)).collect();
+    primary.connect(&settings, &callees).await?;
+    candidate.connect(&settings, &callees).await?;
     let waiting = if layout.generator.is_empty() { Waiting::Asleep } else { Waiting::Awake };
     let clock = Precise::new(waiting).map_err(|error| {
         Failure::new(Exit::Failed, "the kernel gives no timer").because(error.to_string())
@@ -163,13 +167,24 @@ async fn begin(
         partial: false,
     };
     let repeatable = methods.iter().all(|method| method.idempotency == Idempotency::NoSideEffects);
+    let mut evidence = evidence;
+    if ask.duet {
+        let note = "both sides at once: neither is ever idle, so at fewer than three rates what \
+                    they use idle is in the CPU of a call";
+        progress.note(note);
+        evidence.notes.push(note.to_owned());
+    }
+    for note in ask.sides.iter().filter_map(|side| side.note.as_ref()) {
+        progress.note(note);
+        evidence.notes.push(note.clone());
+    }
     let draws = Draws::new(ask.seed);
     let budget = Budget { until: began + ask.budget };
     Ok(Run {
         ask,
         layout,
         settings,
-        paths,
+        callees,
         generator,
         primary,
         candidate,
@@ -191,16 +206,54 @@ impl Run {
         let idle =
             [&mut self.primary, &mut self.candidate].map(|side| side.probe.memory().anonymous);
         self.calibrate().await?;
+        self.rates_of_capacity().await?;
         let mut twin = self.aa().await?;
         self.answers(&mut twin).await?;
         drop(twin);
         self.quartets().await?;
-        if let Some(objective) = self.ask.objective.clone() {
-            let found = capacity::search(self, &objective).await?;
-            self.evidence.capacity = found;
+        if self.evidence.capacity.is_none() {
+            self.capacity().await?;
         }
         pauses::memory(self, idle).await?;
         pauses::hiccup(self).await
+    }
+
+    /// Looks for the capacity of both, if that is asked for.
+    async fn capacity(&mut self) -> Result<(), Halt> {
+        if let Some(objective) = self.ask.objective.clone() {
+            self.evidence.capacity = capacity::search(self, &objective).await?;
+        }
+        Ok(())
+    }
+
+    /// Turns per cent of the weaker side's capacity into calls a second; the search comes first
+    /// then (compare A-11).
+    async fn rates_of_capacity(&mut self) -> Result<(), Halt> {
+        let Offered::Parts(parts) = &self.ask.offered else { return Ok(()) };
+        let parts = parts.clone();
+        self.capacity().await?;
+        let found = self.evidence.capacity.as_ref();
+        let weaker = found.map(|found| found.primary.lo.min(found.candidate.lo));
+        self.ask.offered = match capacity::rates(&parts, weaker.unwrap_or_default()) {
+            Some(rates) => {
+                let said: Vec<String> =
+                    rates.iter().map(|rate| tandem_judge::report::units::rate(*rate)).collect();
+                self.progress.done("rates", &said.join(", "));
+                Offered::At(rates)
+            }
+            None => {
+                self.note(
+                    "one side keeps the objective at no rate, so there is none to compare at",
+                );
+                // Nor does looking once more find any.
+                self.ask.objective = None;
+                Offered::OfCapacity
+            }
+        };
+        if parts.last().is_some_and(|part| *part > LATENCY_PART_MOST) {
+            self.note("above 80 % of the weaker side's capacity latency is that of a queue");
+        }
+        Ok(())
     }
 
     async fn calibrate(&mut self) -> Result<(), Halt> {
@@ -223,7 +276,7 @@ impl Run {
         if self.ask.sides[0].is_started() && self.ask.noise == Noise::Twin {
             let started = async {
                 let mut twin = Side::start(&self.ask.sides[0], "twin", &self.settings).await?;
-                twin.connect(&self.settings, &self.paths).await?;
+                twin.connect(&self.settings, &self.callees).await?;
                 Ok::<Side, Failure>(twin)
             };
             twin = Some(self.interrupt.or(started).await??);
@@ -244,7 +297,7 @@ impl Run {
             self.interrupt.or(warming).await??;
         }
         let wanted = AA_QUARTETS;
-        let pace = Pace { rate, block: self.ask.block, restart: 0 };
+        let pace = Pace { rate, block: self.ask.block, restart: 0, duet: self.ask.duet };
         for _ in 0..wanted * SENT_MOST {
             let (length, valid) = (self.quartet(), self.evidence.aa.valid());
             if valid >= wanted {
@@ -271,10 +324,10 @@ impl Run {
     async fn answers(&mut self, twin: &mut Option<Side>) -> Result<(), Halt> {
         if !self.repeatable {
             // What was sent so far has moved their states apart.
-            self.interrupt.or(self.primary.restart(&self.settings, &self.paths)).await??;
-            self.interrupt.or(self.candidate.restart(&self.settings, &self.paths)).await??;
+            self.interrupt.or(self.primary.restart(&self.settings, &self.callees)).await??;
+            self.interrupt.or(self.candidate.restart(&self.settings, &self.callees)).await??;
             if let Some(twin) = twin {
-                self.interrupt.or(twin.restart(&self.settings, &self.paths)).await??;
+                self.interrupt.or(twin.restart(&self.settings, &self.callees)).await??;
             }
         }
         let (primary, candidate) = (self.primary.wire().await?, self.candidate.wire().await?);
@@ -291,7 +344,7 @@ impl Run {
             }
         };
         let calls = Rc::clone(&self.generator.calls);
-        let count = self.paths.len();
+        let count = self.callees.len();
         let mut chosen = vec![0; count];
         let mut picked = Vec::new();
         for call in calls.iter() {
@@ -361,11 +414,11 @@ impl Run {
             }
             if can_restart && sent > 0 && sent % every == 0 {
                 restart += 1;
-                self.interrupt.or(self.primary.restart(&self.settings, &self.paths)).await??;
-                self.interrupt.or(self.candidate.restart(&self.settings, &self.paths)).await??;
+                self.interrupt.or(self.primary.restart(&self.settings, &self.callees)).await??;
+                self.interrupt.or(self.candidate.restart(&self.settings, &self.callees)).await??;
                 self.warm_both(rate, WINDOWS_FEW).await?;
             }
-            let pace = Pace { rate, block: self.ask.block, restart };
+            let pace = Pace { rate, block: self.ask.block, restart, duet: self.ask.duet };
             let mut pair = Pair { primary: &mut self.primary, other: Some(&mut self.candidate) };
             let answers = self.repeatable.then_some(&mut self.evidence.answers);
             let (_, series) = &mut self.evidence.series[place];

@@ -11,7 +11,9 @@ use tandem_gateway::upstream::Upstream;
 use tandem_gateway::upstream::direct::DirectError;
 use tandem_measure::probe::{Parallelism, Probe, ProbeError, Target};
 
+use super::Layout;
 use super::process::{self, Process, Running};
+use super::streams::Callee;
 use super::target::{Named, Way};
 use super::wire::Wire;
 use crate::discover::{self, Trust};
@@ -19,14 +21,25 @@ use crate::failure::{Exit, Failure};
 
 /// What all sides have in common.
 pub(crate) struct Settings {
-    /// Where what we start may run; empty for anywhere.
-    pub(crate) cores: Vec<usize>,
+    /// Where what we start may run.
+    pub(crate) layout: Layout,
     pub(crate) running: Running,
     pub(crate) trust: Trust,
     pub(crate) timeout: Duration,
     pub(crate) connections: u16,
     pub(crate) hook: Option<String>,
     pub(crate) tasks: Tasks,
+}
+
+impl Settings {
+    /// Where a side may run; empty for anywhere.
+    fn cores(&self, role: &str) -> &[usize] {
+        match &self.layout.each {
+            None => &self.layout.services,
+            Some([primary, _]) if role == "primary" => primary,
+            Some([_, other]) => other,
+        }
+    }
 }
 
 /// The primary, the candidate, or the twin.
@@ -69,26 +82,26 @@ impl Side {
     pub(crate) async fn restart(
         &mut self,
         settings: &Settings,
-        paths: &Rc<[Box<str>]>,
+        callees: &Rc<[Callee]>,
     ) -> Result<(), Failure> {
         self.wire = None;
         self.process = None;
         let Found { process, upstream, probe } = find(&self.named, self.role, settings).await?;
         (self.process, self.upstream, self.probe) = (process, upstream, probe);
-        self.connect(settings, paths).await
+        self.connect(settings, callees).await
     }
 
-    /// Connects for the methods at `paths`.
+    /// Connects for these methods.
     ///
     /// # Errors
     /// Nobody is there any more.
     pub(crate) async fn connect(
         &mut self,
         settings: &Settings,
-        paths: &Rc<[Box<str>]>,
+        callees: &Rc<[Callee]>,
     ) -> Result<(), Failure> {
         let Settings { connections, timeout, tasks, .. } = settings;
-        let wire = Wire::connect(&self.upstream, *connections, paths, *timeout, tasks).await;
+        let wire = Wire::connect(&self.upstream, *connections, callees, *timeout, tasks).await;
         self.wire = Some(Rc::new(wire.map_err(|error| self.gone(&error))?));
         Ok(())
     }
@@ -105,8 +118,9 @@ impl Side {
 
     /// How many threads its runtime was told to use; `None` where we did not start it.
     pub(crate) fn threads_told(&self, settings: &Settings) -> Option<u32> {
-        let told = self.process.is_some() && !settings.cores.is_empty();
-        told.then(|| u32::try_from(settings.cores.len()).ok()).flatten()
+        let cores = settings.cores(self.role);
+        let told = self.process.is_some() && !cores.is_empty();
+        told.then(|| u32::try_from(cores.len()).ok()).flatten()
     }
 
     fn gone(&self, error: &DirectError) -> Failure {
@@ -128,7 +142,7 @@ pub(crate) fn symmetric(primary: &mut Side, candidate: &mut Side) -> Result<(), 
     };
     let tuned = |side: &Side| match &side.named.way {
         Way::Started { command, .. } => command.variables().map(str::to_owned).collect(),
-        Way::There(_) => Vec::new(),
+        Way::There(_) | Way::Configured { .. } => Vec::new(),
     };
     let names = [&primary.named.name, &candidate.named.name].map(Clone::clone);
     let settings: [Vec<String>; 2] = [tuned(primary), tuned(candidate)];
@@ -165,12 +179,14 @@ async fn find(named: &Named, role: &str, settings: &Settings) -> Result<Found, F
             let reached =
                 discover::reach(&named.name, address, &settings.trust, settings.timeout).await;
             let (_, upstream) = reached.map_err(|failure| failure.at(named.flag))?;
-            let probe = Probe::open(vec![named.target.clone()]);
-            let probe = probe.map_err(|error| unreadable(named, &error))?;
-            Found { process: None, upstream, probe }
+            Found { process: None, upstream, probe: probe_of(named)? }
+        }
+        // Whether it answers is found out when it is asked for its contract.
+        Way::Configured { upstream, .. } => {
+            Found { process: None, upstream: (**upstream).clone(), probe: probe_of(named)? }
         }
         Way::Started { command, address } => {
-            let process = Process::start(command, &settings.cores, &settings.running)
+            let process = Process::start(command, settings.cores(role), &settings.running)
                 .map_err(|error| not_started(named, &error.to_string()))?;
             started(named, process, address, settings).await?
         }
@@ -179,6 +195,10 @@ async fn find(named: &Named, role: &str, settings: &Settings) -> Result<Found, F
         set_up(named, role, &mut found, line).await?;
     }
     Ok(found)
+}
+
+fn probe_of(named: &Named) -> Result<Probe, Failure> {
+    Probe::open(named.targets.clone()).map_err(|error| unreadable(named, &error))
 }
 
 async fn started(
@@ -198,7 +218,9 @@ async fn started(
             return Err(not_started(named, &why));
         }
         match reached {
-            Ok((_, upstream)) => {
+            Ok((_, mut upstream)) => {
+                // The looks were short, for there were many; a connection for load has its time.
+                upstream.connect = settings.timeout;
                 let probe = Probe::open(vec![Target::Pid(process.pid())]);
                 let probe = probe.map_err(|error| unreadable(named, &error))?;
                 return Ok(Found { process: Some(process), upstream, probe });
@@ -275,4 +297,22 @@ fn unreadable(named: &Named, error: &ProbeError) -> Failure {
         .at(named.flag)
         .because(error.to_string())
         .fix(fix)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn compare_c_5_a_side_that_may_not_be_looked_at_is_7_and_one_that_is_not_there_6() {
+        let named = Named::read("--primary", "go=port:50051", Path::new("tandem.yaml")).unwrap();
+        let target = Target::Port(50051);
+        let denied = ProbeError::Denied { target: target.clone(), what: "hidden".into() };
+        let failure = unreadable(&named, &denied);
+        assert_eq!((failure.exit, failure.code), (Exit::Refused, Some(Tnd::NoRight)));
+        let failure = unreadable(&named, &ProbeError::NotFound { target, what: "no".into() });
+        assert_eq!((failure.exit, failure.code), (Exit::Unreachable, Some(Tnd::Unreachable)));
+    }
 }

@@ -1,17 +1,20 @@
 //! The two sides as they are named: what to start or to look at, and where to call it.
 //!
 //! `rust=exec:"./svc --port {port}"` is started by us, on a port of our choice; everything else
-//! runs already and says where: `go=pid:4242@127.0.0.1:50052`.
+//! runs already and says where: `go=pid:4242@127.0.0.1:50052`, or stands in `tandem.yaml`.
 //!
 //! Not here: what a target uses (`tandem_measure::probe`), starting it (`process`).
 
 use std::net::IpAddr;
+use std::path::Path;
 
 use tandem_config::Tnd;
 use tandem_config::document::Address;
+use tandem_gateway::upstream::Upstream;
 use tandem_measure::probe::Target;
 
 use super::ask::wrong;
+use super::configured;
 use super::process::Command;
 use crate::discover;
 use crate::failure::{Exit, Failure};
@@ -22,8 +25,11 @@ pub(crate) struct Named {
     /// `--primary` or `--candidate`.
     pub(crate) flag: &'static str,
     pub(crate) name: String,
-    pub(crate) target: Target,
+    /// What is read: one, or one for each instance of an upstream of the configuration.
+    pub(crate) targets: Vec<Target>,
     pub(crate) way: Way,
+    /// What was not said and had to be found out.
+    pub(crate) note: Option<String>,
 }
 
 /// How it comes to run.
@@ -35,20 +41,24 @@ pub(crate) enum Way {
         address: String,
     },
     There(Address),
+    /// As `tandem.yaml` has it.
+    Configured {
+        upstream: Box<Upstream>,
+        is_remote: bool,
+    },
 }
 
 impl Named {
+    /// A side as it is written: `NAME=TARGET[@HOST:PORT]`, or the name of an upstream of the files
+    /// at `config`.
+    ///
     /// # Errors
-    /// Anything that is not `NAME=TARGET[@HOST:PORT]`, or a target that is not read here.
-    pub(crate) fn read(flag: &'static str, text: &str) -> Result<Named, Failure> {
+    /// Anything else, or a target that is not read here.
+    pub(crate) fn read(flag: &'static str, text: &str, config: &Path) -> Result<Named, Failure> {
         const RIGHT: &str = "write `NAME=TARGET[@HOST:PORT]`, for example \
                              `rust=exec:\"./svc --port {port}\"` or `go=pid:4242@127.0.0.1:50052`";
         let Some((name, rest)) = text.split_once('=') else {
-            return Err(Failure::new(Exit::Usage, format!("`{flag} {text}` names no target"))
-                .coded(Tnd::NotBuiltIn)
-                .at(flag)
-                .because("names of tandem.yaml are not looked up yet")
-                .fix(RIGHT));
+            return configured::named(flag, text, config);
         };
         let good = (1..=63).contains(&name.len())
             && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
@@ -86,7 +96,7 @@ impl Named {
                     .map_err(|(why, fix)| wrong(flag, text, &fix).because(why))?,
             ),
         };
-        Ok(Named { flag, name: name.to_owned(), target, way })
+        Ok(Named { flag, name: name.to_owned(), targets: vec![target], way, note: None })
     }
 
     /// Whether it lies outside of this machine and of private networks.
@@ -95,6 +105,7 @@ impl Named {
             Way::Started { .. } => false,
             Way::There(Address::Fixed(address)) => !is_near(address.ip()),
             Way::There(Address::Dns { host, .. }) => host != "localhost",
+            Way::Configured { is_remote, .. } => *is_remote,
         }
     }
 
@@ -116,7 +127,7 @@ fn split(text: &str) -> (&str, Option<&str>) {
 }
 
 /// This machine and private networks: 10/8, 172.16/12, 192.168/16, 169.254/16, fc00::/7, fe80::/10.
-fn is_near(address: IpAddr) -> bool {
+pub(super) fn is_near(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {
             address.is_loopback() || address.is_private() || address.is_link_local()
@@ -138,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_side_has_a_name_a_target_and_where_it_is_called() {
-        let read = |text: &str| Named::read("--primary", text);
+        let read = |text: &str| Named::read("--primary", text, Path::new("nowhere/tandem.yaml"));
         for text in [
             "rust=exec:\"./svc --port {port}\"",
             "rust=exec:./svc --mail a@b --port {port}",
@@ -173,7 +184,8 @@ mod tests {
             ("example.com:1", true),
             ("localhost:1", false),
         ] {
-            let named = Named::read("--primary", &format!("a=pid:1@{address}")).unwrap();
+            let text = format!("a=pid:1@{address}");
+            let named = Named::read("--primary", &text, Path::new("tandem.yaml")).unwrap();
             assert_eq!(named.is_remote(), remote, "{address}");
         }
     }

@@ -53,6 +53,7 @@ pub(crate) fn document(pair: &Pair, with_samples: bool) -> Document {
             noise: source(pairs.source).to_owned(),
             sampled_after_cache: pairs.sampled_after_cache,
             abandoned: dropped.collect(),
+            cut: None, // not counted
             paths: paths.collect(),
         },
         metrics: judged

@@ -18,7 +18,8 @@ fn compare_c_5_what_cannot_be_asked_is_2_and_says_what_to_write() {
         assert!(said.exit == 2 && said.err.contains(word), "{more:?}: {said:?}");
         assert_eq!(said.out, "", "{more:?}");
     };
-    check(&["--duet"], "TND0004");
+    check(&["--duet"], "both sides cannot be called at once");
+    check(&["--cut=1h"], "--cut 100,500ms");
     check(&["--data", "corpus:x.binlog"], "TND0004");
     check(&["--arrivals", "trace"], "TND0004");
     check(&["--data", "plan:nowhere.yaml"], "TND0105");
@@ -35,12 +36,15 @@ fn compare_c_5_what_cannot_be_asked_is_2_and_says_what_to_write() {
     check(&["--noise", "hope"], "`aa`, `twice`");
     let said = place.tandem(&["compare", "Read", "--primary", &one, "--candidate", &one]);
     assert!(said.exit == 2 && said.err.contains("same name"), "{said:?}");
+    let rates = ["compare", "Read", "--primary", &one, "--candidate", &other, "--rates=20%,40%"];
+    let said = place.tandem(&rates);
+    assert!(said.exit == 2 && said.err.contains("the weaker side's capacity"), "{said:?}");
     let said = place.tandem(&["compare", "Nothing", "--primary", &one, "--candidate", &other]);
     assert!(said.exit == 2 && said.err.contains("TND0112"), "{said:?}");
 }
 
 #[test]
-fn compare_c_3_methods_with_side_effects_streams_and_remote_targets_are_refused() {
+fn compare_c_3_methods_with_side_effects_and_remote_targets_are_refused() {
     let place = Place::new();
     let service = steady(SLOW);
     let (one, other) = (side("one", service.address), side("other", service.address));
@@ -48,7 +52,7 @@ fn compare_c_3_methods_with_side_effects_streams_and_remote_targets_are_refused(
     for (method, candidate, code) in [
         ("test.v1.Notes/Get", &other, "TND0604"),
         ("test.v1.Notes/Replace", &other, "TND0604"),
-        ("test.v1.Notes/Follow", &other, "TND0004"),
+        ("test.v1.Notes/Talk", &other, "TND0604"),
         ("test.v1.Notes/Read", &far, "TND0605"),
     ] {
         let said = place.tandem(&["compare", method, "--primary", &one, "--candidate", candidate]);
@@ -140,8 +144,8 @@ fn compare_c_5_a_must_have_that_fails_is_4_and_too_few_quartets_are_5() {
     let (one, other) = (steady(SLOW), steady(SLOW));
     let (one, other) = (side("one", one.address), side("other", other.address));
     let check = |must: &str, exit: i32, word: &str| {
-        // Some hundred calls: a quantile of fewer than twenty is none.
-        let more = ["--quick", "--budget=3m", "--block=500ms", "--must", must];
+        // Some ninety calls a side: a quantile of fewer than twenty is none.
+        let more = ["--quick", "--quartets=3", "--budget=3m", "--block=250ms", "--must", must];
         let Some(said) = measured(&place, &words(&one, &other, &more)) else { return };
         assert!(said.exit == exit && said.out.contains(word), "{must}: {said:?}");
     };

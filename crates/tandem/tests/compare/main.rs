@@ -9,6 +9,8 @@ mod place;
 
 mod cost;
 mod exits;
+mod names;
 mod report;
 mod schema;
 mod sides;
+mod streams;
