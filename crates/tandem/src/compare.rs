@@ -7,7 +7,7 @@
 //! nothing runs while a block is sent.
 //!
 //! Rooms: what was asked (`ask`, `rules`, `plan`), whom (`target`, `process`, `side`, `contract`), what is sent
-//! (`requests`, `wire`, `blocks`, `quartets`), what is found (`answers`, `evidence`), and how it is
+//! (`requests`, `wire`, `blocks`, `quartets`), what is found (`answers`, `runtime`, `evidence`), and how it is
 //! told (`document`, `figures`, `report`, `progress`).
 //!
 //! Not here: what figures mean (`tandem_judge`), clocks and counters (`tandem_measure`).
@@ -32,6 +32,7 @@ mod report;
 mod requests;
 pub(crate) mod rules;
 mod run;
+mod runtime;
 mod side;
 pub(crate) mod target;
 mod wire;

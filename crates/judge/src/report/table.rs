@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::document::{Document, Metric, MetricSide};
+use super::document::{Document, Metric, MetricSide, Runtime};
 use super::units;
 use crate::noise::Class;
 use crate::verdict::{Cell, Value};
@@ -23,8 +23,8 @@ pub fn table(document: &Document) -> String {
 
 fn head(document: &Document, text: &mut String) {
     let [primary, candidate] = &document.sides;
-    let side = |side: &super::Side| match side.runtime.parallelism {
-        Some(count) => format!("{} ({}, {count} worker)", side.title(), side.target),
+    let side = |side: &super::Side| match threads(&side.runtime) {
+        Some(threads) => format!("{} ({}, {threads})", side.title(), side.target),
         None => format!("{} ({})", side.title(), side.target),
     };
     line(
@@ -124,13 +124,22 @@ fn rows(document: &Document, text: &mut String) {
         };
         add("memory idle/peak/+60s", side(&memory.primary), side(&memory.candidate));
     }
-    if let Some(pauses) = &document.pauses {
+    let stops = stops(document);
+    if document.pauses.is_some() || !stops.is_empty() {
         let side = |side: &super::PausesSide| {
             let longest = units::duration(side.longest_s);
             format!("{} (longest {longest})", units::digits(side.per_minute))
         };
-        add("pauses/min", side(&pauses.primary), side(&pauses.candidate));
+        let nothing = || units::NOTHING.to_owned();
+        let of = |pick: fn(&super::Pauses) -> &super::PausesSide| {
+            document.pauses.as_ref().map_or_else(nothing, |pauses| side(pick(pauses)))
+        };
+        let (one, other) = (of(|it| &it.primary), of(|it| &it.candidate));
+        rows.push(["pauses/min".to_owned(), one, other, String::new(), stops]);
     }
+    let mut add = |name: &str, one: String, other: String| {
+        rows.push([name.to_owned(), one, other, String::new(), String::new()]);
+    };
     if let Some(capacity) = &document.capacity {
         let side = |side: &super::CapacitySide| {
             let high = side.hi.map_or(units::NOTHING.to_owned(), units::digits);
@@ -185,6 +194,40 @@ fn tail(document: &Document, text: &mut String) {
         ),
     );
     line(text, &format!("                    {}", verdict.sentence));
+}
+
+/// `1 worker`, `GOMAXPROCS 1` (compare A-14).
+fn threads(runtime: &Runtime) -> Option<String> {
+    let count = runtime.parallelism?;
+    Some(match (runtime.kind.as_deref(), count) {
+        (Some("go"), count) => format!("GOMAXPROCS {count}"),
+        (_, 1) => "1 worker".to_owned(),
+        (_, count) => format!("{count} workers"),
+    })
+}
+
+/// What the runtimes say of their collectors, beside what was seen from outside: `[rust none, go gc
+/// cycles 211, stop p99 0.4 ms]`; empty where none of them was asked.
+fn stops(document: &Document) -> String {
+    let said: Vec<String> = document
+        .sides
+        .iter()
+        .filter_map(|side| Some(format!("{} {}", side.name, collector(&side.runtime)?)))
+        .collect();
+    if said.is_empty() { String::new() } else { format!("[{}]", said.join("; ")) }
+}
+
+/// `gc cycles 211, stop p99 0.4 ms`; `none` without a collector, for that is not `0 ms` (compare
+/// A-13); `None` where nobody knows.
+pub(super) fn collector(runtime: &Runtime) -> Option<String> {
+    match (runtime.kind.as_deref(), runtime.gc_cycles) {
+        (Some("tokio"), _) => Some("none".to_owned()),
+        (_, Some(cycles)) => {
+            let stop = runtime.gc_stop_p99_s.map_or(units::NOTHING.to_owned(), units::duration);
+            Some(format!("gc cycles {}, stop p99 {stop}", units::count(cycles)))
+        }
+        (_, None) => None,
+    }
 }
 
 pub(super) fn must_word(value: Value) -> &'static str {

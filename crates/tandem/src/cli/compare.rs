@@ -42,6 +42,10 @@ pub(super) struct Arguments {
     /// gets TANDEM_ROLE, TANDEM_ADDRESS, TANDEM_PORT_NAME and TANDEM_FOLDER.
     #[arg(long, value_name = "HOOK", help_heading = "Sides")]
     stateful: Option<String>,
+    /// Where a side serves `tandem.runtime.v1.Runtime`, if not on `{port:admin}` of its command or
+    /// where it is called: rust=127.0.0.1:9100.
+    #[arg(long, value_name = "NAME=HOST:PORT", help_heading = "Sides")]
+    runtime: Vec<String>,
     /// Refuses sides whose runtimes may use different numbers of threads.
     #[arg(long, help_heading = "Sides")]
     symmetric: bool,
@@ -189,6 +193,7 @@ fn read(arguments: Arguments, timeout: Duration) -> Result<Ask, Failure> {
         candidate,
         contract,
         stateful,
+        runtime,
         symmetric,
         yes_remote,
         trust,
@@ -233,9 +238,12 @@ fn read(arguments: Arguments, timeout: Duration) -> Result<Ask, Failure> {
     if rubric || src_primary.is_some() || src_candidate.is_some() {
         return Err(not_built("--rubric", "leave it out; build and test both sides by hand"));
     }
-    let sides = [Named::read("--primary", &primary)?, Named::read("--candidate", &candidate)?];
+    let mut sides = [Named::read("--primary", &primary)?, Named::read("--candidate", &candidate)?];
     if sides[0].name == sides[1].name {
         return Err(ask::wrong("--candidate", &candidate, "both sides have the same name"));
+    }
+    for text in &runtime {
+        Named::told_by(&mut sides, text)?;
     }
     let offered = match (rate, rates.as_slice()) {
         (Some(rate), _) => Offered::At(vec![ask::rate("--rate", &rate)?]),

@@ -149,6 +149,11 @@ impl Ports {
         Ok(Ports(held.into_iter().map(|(name, port, _)| (name, port)).collect()))
     }
 
+    /// That of `{port:NAME}`.
+    pub(crate) fn named(&self, name: &str) -> Option<u16> {
+        self.0.get(name).copied()
+    }
+
     /// `text` with its placeholders filled.
     pub(crate) fn fill(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, (name, port)| match name.as_str() {

@@ -21,7 +21,7 @@ use super::process::Running;
 use super::progress::Progress;
 use super::quartets::{Budget, Pace, Pair, Series};
 use super::side::{self, Settings, Side};
-use super::{calibrate, capacity, pauses, report, requests};
+use super::{calibrate, capacity, pauses, report, requests, runtime};
 use crate::failure::{Exit, Failure};
 use crate::output::Form;
 
@@ -66,6 +66,7 @@ pub(crate) struct Run {
     pub(crate) primary: Side,
     pub(crate) candidate: Side,
     pub(crate) evidence: Evidence,
+    pub(crate) runtimes: runtime::Runtimes,
     pub(crate) draws: Draws,
     pub(crate) budget: Budget,
     pub(crate) interrupt: Interrupt,
@@ -88,6 +89,7 @@ pub(crate) async fn run(ask: Ask, layout: Layout, form: Form) -> Result<Exit, Fa
         Err(Interrupted) => return Ok(Exit::Interrupted),
     };
     let halt = Box::pin(run.stages()).await.err();
+    runtime::end_early(&mut run).await;
     report::report(run, halt, form)
 }
 
@@ -171,6 +173,7 @@ async fn begin(
         primary,
         candidate,
         evidence,
+        runtimes: runtime::Runtimes::default(),
         draws,
         budget,
         interrupt,
@@ -187,11 +190,13 @@ impl Run {
     async fn stages(&mut self) -> Result<(), Halt> {
         let idle =
             [&mut self.primary, &mut self.candidate].map(|side| side.probe.memory().anonymous);
+        runtime::describe(self).await?;
         self.calibrate().await?;
         let mut twin = self.aa().await?;
         self.answers(&mut twin).await?;
         drop(twin);
         self.quartets().await?;
+        runtime::judge(self);
         if let Some(objective) = self.ask.objective.clone() {
             let found = capacity::search(self, &objective).await?;
             self.evidence.capacity = found;
@@ -342,6 +347,7 @@ impl Run {
         let can_restart = self.ask.sides.iter().all(|side| side.is_started());
         let (most, length) = (wanted + wanted / 2, self.quartet());
         let mut restart = 0;
+        runtime::begin(self).await?;
         for sent in 0..most {
             let place = self.evidence.series.len() - 1;
             let valid = self.evidence.series[place].1.valid();
@@ -355,9 +361,11 @@ impl Run {
             }
             if can_restart && sent > 0 && sent % every == 0 {
                 restart += 1;
+                runtime::end(self).await?;
                 self.interrupt.or(self.primary.restart(&self.settings, &self.paths)).await??;
                 self.interrupt.or(self.candidate.restart(&self.settings, &self.paths)).await??;
                 self.warm_both(rate, WINDOWS_FEW).await?;
+                runtime::begin(self).await?;
             }
             let pace = Pace { rate, block: self.ask.block, restart };
             let mut pair = Pair { primary: &mut self.primary, other: Some(&mut self.candidate) };
@@ -366,6 +374,7 @@ impl Run {
             let sent = series.send(&self.generator, &mut pair, pace, &mut self.draws, answers);
             self.interrupt.or(sent).await??;
         }
+        runtime::end(self).await?;
         let (_, series) = &self.evidence.series[self.evidence.series.len() - 1];
         let said = format!(
             "{} at {}, {} blocks void",

@@ -10,5 +10,6 @@ mod place;
 mod cost;
 mod exits;
 mod report;
+mod runtime;
 mod schema;
 mod sides;
