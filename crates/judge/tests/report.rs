@@ -154,6 +154,7 @@ fn document() -> Document {
             block_s: 2.0,
             machine: report::Machine { cpu: "a processor".into(), cores: 2, ..Default::default() },
             generator: report::Generator { rate_most: Some(90_000.0), lag_p99_s: Some(14e-6) },
+            notes: vec!["a note with <markup>".into()],
         },
         sides: [
             side("primary", "rust", "pid 811", None),

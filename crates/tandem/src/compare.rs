@@ -7,13 +7,14 @@
 //! nothing runs while a block is sent.
 //!
 //! Rooms: what was asked (`ask`, `rules`, `plan`), whom (`target`, `process`, `side`, `contract`), what is sent
-//! (`requests`, `wire`, `blocks`, `quartets`), what is found (`answers`, `runtime`, `evidence`), and how it is
+//! (`requests`, `wire`, `blocks`, `quartets`), what is found (`answers`, `runtime`, `rubric`, `evidence`), and how it is
 //! told (`document`, `figures`, `report`, `progress`).
 //!
 //! Not here: what figures mean (`tandem_judge`), clocks and counters (`tandem_measure`).
 
 mod answers;
 pub(crate) mod ask;
+mod baseline;
 mod blocks;
 mod calibrate;
 mod capacity;
@@ -30,6 +31,7 @@ mod quartets;
 mod redact;
 mod report;
 mod requests;
+pub(crate) mod rubric;
 pub(crate) mod rules;
 mod run;
 mod runtime;
@@ -49,21 +51,20 @@ use crate::output::{self, Form};
 pub(crate) struct Layout {
     pub(crate) generator: Vec<usize>,
     pub(crate) services: Vec<usize>,
+    /// Those that this process may use, for what is done when the load is over.
+    pub(crate) all: Vec<usize>,
 }
 
 impl Layout {
     /// The first core for the generator and the second for the sides, where there are two and
     /// nobody says otherwise (compare I-3).
     fn of(cores: &Cores, allowed: &[usize]) -> Layout {
-        match (cores, allowed) {
-            (Cores::Given { generator, services }, _) => {
-                Layout { generator: generator.clone(), services: services.clone() }
-            }
-            (Cores::Usual, [first, second, ..]) => {
-                Layout { generator: vec![*first], services: vec![*second] }
-            }
-            (Cores::Usual | Cores::Free, _) => Layout::default(),
-        }
+        let (generator, services) = match (cores, allowed) {
+            (Cores::Given { generator, services }, _) => (generator.clone(), services.clone()),
+            (Cores::Usual, [first, second, ..]) => (vec![*first], vec![*second]),
+            (Cores::Usual | Cores::Free, _) => Default::default(),
+        };
+        Layout { generator, services, all: allowed.to_vec() }
     }
 }
 
@@ -101,10 +102,8 @@ mod tests {
 
     #[test]
     fn compare_i_3_the_generator_has_a_core_of_its_own_where_there_are_two() {
-        let layout = |generator: &[usize], services: &[usize]| Layout {
-            generator: generator.to_vec(),
-            services: services.to_vec(),
-        };
+        let layout =
+            |generator: &[usize], services: &[usize]| (generator.to_vec(), services.to_vec());
         let given = Cores::Given { generator: vec![3], services: vec![1, 2] };
         for (cores, allowed, expected) in [
             (&Cores::Usual, &[0, 1][..], layout(&[0], &[1])),
@@ -113,7 +112,9 @@ mod tests {
             (&Cores::Free, &[0, 1], layout(&[], &[])),
             (&given, &[0, 1], layout(&[3], &[1, 2])),
         ] {
-            assert_eq!(Layout::of(cores, allowed), expected, "{cores:?} {allowed:?}");
+            let Layout { generator, services, all } = Layout::of(cores, allowed);
+            assert_eq!((generator, services), expected, "{cores:?} {allowed:?}");
+            assert_eq!(all, allowed);
         }
     }
 }

@@ -66,6 +66,9 @@ pub struct Run {
     pub block_s: f64,
     pub machine: Machine,
     pub generator: Generator,
+    /// What could not be done as it was asked, and what a reader must not conclude.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -250,7 +253,8 @@ pub struct Metric {
     pub headline: bool,
     pub counts: bool,
     pub needed_quartets: Option<u64>,
-    /// What else an unknown row lacks: `below_floor`, `no_interval`, `pairs`, `time`.
+    /// What else an unknown row lacks: `below_floor`, `no_interval`, `pairs`, `time`, `builds`; of
+    /// capacity `overlap`, `no_end`.
     pub lacks: Option<String>,
     /// Of a live pair: calls still to be mirrored until the row is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -51,6 +51,10 @@ fn head(document: &Document, title: &str) -> String {
     for reason in &document.validity.reasons {
         text.push_str(&format!("<p class=\"partial\">{}</p>\n", escape(reason)));
     }
+    if !document.run.notes.is_empty() {
+        let notes = document.run.notes.iter().map(|note| format!("<li>{}</li>", escape(note)));
+        text.push_str(&format!("<ul class=\"soft\">{}</ul>\n", notes.collect::<String>()));
+    }
     if !document.must.is_empty() {
         let rows: Vec<Vec<Td>> = document
             .must

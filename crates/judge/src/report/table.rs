@@ -104,14 +104,17 @@ fn rows(document: &Document, text: &mut String) {
     let mut rows: Vec<[String; 5]> = Vec::new();
     let ratio_head = format!("{}/{}  95 %", candidate.name, primary.name);
     rows.push(["", &primary.name, &candidate.name, &ratio_head, "verdict"].map(str::to_owned));
-    for metric in &document.metrics {
-        let ratio = match metric.interval {
-            Some((low, high)) => {
-                let [ratio, low, high] = [metric.ratio, low, high].map(units::ratio);
-                format!("{ratio}  [{low}, {high}]")
-            }
-            None => units::ratio(metric.ratio),
-        };
+    let ratio_of = |metric: &Metric| match metric.interval {
+        Some((low, high)) => {
+            let [ratio, low, high] = [metric.ratio, low, high].map(units::ratio);
+            format!("{ratio}  [{low}, {high}]")
+        }
+        None => units::ratio(metric.ratio),
+    };
+    let is_capacity = |metric: &&Metric| metric.id == "capacity" && document.capacity.is_some();
+    // It has a line of its own, with its objective.
+    for metric in document.metrics.iter().filter(|metric| !is_capacity(metric)) {
+        let ratio = ratio_of(metric);
         let [one, other] = [&metric.primary, &metric.candidate].map(|side| value(metric, side));
         rows.push([label(metric), one, other, ratio, cell(document, metric)]);
     }
@@ -137,17 +140,20 @@ fn rows(document: &Document, text: &mut String) {
         let (one, other) = (of(|it| &it.primary), of(|it| &it.candidate));
         rows.push(["pauses/min".to_owned(), one, other, String::new(), stops]);
     }
-    let mut add = |name: &str, one: String, other: String| {
-        rows.push([name.to_owned(), one, other, String::new(), String::new()]);
-    };
     if let Some(capacity) = &document.capacity {
         let side = |side: &super::CapacitySide| {
             let high = side.hi.map_or(units::NOTHING.to_owned(), units::digits);
             format!("[{}, {high}]/s", units::digits(side.lo))
         };
         let name = format!("capacity {}", capacity.slo);
-        add(&name, side(&capacity.primary), side(&capacity.candidate));
+        let judged = document.metrics.iter().find(is_capacity);
+        let verdict = judged.map(|metric| cell(document, metric)).unwrap_or_default();
+        let ratio = judged.map(ratio_of).unwrap_or_default();
+        rows.push([name, side(&capacity.primary), side(&capacity.candidate), ratio, verdict]);
     }
+    let mut add = |name: &str, one: String, other: String| {
+        rows.push([name.to_owned(), one, other, String::new(), String::new()]);
+    };
     if let Some(slopes) = &document.slopes {
         let side = |slope: &super::SideSlope| {
             format!("{} + {} cores", units::duration(slope.marginal), units::digits(slope.idle))
@@ -282,6 +288,9 @@ pub(super) fn cell(document: &Document, metric: &Metric) -> String {
                 Some(pairs) => format!("unknown: about {} more pairs", units::count(pairs)),
                 None => "unknown: more pairs".to_owned(),
             },
+            (None, Some("builds")) => "unknown: more builds".to_owned(),
+            (None, Some("overlap")) => "unknown: their intervals overlap".to_owned(),
+            (None, Some("no_end")) => "unknown: no rate was too high for one of them".to_owned(),
             (None, Some("time")) => "unknown: more time".to_owned(),
             (None, _) => "unknown: too few quartets for an interval".to_owned(),
         },

@@ -45,6 +45,19 @@ impl Command {
         Ok(Command { environment, program, arguments: words.collect() })
     }
 
+    pub(crate) fn program(&self) -> &str {
+        &self.program
+    }
+
+    pub(crate) fn arguments(&self) -> &[String] {
+        &self.arguments
+    }
+
+    /// `NAME=VALUE` in front of the program.
+    pub(crate) fn assignments(&self) -> &[(String, String)] {
+        &self.environment
+    }
+
     /// Names of the variables that it sets in front of the program.
     pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
         self.environment.iter().map(|(name, _)| &**name)

@@ -2,6 +2,7 @@
 //!
 //! Not here: what happens in a stage (the room of its name).
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -21,7 +22,7 @@ use super::process::Running;
 use super::progress::Progress;
 use super::quartets::{Budget, Pace, Pair, Series};
 use super::side::{self, Settings, Side};
-use super::{calibrate, capacity, pauses, report, requests, runtime};
+use super::{calibrate, capacity, pauses, report, requests, rubric, runtime};
 use crate::failure::{Exit, Failure};
 use crate::output::Form;
 
@@ -158,6 +159,8 @@ async fn begin(
         pauses: None,
         memory: None,
         rubric: Vec::new(),
+        facts: BTreeMap::new(),
+        builds: Default::default(),
         notes: Vec::new(),
         partial: false,
     };
@@ -202,7 +205,8 @@ impl Run {
             self.evidence.capacity = found;
         }
         pauses::memory(self, idle).await?;
-        pauses::hiccup(self).await
+        pauses::hiccup(self).await?;
+        rubric::rubric(self).await
     }
 
     async fn calibrate(&mut self) -> Result<(), Halt> {
@@ -220,7 +224,6 @@ impl Run {
 
     /// Two processes of the primary, or one against itself where it is not ours to start.
     async fn aa(&mut self) -> Result<Option<Side>, Halt> {
-        let Some(rate) = self.judged_rate() else { return Ok(None) };
         let mut twin = None;
         if self.ask.sides[0].is_started() && self.ask.noise == Noise::Twin {
             let started = async {
@@ -230,6 +233,8 @@ impl Run {
             };
             twin = Some(self.interrupt.or(started).await??);
         }
+        // Without a rate there is no noise of figures; that of answers is there all the same.
+        let Some(rate) = self.judged_rate() else { return Ok(twin) };
         if self.ask.quartets < AA_QUARTETS {
             self.note("fewer than 12 quartets: no noise floor and no intervals");
             return Ok(twin);
