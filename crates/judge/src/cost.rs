@@ -12,6 +12,7 @@ mod pauses;
 mod price;
 mod series;
 mod slope;
+mod times;
 mod void;
 
 use crate::stats::counts::Counts;
@@ -23,6 +24,7 @@ pub use self::pauses::{Pauses, pauses};
 pub use self::price::{Cost, CostInput, Prices, break_even_days, cost};
 pub use self::series::{Absolute, Measurement, Metric, logs_by_quartet, measure};
 pub use self::slope::{Slope, idle_at_one_rate, slope, without_idle};
+pub use self::times::{TIMES_LEAST, times_ratio};
 pub use self::void::{BlockReadings, Void, unbelievable, void};
 
 /// One of the two implementations.

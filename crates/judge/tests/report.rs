@@ -132,6 +132,12 @@ fn document() -> Document {
             gogc: gogc.map(Into::into),
             allocator: None,
             gc_cycles: gogc.map(|_| 211),
+            kind: Some(if gogc.is_some() { "go" } else { "tokio" }.into()),
+            gc_stop_p99_s: gogc.map(|_| 0.0004),
+            gc_share_of_user: gogc.map(|_| 0.043),
+            polls: gogc.is_none().then_some(12_000),
+            polls_long: gogc.is_none().then_some(3),
+            polls_long_from_s: gogc.is_none().then_some(0.001),
         },
     };
     Document {
@@ -148,6 +154,7 @@ fn document() -> Document {
             block_s: 2.0,
             machine: report::Machine { cpu: "a processor".into(), cores: 2, ..Default::default() },
             generator: report::Generator { rate_most: Some(90_000.0), lag_p99_s: Some(14e-6) },
+            notes: vec!["a note with <markup>".into()],
         },
         sides: [
             side("primary", "rust", "pid 811", None),

@@ -58,6 +58,7 @@ fn a_rust_program_is_counted_built_tested_and_started() {
         arguments: vec!["{port}".into()],
         service: "tiny.Tiny".into(),
         call: Some(("tiny.Tiny/Get".into(), Vec::new())),
+        ..Start::default()
     });
     let rows: BTreeSet<Row> = Row::ALL.into_iter().filter(|row| *row != Row::Dynamic).collect();
     let findings = run(tiny, &Vec::from_iter(rows), "rubric-rust");

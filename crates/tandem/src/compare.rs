@@ -6,14 +6,16 @@
 //! a report, marked as partial. All of it happens on one thread, the generator's own, so that
 //! nothing runs while a block is sent.
 //!
-//! Rooms: what was asked (`ask`, `rules`, `plan`), whom (`target`, `configured`, `process`, `side`, `contract`), what is sent
-//! (`requests`, `streams`, `wire`, `blocks`, `quartets`), what is found (`answers`, `evidence`), and how it is
+//! Rooms: what was asked (`ask`, `rules`, `plan`), whom (`target`, `configured`, `process`, `side`,
+//! `contract`), what is sent (`requests`, `streams`, `wire`, `blocks`, `quartets`), what is found
+//! (`answers`, `runtime`, `rubric`, `evidence`), and how it is
 //! told (`document`, `figures`, `report`, `progress`).
 //!
 //! Not here: what figures mean (`tandem_judge`), clocks and counters (`tandem_measure`).
 
 mod answers;
 pub(crate) mod ask;
+mod baseline;
 mod blocks;
 mod calibrate;
 mod capacity;
@@ -32,8 +34,10 @@ mod quartets;
 mod redact;
 mod report;
 mod requests;
+pub(crate) mod rubric;
 pub(crate) mod rules;
 mod run;
+mod runtime;
 mod side;
 pub(crate) mod streams;
 pub(crate) mod target;
@@ -53,21 +57,20 @@ pub(crate) struct Layout {
     pub(crate) services: Vec<usize>,
     /// Of the primary and of the other one, where both are called at the same time.
     pub(crate) each: Option<[Vec<usize>; 2]>,
+    /// Those that this process may use, for what is done when the load is over.
+    pub(crate) all: Vec<usize>,
 }
 
 impl Layout {
     /// The first core for the generator and the second for the sides, where there are two and
     /// nobody says otherwise (compare I-3).
     fn of(cores: &Cores, allowed: &[usize]) -> Layout {
-        match (cores, allowed) {
-            (Cores::Given { generator, services }, _) => {
-                Layout { generator: generator.clone(), services: services.clone(), each: None }
-            }
-            (Cores::Usual, [first, second, ..]) => {
-                Layout { generator: vec![*first], services: vec![*second], each: None }
-            }
-            (Cores::Usual | Cores::Free, _) => Layout::default(),
-        }
+        let (generator, services) = match (cores, allowed) {
+            (Cores::Given { generator, services }, _) => (generator.clone(), services.clone()),
+            (Cores::Usual, [first, second, ..]) => (vec![*first], vec![*second]),
+            (Cores::Usual | Cores::Free, _) => Default::default(),
+        };
+        Layout { generator, services, each: None, all: allowed.to_vec() }
     }
 
     /// For both sides at once: a core for the generator, one to spare for the rest of the machine,
@@ -110,7 +113,7 @@ impl Layout {
         }
         let (primary, other) = services.split_at(services.len() / 2);
         let each = Some([primary.to_vec(), other.to_vec()]);
-        Ok(Layout { generator, services, each })
+        Ok(Layout { generator, services, each, all: allowed.to_vec() })
     }
 }
 
@@ -162,11 +165,8 @@ mod tests {
 
     #[test]
     fn compare_i_3_the_generator_has_a_core_of_its_own_where_there_are_two() {
-        let layout = |generator: &[usize], services: &[usize]| Layout {
-            generator: generator.to_vec(),
-            services: services.to_vec(),
-            each: None,
-        };
+        let layout =
+            |generator: &[usize], services: &[usize]| (generator.to_vec(), services.to_vec());
         let given = Cores::Given { generator: vec![3], services: vec![1, 2] };
         for (cores, allowed, expected) in [
             (&Cores::Usual, &[0, 1][..], layout(&[0], &[1])),
@@ -175,7 +175,9 @@ mod tests {
             (&Cores::Free, &[0, 1], layout(&[], &[])),
             (&given, &[0, 1], layout(&[3], &[1, 2])),
         ] {
-            assert_eq!(Layout::of(cores, allowed), expected, "{cores:?} {allowed:?}");
+            let Layout { generator, services, each: _, all } = Layout::of(cores, allowed);
+            assert_eq!((generator, services), expected, "{cores:?} {allowed:?}");
+            assert_eq!(all, allowed);
         }
     }
 

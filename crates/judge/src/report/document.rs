@@ -66,6 +66,9 @@ pub struct Run {
     pub block_s: f64,
     pub machine: Machine,
     pub generator: Generator,
+    /// What could not be done as it was asked, and what a reader must not conclude.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -126,6 +129,23 @@ pub struct Runtime {
     pub allocator: Option<String>,
     /// Collections in measured blocks, where there is a collector.
     pub gc_cycles: Option<u64>,
+    /// `go` has a collector, `tokio` has none; unknown where nobody was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Below so much all threads stood still in 99 of 100 stops for a collection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gc_stop_p99_s: Option<f64>,
+    /// CPU of the collector over that of the service's own code, both as the runtime estimates
+    /// them; never to be held against a clock of the kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gc_share_of_user: Option<f64>,
+    /// Polls of the tasks that carry calls, and those that took `polls_long_from_s` or longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub polls: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub polls_long: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub polls_long_from_s: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -240,7 +260,8 @@ pub struct Metric {
     pub headline: bool,
     pub counts: bool,
     pub needed_quartets: Option<u64>,
-    /// What else an unknown row lacks: `below_floor`, `no_interval`, `pairs`, `time`.
+    /// What else an unknown row lacks: `below_floor`, `no_interval`, `pairs`, `time`, `builds`; of
+    /// capacity `overlap`, `no_end`.
     pub lacks: Option<String>,
     /// Of a live pair: calls still to be mirrored until the row is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]

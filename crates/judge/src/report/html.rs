@@ -3,9 +3,9 @@
 //! What matters first: the verdict and the must-haves, then the table, the plots it rests on, the
 //! answers, the rest. Every number of the page is in `result.json` too.
 
-use super::document::{Document, PathLine, Rubric};
+use super::document::{Document, PathLine, Rubric, Runtime, Side};
 use super::page::{Td, escape, page, table};
-use super::table::{cell, label, must_word, value};
+use super::table::{cell, collector, label, must_word, value};
 use super::{figures, units};
 use crate::verdict::{Cell, Value};
 
@@ -23,6 +23,7 @@ pub fn html(document: &Document) -> String {
     part("latency", "Latency", figures::latency(document));
     part("cpu", "CPU and memory", figures::cpu(document));
     part("blocks", "Block by block", figures::blocks(document));
+    part("runtime", "What the runtimes say", runtimes(document));
     part("answers", "Answers", answers(document));
     part("rubric", "Rubric", rubric(document));
     part("cost", "Cost of a million calls", cost(document));
@@ -49,6 +50,10 @@ fn head(document: &Document, title: &str) -> String {
     ));
     for reason in &document.validity.reasons {
         text.push_str(&format!("<p class=\"partial\">{}</p>\n", escape(reason)));
+    }
+    if !document.run.notes.is_empty() {
+        let notes = document.run.notes.iter().map(|note| format!("<li>{}</li>", escape(note)));
+        text.push_str(&format!("<ul class=\"soft\">{}</ul>\n", notes.collect::<String>()));
     }
     if !document.must.is_empty() {
         let rows: Vec<Vec<Td>> = document
@@ -123,6 +128,52 @@ fn rows(document: &Document) -> String {
         format!("Two processes of one build differed by up to: {}.", floors.join(", "))
     };
     table(&caption, &heads, &rows)
+}
+
+/// Detail in the words of the services, beside what was seen from outside; empty where neither of
+/// them was asked.
+fn runtimes(document: &Document) -> String {
+    let sides = &document.sides;
+    if sides.iter().all(|side| side.runtime.kind.is_none() && side.build.toolchain.is_empty()) {
+        return String::new();
+    }
+    let optional = |value: Option<String>| value.unwrap_or_else(|| units::NOTHING.to_owned());
+    let text = |text: &str| optional(Some(text.to_owned()).filter(|text| !text.is_empty()));
+    let long = |runtime: &Runtime| {
+        let (polls, long, from) = (runtime.polls?, runtime.polls_long?, runtime.polls_long_from_s?);
+        let (long, polls, from) = (units::count(long), units::count(polls), units::duration(from));
+        Some(format!("{long} of {polls} took {from} or longer"))
+    };
+    type Line<'l> = (&'l str, &'l dyn Fn(&Side) -> String);
+    let lines: [Line<'_>; 10] = [
+        ("version", &|side| text(&side.version)),
+        ("toolchain", &|side| text(&side.build.toolchain)),
+        ("flags", &|side| text(&side.build.flags)),
+        ("profile", &|side| text(&side.build.profile)),
+        ("threads for its code", &|side| {
+            optional(side.runtime.parallelism.map(|count| units::count(count.into())))
+        }),
+        ("allocator", &|side| optional(side.runtime.allocator.clone())),
+        ("GOGC", &|side| optional(side.runtime.gogc.clone())),
+        ("collector, in measured blocks", &|side| optional(collector(&side.runtime))),
+        ("collector's CPU, of the service's own", &|side| {
+            optional(side.runtime.gc_share_of_user.map(units::percent))
+        }),
+        ("tasks that held a thread long", &|side| optional(long(&side.runtime))),
+    ];
+    let rows: Vec<Vec<Td>> = lines
+        .iter()
+        .map(|(name, read)| {
+            let [one, other] = [0, 1].map(|place: usize| Td::text(&read(&sides[place])));
+            vec![Td::text(name), one, other]
+        })
+        .collect();
+    table(
+        "Said by the services themselves, between the first and the last measured block; it stands \
+         beside what was seen from outside and replaces none of it",
+        &["", &sides[0].name, &sides[1].name],
+        &rows,
+    )
 }
 
 fn answers(document: &Document) -> String {

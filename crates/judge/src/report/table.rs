@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::document::{Document, Metric, MetricSide};
+use super::document::{Document, Metric, MetricSide, Runtime};
 use super::units;
 use crate::noise::Class;
 use crate::verdict::{Cell, Value};
@@ -23,8 +23,8 @@ pub fn table(document: &Document) -> String {
 
 fn head(document: &Document, text: &mut String) {
     let [primary, candidate] = &document.sides;
-    let side = |side: &super::Side| match side.runtime.parallelism {
-        Some(count) => format!("{} ({}, {count} worker)", side.title(), side.target),
+    let side = |side: &super::Side| match threads(&side.runtime) {
+        Some(threads) => format!("{} ({}, {threads})", side.title(), side.target),
         None => format!("{} ({})", side.title(), side.target),
     };
     line(
@@ -112,14 +112,17 @@ fn rows(document: &Document, text: &mut String) {
     let mut rows: Vec<[String; 5]> = Vec::new();
     let ratio_head = format!("{}/{}  95 %", candidate.name, primary.name);
     rows.push(["", &primary.name, &candidate.name, &ratio_head, "verdict"].map(str::to_owned));
-    for metric in &document.metrics {
-        let ratio = match metric.interval {
-            Some((low, high)) => {
-                let [ratio, low, high] = [metric.ratio, low, high].map(units::ratio);
-                format!("{ratio}  [{low}, {high}]")
-            }
-            None => units::ratio(metric.ratio),
-        };
+    let ratio_of = |metric: &Metric| match metric.interval {
+        Some((low, high)) => {
+            let [ratio, low, high] = [metric.ratio, low, high].map(units::ratio);
+            format!("{ratio}  [{low}, {high}]")
+        }
+        None => units::ratio(metric.ratio),
+    };
+    let is_capacity = |metric: &&Metric| metric.id == "capacity" && document.capacity.is_some();
+    // It has a line of its own, with its objective.
+    for metric in document.metrics.iter().filter(|metric| !is_capacity(metric)) {
+        let ratio = ratio_of(metric);
         let [one, other] = [&metric.primary, &metric.candidate].map(|side| value(metric, side));
         rows.push([label(metric), one, other, ratio, cell(document, metric)]);
     }
@@ -132,12 +135,18 @@ fn rows(document: &Document, text: &mut String) {
         };
         add("memory idle/peak/+60s", side(&memory.primary), side(&memory.candidate));
     }
-    if let Some(pauses) = &document.pauses {
+    let stops = stops(document);
+    if document.pauses.is_some() || !stops.is_empty() {
         let side = |side: &super::PausesSide| {
             let longest = units::duration(side.longest_s);
             format!("{} (longest {longest})", units::digits(side.per_minute))
         };
-        add("pauses/min", side(&pauses.primary), side(&pauses.candidate));
+        let nothing = || units::NOTHING.to_owned();
+        let of = |pick: fn(&super::Pauses) -> &super::PausesSide| {
+            document.pauses.as_ref().map_or_else(nothing, |pauses| side(pick(pauses)))
+        };
+        let (one, other) = (of(|it| &it.primary), of(|it| &it.candidate));
+        rows.push(["pauses/min".to_owned(), one, other, String::new(), stops]);
     }
     if let Some(capacity) = &document.capacity {
         let side = |side: &super::CapacitySide| {
@@ -145,8 +154,14 @@ fn rows(document: &Document, text: &mut String) {
             format!("[{}, {high}]/s", units::digits(side.lo))
         };
         let name = format!("capacity {}", capacity.slo);
-        add(&name, side(&capacity.primary), side(&capacity.candidate));
+        let judged = document.metrics.iter().find(is_capacity);
+        let verdict = judged.map(|metric| cell(document, metric)).unwrap_or_default();
+        let ratio = judged.map(ratio_of).unwrap_or_default();
+        rows.push([name, side(&capacity.primary), side(&capacity.candidate), ratio, verdict]);
     }
+    let mut add = |name: &str, one: String, other: String| {
+        rows.push([name.to_owned(), one, other, String::new(), String::new()]);
+    };
     if let Some(slopes) = &document.slopes {
         let side = |slope: &super::SideSlope| {
             format!("{} + {} cores", units::duration(slope.marginal), units::digits(slope.idle))
@@ -193,6 +208,40 @@ fn tail(document: &Document, text: &mut String) {
         ),
     );
     line(text, &format!("                    {}", verdict.sentence));
+}
+
+/// `1 worker`, `GOMAXPROCS 1` (compare A-14).
+fn threads(runtime: &Runtime) -> Option<String> {
+    let count = runtime.parallelism?;
+    Some(match (runtime.kind.as_deref(), count) {
+        (Some("go"), count) => format!("GOMAXPROCS {count}"),
+        (_, 1) => "1 worker".to_owned(),
+        (_, count) => format!("{count} workers"),
+    })
+}
+
+/// What the runtimes say of their collectors, beside what was seen from outside: `[rust none, go gc
+/// cycles 211, stop p99 0.4 ms]`; empty where none of them was asked.
+fn stops(document: &Document) -> String {
+    let said: Vec<String> = document
+        .sides
+        .iter()
+        .filter_map(|side| Some(format!("{} {}", side.name, collector(&side.runtime)?)))
+        .collect();
+    if said.is_empty() { String::new() } else { format!("[{}]", said.join("; ")) }
+}
+
+/// `gc cycles 211, stop p99 0.4 ms`; `none` without a collector, for that is not `0 ms` (compare
+/// A-13); `None` where nobody knows.
+pub(super) fn collector(runtime: &Runtime) -> Option<String> {
+    match (runtime.kind.as_deref(), runtime.gc_cycles) {
+        (Some("tokio"), _) => Some("none".to_owned()),
+        (_, Some(cycles)) => {
+            let stop = runtime.gc_stop_p99_s.map_or(units::NOTHING.to_owned(), units::duration);
+            Some(format!("gc cycles {}, stop p99 {stop}", units::count(cycles)))
+        }
+        (_, None) => None,
+    }
 }
 
 pub(super) fn must_word(value: Value) -> &'static str {
@@ -247,6 +296,9 @@ pub(super) fn cell(document: &Document, metric: &Metric) -> String {
                 Some(pairs) => format!("unknown: about {} more pairs", units::count(pairs)),
                 None => "unknown: more pairs".to_owned(),
             },
+            (None, Some("builds")) => "unknown: more builds".to_owned(),
+            (None, Some("overlap")) => "unknown: their intervals overlap".to_owned(),
+            (None, Some("no_end")) => "unknown: no rate was too high for one of them".to_owned(),
             (None, Some("time")) => "unknown: more time".to_owned(),
             (None, _) => "unknown: too few quartets for an interval".to_owned(),
         },

@@ -55,6 +55,8 @@ pub(crate) fn label(id: &str) -> &str {
     match id {
         "cpu" => "CPU per request",
         "peak_mem" => "peak memory",
+        "build" => "clean build",
+        "build_changed" => "build after a change",
         "allocations" => "allocations per request",
         other => other,
     }

@@ -96,14 +96,15 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// As a report has it; `earlier` is the snapshot before the measured blocks.
-    pub fn runtime(&self, earlier: Option<&Snapshot>) -> Runtime {
+    /// As a report has it, with what was counted in the stretches that are measured.
+    pub fn runtime(&self, counted: &Counted) -> Runtime {
         let go = self.go();
-        let cycles = |go: &Go| {
-            let before = earlier.and_then(Snapshot::go).map_or(0, |before| before.gc_cycles);
-            go.gc_cycles.saturating_sub(before)
-        };
         let said = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let Counted { stretches, cycles, stops, gc_cpu_s, user_cpu_s, polls, polls_long } = counted;
+        // Where there is no collector there is no figure, and not the figure 0.
+        let collected = go.filter(|_| *stretches > 0);
+        let polled = self.tokio().filter(|_| *stretches > 0);
+        let stop = collected.and_then(|_| stops.quantile(0.99));
         Runtime {
             parallelism: Some(self.parallelism).filter(|count| *count > 0),
             gogc: go.map(|go| match go.gogc_percent {
@@ -111,8 +112,15 @@ impl Snapshot {
                 None => "off".to_owned(),
             }),
             allocator: said(&self.allocator),
-            // Where there is no collector there is no figure, and not the figure 0.
-            gc_cycles: go.map(cycles),
+            gc_cycles: collected.map(|_| *cycles),
+            kind: self.detail.as_ref().map(|detail| detail.kind().to_owned()),
+            gc_stop_p99_s: stop.map(|stop| stop.as_secs_f64()),
+            gc_share_of_user: collected
+                .filter(|_| *user_cpu_s > 0.0)
+                .map(|_| gc_cpu_s / user_cpu_s),
+            polls: polled.map(|_| *polls),
+            polls_long: polled.map(|_| *polls_long),
+            polls_long_from_s: polled.map(|tokio| tokio.polls_long_from_s),
         }
     }
 
@@ -129,36 +137,51 @@ impl Snapshot {
             Some(Detail::Go(_)) | None => None,
         }
     }
+}
 
-    /// What the runtime says of its pauses, in words, since `earlier`: `gc cycles 211, stop p99
-    /// 0.4 ms`, or `none` where there is no collector.
-    pub fn pauses(&self, earlier: Option<&Snapshot>) -> Pauses {
-        let Some(go) = self.go() else { return Pauses::None };
-        let nothing = Go::default();
-        let before = earlier.and_then(Snapshot::go).unwrap_or(&nothing);
-        let stops = go.gc_pauses.since(&before.gc_pauses);
-        let user = go.user_cpu_s - before.user_cpu_s;
-        Pauses::Collector {
-            cycles: go.gc_cycles.saturating_sub(before.gc_cycles),
-            stop_p99: stops.quantile(0.99),
-            cpu_share_of_user: (user > 0.0).then(|| (go.gc_cpu_s - before.gc_cpu_s) / user),
+impl Detail {
+    fn kind(&self) -> &'static str {
+        match self {
+            Detail::Go(_) => "go",
+            Detail::Tokio(_) => "tokio",
         }
     }
 }
 
-/// Pauses as a runtime counts them. They stand beside the probe from outside, which is the same
-/// for all, and never in its place.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Pauses {
-    /// There is no collector: printed `none`, not `0 ms`.
-    None,
-    Collector {
-        cycles: u64,
-        /// All threads stopped for it: below so much in 99 of 100 cases. `None` without any.
-        stop_p99: Option<Duration>,
-        /// Its CPU against that of the service's code, both as the runtime estimates them.
-        cpu_share_of_user: Option<f64>,
-    },
+/// What a runtime counted between two snapshots, summed over as many stretches as there were and
+/// over restarts in between. It stands beside what is seen from outside, which is the same for
+/// all, and never in its place.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Counted {
+    stretches: u64,
+    cycles: u64,
+    /// All threads stopped for a collection.
+    stops: Durations,
+    gc_cpu_s: f64,
+    user_cpu_s: f64,
+    polls: u64,
+    polls_long: u64,
+}
+
+impl Counted {
+    /// Adds what one process counted from `before` until `after`. A counter that went back is of
+    /// another process, and counts as nothing.
+    pub fn add(&mut self, before: &Snapshot, after: &Snapshot) {
+        match (&before.detail, &after.detail) {
+            (Some(Detail::Go(before)), Some(Detail::Go(after))) => {
+                self.cycles += after.gc_cycles.saturating_sub(before.gc_cycles);
+                self.stops.add(&after.gc_pauses.since(&before.gc_pauses));
+                self.gc_cpu_s += (after.gc_cpu_s - before.gc_cpu_s).max(0.0);
+                self.user_cpu_s += (after.user_cpu_s - before.user_cpu_s).max(0.0);
+            }
+            (Some(Detail::Tokio(before)), Some(Detail::Tokio(after))) => {
+                self.polls += after.polls.saturating_sub(before.polls);
+                self.polls_long += after.polls_long.saturating_sub(before.polls_long);
+            }
+            _ => return,
+        }
+        self.stretches += 1;
+    }
 }
 
 impl Durations {
@@ -199,6 +222,16 @@ impl Durations {
         };
         let less = |(below, count): &(f64, u64)| (*below, count.saturating_sub(before(*below)));
         Durations(self.0.iter().map(less).collect())
+    }
+
+    /// With those of `more`, bucket by bucket.
+    fn add(&mut self, more: &Durations) {
+        for (below, count) in &more.0 {
+            match self.0.binary_search_by(|(bound, _)| bound.total_cmp(below)) {
+                Ok(place) => self.0[place].1 = self.0[place].1.saturating_add(*count),
+                Err(place) => self.0.insert(place, (*below, *count)),
+            }
+        }
     }
 
     /// The bound below which this part of them lies.
@@ -338,21 +371,42 @@ mod tests {
         let after = Snapshot::parse(&after).unwrap();
         assert_eq!((&*after.program, &*after.revision), ("catalogue-go", "abc+"));
         assert_eq!(after.build.toolchain, "go1.26.0");
+        let mut counted = Counted::default();
+        counted.add(&before, &after);
+        let runtime = after.runtime(&counted);
+        assert!(runtime.gc_share_of_user.is_some_and(|share| (share - 0.1).abs() < 1e-9));
         let expected = Runtime {
             parallelism: Some(2),
             gogc: Some("100".into()),
             allocator: Some("go".into()),
             gc_cycles: Some(100),
+            kind: Some("go".into()),
+            // 198 of the 200 new ones were below a tenth of a millisecond.
+            gc_stop_p99_s: Some(0.0001),
+            gc_share_of_user: runtime.gc_share_of_user,
+            ..Runtime::default()
         };
-        assert_eq!(after.runtime(Some(&before)), expected);
-        assert_eq!(after.runtime(None).gc_cycles, Some(110));
-        let Pauses::Collector { cycles, stop_p99, cpu_share_of_user } = after.pauses(Some(&before))
-        else {
-            panic!("{after:?}");
-        };
-        // 198 of the 200 new ones were below a tenth of a millisecond.
-        assert_eq!((cycles, stop_p99), (100, Some(Duration::from_micros(100))));
-        assert!(cpu_share_of_user.is_some_and(|share| (share - 0.1).abs() < 1e-9));
+        assert_eq!(runtime, expected);
+        // Before the first stretch is over nothing is known of it.
+        assert_eq!(after.runtime(&Counted::default()).gc_cycles, None);
+    }
+
+    #[test]
+    fn compare_i_2_stretches_of_processes_that_were_started_anew_are_summed() {
+        let snapshot =
+            |cycles, stops: &[(f64, u64)]| Snapshot::parse(&of_go(cycles, 200, stops)).unwrap();
+        let mut counted = Counted::default();
+        counted.add(&snapshot(10, &[(0.001, 20)]), &snapshot(14, &[(0.001, 26), (0.002, 2)]));
+        let last = snapshot(5, &[(0.0005, 4), (0.001, 2)]);
+        counted.add(&snapshot(2, &[(0.0005, 2)]), &last);
+        let runtime = last.runtime(&counted);
+        // Two below 0.5 ms, eight below 1 ms, two below 2 ms.
+        assert_eq!((runtime.gc_cycles, runtime.gc_stop_p99_s), (Some(7), Some(0.002)));
+        assert_eq!(counted.stops.count(), 12);
+        assert_eq!(counted.stops.quantile(0.5), Some(Duration::from_millis(1)));
+        // Of two different processes nothing is known.
+        counted.add(&snapshot(100, &[(0.001, 50)]), &last);
+        assert_eq!(last.runtime(&counted).gc_cycles, Some(7));
     }
 
     #[test]
@@ -364,15 +418,28 @@ mod tests {
         let mut message = Vec::new();
         put_bytes(7, &tokio, &mut message);
         let snapshot = Snapshot::parse(&message).unwrap();
-        assert_eq!(snapshot.pauses(None), Pauses::None);
-        assert_eq!(snapshot.runtime(None), Runtime::default());
+        let mut counted = Counted::default();
+        counted.add(
+            &Snapshot { detail: Some(Detail::Tokio(Tokio::default())), ..Snapshot::default() },
+            &snapshot,
+        );
+        let expected = Runtime {
+            kind: Some("tokio".into()),
+            polls: Some(5000),
+            polls_long: Some(4),
+            polls_long_from_s: Some(0.001),
+            ..Runtime::default()
+        };
+        assert_eq!(snapshot.runtime(&counted), expected);
         let read = snapshot.tokio().map(|of| (of.polls, of.polls_long, of.polls_long_from_s));
         assert_eq!(read, Some((5000, 4, 0.001)));
     }
 
     #[test]
     fn a_collector_that_is_off_is_said_to_be() {
-        let gogc = |zigzag| Snapshot::parse(&of_go(1, zigzag, &[])).unwrap().runtime(None).gogc;
+        let gogc = |zigzag| {
+            Snapshot::parse(&of_go(1, zigzag, &[])).unwrap().runtime(&Counted::default()).gogc
+        };
         assert_eq!(gogc(1), Some("off".into()));
         assert_eq!(gogc(0), Some("0".into()));
         assert_eq!(gogc(800), Some("400".into()));

@@ -13,6 +13,8 @@ use super::command::{Ran, Step};
 use super::scratch::{self, Scratch};
 use super::{Found, Place, Row, Side};
 
+const HANDLER: &str = "R-5 handler";
+
 /// How one language builds.
 pub(crate) struct Builder {
     pub(crate) step: Step,
@@ -88,8 +90,9 @@ pub(crate) fn rows(side: &mut Side<'_>, builder: &Builder) -> Result<(), String>
         "{}; {cores} cores; {flags}; downloads kept, so no cold download; peak: all processes together",
         builder.versions
     );
+    side.builds.clean_s = clean.iter().map(|ran| ran.wall.as_secs_f64()).collect();
     side.row("R-5 clean", &step.text(), Ok(Found::new(text(&clean), &note)));
-    let changes = [("R-5 handler", &builder.handler), ("R-5 leaf", &builder.leaf)];
+    let changes = [(HANDLER, &builder.handler), ("R-5 leaf", &builder.leaf)];
     let mut number = 0;
     for (row, file) in changes {
         let found = match file {
@@ -101,6 +104,10 @@ pub(crate) fn rows(side: &mut Side<'_>, builder: &Builder) -> Result<(), String>
                     step.output(&side.limits)
                 });
                 changed.collect::<Result<Vec<Ran>, String>>().map(|ran| {
+                    if row == HANDLER {
+                        side.builds.changed_s =
+                            ran.iter().map(|ran| ran.wall.as_secs_f64()).collect();
+                    }
                     let note = format!("after a new constant in {}", file.display());
                     Found::new(text(&ran), note)
                 })

@@ -37,9 +37,14 @@ pub(crate) fn row(side: &mut Side<'_>, built: &Result<PathBuf, String>, scratch:
         side.row("R-11", "", Err("nobody said how it is started".to_owned()));
         return;
     };
-    let command =
-        format!("PROGRAM {}   # {} times", start.arguments.join(" "), side.options.starts);
-    let found = built.as_ref().map_err(Clone::clone).and_then(|program| {
+    let shown = start.program.as_ref().map_or("PROGRAM".into(), |it| it.display().to_string());
+    let set = start.environment.iter().map(|(name, value)| format!("{name}={value} "));
+    let words = start.arguments.join(" ");
+    let times = side.options.starts;
+    let command = format!("{}{shown} {words}   # {times} times", set.collect::<String>());
+    let program = start.program.clone().map_or_else(|| built.clone(), Ok);
+    let found = program.and_then(|program| {
+        let program = program.as_path();
         let data = scratch.path().join("data");
         std::fs::create_dir_all(&data).map_err(|error| error.to_string())?;
         once(program, &start, &data)?;
@@ -57,13 +62,14 @@ pub(crate) fn row(side: &mut Side<'_>, built: &Result<PathBuf, String>, scratch:
 
 /// Starts it, asks until it is healthy, asks it to work, ends it.
 fn once(program: &Path, start: &Start, data: &Path) -> Result<Started, String> {
-    let port = free_port()?;
+    let ports = Ports::choose(start)?;
+    let port = ports.0[0].1;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let fill = |word: &String| {
-        word.replace("{port}", &port.to_string()).replace("{data}", &data.display().to_string())
-    };
+    let data = data.display().to_string();
+    let fill = |word: &String| ports.fill(word).replace("{data}", &data).replace("{folder}", &data);
     let mut command = Command::new(program);
     command.args(start.arguments.iter().map(fill));
+    command.envs(start.environment.iter().map(|(name, value)| (name, fill(value))));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let began = Instant::now();
     let mut group =
@@ -89,7 +95,9 @@ fn once(program: &Path, start: &Start, data: &Path) -> Result<Started, String> {
             let answer = connection
                 .call(&format!("/{method}"), message)
                 .map_err(|error| format!("{method}: {error}"))?;
-            answer.ok_or_else(|| format!("{method} answered without a message"))?;
+            if answer.is_none() && !start.any_status {
+                return Err(format!("{method} answered without a message"));
+            }
             Some(began.elapsed())
         }
     };
@@ -113,12 +121,34 @@ fn healthy(address: SocketAddr, service: &str) -> std::io::Result<Connection> {
     }
 }
 
-/// A port that was free a moment ago.
-fn free_port() -> Result<u16, String> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(|error| format!("no port is free: {error}"))
+/// Ports that were free a moment ago, by what stands for each; `{port}` comes first.
+struct Ports(Vec<(String, u16)>);
+
+impl Ports {
+    fn choose(start: &Start) -> Result<Ports, String> {
+        let mut names = vec!["{port}".to_owned()];
+        let values = start.environment.iter().map(|(_, value)| value);
+        for text in start.arguments.iter().chain(values) {
+            for rest in text.split("{port:").skip(1) {
+                let name = rest.split_once('}').map(|(name, _)| format!("{{port:{name}}}"));
+                names.extend(name.filter(|name| !names.contains(name)));
+            }
+        }
+        // All are held until all are chosen, or one could be chosen twice.
+        let held = names.into_iter().map(|name| {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+            Ok((name, listener.local_addr()?.port(), listener))
+        });
+        let held = held.collect::<std::io::Result<Vec<_>>>();
+        let held = held.map_err(|error| format!("no port is free: {error}"))?;
+        Ok(Ports(held.into_iter().map(|(name, port, _)| (name, port)).collect()))
+    }
+
+    fn fill(&self, word: &str) -> String {
+        self.0
+            .iter()
+            .fold(word.to_owned(), |word, (name, port)| word.replace(name, &port.to_string()))
+    }
 }
 
 fn rest() {
@@ -168,6 +198,20 @@ mod tests {
         let start = Start { arguments: vec!["-c".into(), "exit 3".into()], ..Start::default() };
         let why = once(Path::new("/bin/sh"), &start, Path::new("/")).unwrap_err();
         assert!(why.contains("exit status: 3 before it was healthy"), "{why}");
+    }
+
+    #[test]
+    fn each_placeholder_has_a_port_of_its_own_in_arguments_and_variables() {
+        let start = Start {
+            environment: vec![("ADMIN".into(), "{port:admin}".into())],
+            arguments: vec!["{port}".into(), "{port:admin}".into(), "{port:rest}".into()],
+            ..Start::default()
+        };
+        let ports = Ports::choose(&start).unwrap();
+        let filled = ports.fill("{port} {port:admin} {port:rest} {port:admin}");
+        let numbers: Vec<u16> = filled.split(' ').map(|port| port.parse().unwrap()).collect();
+        assert_eq!(numbers[1], numbers[3]);
+        assert!(numbers[0] != numbers[1] && numbers[1] != numbers[2] && numbers[0] != numbers[2]);
     }
 
     #[test]

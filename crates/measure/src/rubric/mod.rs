@@ -54,7 +54,8 @@ pub struct Sources {
 pub struct Source {
     /// `primary` or `candidate`.
     pub role: String,
-    /// Where its `Cargo.toml` is, or the Go package with its `main`.
+    /// Where its `Cargo.toml` is, or the Go package with its `main`. Empty where nobody has the
+    /// sources: then only what a program by itself shows is looked at.
     pub folder: PathBuf,
     /// Further words for the build: `--features x`, `-tags x`.
     pub build: Vec<String>,
@@ -62,16 +63,21 @@ pub struct Source {
     pub start: Option<Start>,
 }
 
-/// How the built program is started and asked.
+/// How the program is started and asked.
 #[derive(Debug, Clone, Default)]
 pub struct Start {
-    /// `{port}` becomes a free port, `{data}` a folder.
+    /// `None` for the one that was built.
+    pub program: Option<PathBuf>,
+    pub environment: Vec<(String, String)>,
+    /// `{port}` becomes a free port, `{port:NAME}` a further one, `{data}` and `{folder}` a folder.
     pub arguments: Vec<String>,
     /// The service that `grpc.health.v1` is asked for.
     pub service: String,
     /// `package.Service/Method` and the bytes of a request that it answers with a message of less
     /// than 64 KiB.
     pub call: Option<(String, Vec<u8>)>,
+    /// Whether an answer without a message, which is a status, is an answer as well.
+    pub any_status: bool,
 }
 
 /// Rows that can be asked for apart.
@@ -168,6 +174,16 @@ pub struct Findings {
     pub rows: Vec<Rubric>,
     /// By role, then by the name that a must-have uses: `advisories(high)`, `license`.
     pub facts: BTreeMap<String, BTreeMap<String, Fact>>,
+    /// By role, in seconds.
+    pub builds: BTreeMap<String, BuildTimes>,
+}
+
+/// How long builds took, each by the clock on the wall.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct BuildTimes {
+    pub clean_s: Vec<f64>,
+    /// After a change where the program begins.
+    pub changed_s: Vec<f64>,
 }
 
 /// What a side is written in.
@@ -187,12 +203,14 @@ pub fn run(sources: &Sources, options: &Options, mut progress: impl FnMut(&str))
             limits: Limits { time: options.time_max, stop: Arc::clone(&options.stop) },
             rows: Vec::new(),
             facts: BTreeMap::new(),
+            builds: BuildTimes::default(),
             names: Vec::new(),
         };
         side.run(&mut progress);
-        let Side { rows, facts, .. } = side;
+        let Side { rows, facts, builds, .. } = side;
         findings.rows.extend(rows);
         findings.facts.insert(source.role.clone(), facts);
+        findings.builds.insert(source.role.clone(), builds);
     }
     findings
 }
@@ -204,6 +222,7 @@ struct Side<'a> {
     limits: Limits,
     rows: Vec<Rubric>,
     facts: BTreeMap<String, Fact>,
+    builds: BuildTimes,
     /// Folders of this machine and what stands for them in the report.
     names: Vec<(String, &'static str)>,
 }
@@ -266,6 +285,10 @@ fn holds_go(folder: &Path) -> bool {
 impl Side<'_> {
     fn run(&mut self, progress: &mut impl FnMut(&str)) {
         let wanted: Vec<Row> = self.options.rows.iter().copied().collect();
+        if self.source.folder.as_os_str().is_empty() {
+            self.without_sources(&wanted, progress);
+            return;
+        }
         let opened = Place::find(&self.source.folder).and_then(|place| {
             let scratch = Scratch::new(&self.options.scratch, &self.source.role)?;
             Ok((place, scratch))
@@ -299,6 +322,29 @@ impl Side<'_> {
             digits.parse::<u32>().unwrap_or(u32::MAX)
         };
         self.rows.sort_by_key(number);
+    }
+
+    /// What a program shows without its sources: what it weighs and how it starts.
+    fn without_sources(&mut self, wanted: &[Row], progress: &mut impl FnMut(&str)) {
+        let program = self.source.start.as_ref().and_then(|start| start.program.clone());
+        let missing = || "no sources were named".to_owned();
+        let scratch = Scratch::new(&self.options.scratch, &self.source.role);
+        for row in wanted {
+            match (row, &program, &scratch) {
+                (Row::Artefact, Some(program), Ok(scratch)) => {
+                    self.name(scratch.path(), "$SCRATCH");
+                    artefact::row(self, &on_path(program), scratch);
+                }
+                (Row::ColdStart, Some(_), Ok(scratch)) => {
+                    progress(&format!("{}: starts", self.source.role));
+                    cold_start::row(self, &Err(missing()), scratch);
+                }
+                (Row::Artefact | Row::ColdStart, Some(_), Err(why)) => {
+                    self.row(row.number(), "", Err(why.clone()));
+                }
+                _ => self.row(row.number(), "", Err(missing())),
+            }
+        }
     }
 
     fn wants(&self, row: Row) -> bool {
@@ -344,6 +390,18 @@ impl Side<'_> {
         });
         self.row(row, &step.text(), found);
     }
+}
+
+/// Where a program lies, looked for as a shell looks for it.
+fn on_path(program: &Path) -> Result<PathBuf, String> {
+    if program.components().count() > 1 {
+        return Ok(program.to_owned());
+    }
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&folders)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+        .ok_or_else(|| format!("`{}` is not on PATH", program.display()))
 }
 
 /// What a tool says of its version, in one line.

@@ -17,6 +17,7 @@ use tandem_config::document::units::parse_duration;
 use crate::compare::ask::{
     self, Ask, Cores, Data, Demand, Duties, Keys, Noise, Objective, Offered, Prices,
 };
+use crate::compare::rubric::{self, Wanted};
 use crate::compare::rules::PathRule;
 use crate::compare::streams::Cut;
 use crate::compare::target::Named;
@@ -53,6 +54,10 @@ pub(super) struct Arguments {
     /// gets TANDEM_ROLE, TANDEM_ADDRESS, TANDEM_PORT_NAME and TANDEM_FOLDER.
     #[arg(long, value_name = "HOOK", help_heading = "Sides")]
     stateful: Option<String>,
+    /// Where a side serves `tandem.runtime.v1.Runtime`, if not on `{port:admin}` of its command or
+    /// where it is called: rust=127.0.0.1:9100.
+    #[arg(long, value_name = "NAME=HOST:PORT", help_heading = "Sides")]
+    runtime: Vec<String>,
     /// Refuses sides whose runtimes may use different numbers of threads.
     #[arg(long, help_heading = "Sides")]
     symmetric: bool,
@@ -123,7 +128,8 @@ pub(super) struct Arguments {
     /// Both sides at once, on cores of their own; from four cores on.
     #[arg(long, help_heading = "Plan")]
     duet: bool,
-    /// Time for the whole run: 10m; with `--capacity` 25m, with `--quick` 3m.
+    /// Time for the whole run: 10m; with `--capacity` 25m, with `--quick` 3m; with `--rubric` 20m
+    /// more, in a hurry 10m.
     #[arg(long, value_name = "TIME", help_heading = "Plan")]
     budget: Option<String>,
     /// 12 quartets of 1 s blocks, within three minutes.
@@ -162,7 +168,8 @@ pub(super) struct Arguments {
     /// Your prices: cpu=0.04/h,mem=0.005/GiBh,inst=0.17/h.
     #[arg(long, value_name = "PRICES", help_heading = "Verdict")]
     prices: Option<String>,
-    /// Also what building, testing and changing each side takes.
+    /// Also what is counted without load: builds, sizes, dependencies, tests, a cold start. With
+    /// sources; without them only what the program of an `exec:` shows.
     #[arg(long, help_heading = "Verdict")]
     rubric: bool,
     /// The primary's sources, for `--rubric`.
@@ -205,6 +212,7 @@ fn read(arguments: Arguments, timeout: Duration) -> Result<Ask, Failure> {
         config,
         contract,
         stateful,
+        runtime,
         symmetric,
         yes_remote,
         trust,
@@ -244,15 +252,15 @@ fn read(arguments: Arguments, timeout: Duration) -> Result<Ask, Failure> {
         baseline,
         fail_on,
     } = arguments;
-    if rubric || src_primary.is_some() || src_candidate.is_some() {
-        return Err(not_built("--rubric", "leave it out; build and test both sides by hand"));
-    }
-    let sides = [
+    let mut sides = [
         Named::read("--primary", &primary, &config)?,
         Named::read("--candidate", &candidate, &config)?,
     ];
     if sides[0].name == sides[1].name {
         return Err(ask::wrong("--candidate", &candidate, "both sides have the same name"));
+    }
+    for text in &runtime {
+        Named::told_by(&mut sides, text)?;
     }
     let offered = match (rate, rates.as_slice()) {
         (Some(rate), _) => Offered::At(vec![ask::rate("--rate", &rate)?]),
@@ -276,10 +284,16 @@ fn read(arguments: Arguments, timeout: Duration) -> Result<Ask, Failure> {
         let text = format!("{} ms", block.as_millis());
         return Err(ask::wrong("--block", &text, "a block takes from 50 ms to 60 s"));
     }
+    let is_usual = budget.is_none();
     let budget = match budget {
         Some(text) => duration("--budget", &text)?,
         None if quick => Duration::from_secs(3 * 60),
         None => Duration::from_secs(if capacity { 25 * 60 } else { 10 * 60 }),
+    };
+    let rubric = rubric.then_some(Wanted { sources: [src_primary, src_candidate] });
+    let budget = match (is_usual, &rubric) {
+        (true, Some(_)) => budget + rubric::time(quick),
+        _ => budget,
     };
     let slo = slo.map(|text| Objective::read(&text)).transpose()?;
     let objective = if capacity { slo } else { None };
@@ -333,6 +347,7 @@ fn read(arguments: Arguments, timeout: Duration) -> Result<Ask, Failure> {
         duties: Duties::read(must.as_deref())?,
         demand: Demand::read(&counts, &margin)?,
         prices: prices.as_deref().map(Prices::read).transpose()?,
+        rubric,
         out,
         baseline: baseline.as_deref().map(ask::baseline).transpose()?,
         fail_on,

@@ -15,6 +15,7 @@ use tandem_judge::cost::{self, Metric};
 use tandem_judge::report::Document;
 use tandem_judge::verdict::Must;
 
+use super::rubric::{self, Wanted};
 use super::rules::PathRule;
 use super::streams::Cut;
 use super::target::Named;
@@ -57,6 +58,7 @@ pub(crate) struct Ask {
     pub(crate) duties: Duties,
     pub(crate) demand: Demand,
     pub(crate) prices: Option<Prices>,
+    pub(crate) rubric: Option<Wanted>,
     pub(crate) out: Option<PathBuf>,
     pub(crate) baseline: Option<Box<Document>>,
     pub(crate) fail_on: Option<Vec<u8>>,
@@ -375,6 +377,9 @@ pub(crate) struct Demand {
     margins: BTreeMap<String, f64>,
 }
 
+/// Length of a block where nobody says another.
+pub(crate) const BLOCK_USUAL: Duration = Duration::from_secs(2);
+
 /// The rows that are tested together, frozen before the run (compare I-7).
 const HEADLINE: [&str; 4] = ["cpu", "p99", "peak_mem", "capacity"];
 /// All that can be measured here.
@@ -390,7 +395,8 @@ pub(crate) const METRICS: [Metric; 7] = [
 
 impl Demand {
     pub(crate) fn read(counts: &[String], margins: &[String]) -> Result<Demand, Failure> {
-        let known = || METRICS.iter().map(|metric| metric.id()).chain(["capacity"]);
+        let known =
+            || METRICS.iter().map(|metric| metric.id()).chain(["capacity"]).chain(rubric::BUILDS);
         let is_known = |flag: &str, name: &str| match known().any(|known| known == name) {
             true => Ok(()),
             false => {
@@ -427,8 +433,8 @@ impl Demand {
 
     /// 3 % of what costs, 10 % of a time (compare V-4).
     pub(crate) fn margin(&self, id: &str) -> f64 {
-        let usual =
-            if id.starts_with('p') && id != "peak_mem" || id == "mean" { 0.1 } else { 0.03 };
+        let is_time = id.starts_with('p') && id != "peak_mem" || id == "mean";
+        let usual = if is_time || rubric::BUILDS.contains(&id) { 0.1 } else { 0.03 };
         self.margins.get(id).copied().unwrap_or(usual)
     }
 }

@@ -9,12 +9,16 @@ use tandem_judge::capacity::{self, Next, Search};
 use tandem_judge::cost::{self, void};
 use tandem_judge::report;
 
-use super::ask::Objective;
+use super::ask::{BLOCK_USUAL, Objective};
 use super::blocks::Order;
 use super::quartets::role;
 use super::run::{Halt, Run};
 
-/// Searches both sides; `None` where the budget ends it first.
+/// A probe that fails while the generator itself is late, or the host takes the processor away,
+/// says nothing of the side: it is sent again, so often in all. One that passes all the same counts.
+const TRIES: u32 = 3;
+
+/// Searches both sides; probes and confirmations are as long as two and a half and ten blocks; `None` where the budget ends it first.
 pub(crate) async fn search(
     run: &mut Run,
     objective: &Objective,
@@ -25,27 +29,48 @@ pub(crate) async fn search(
     };
     let mut searches = [cost::Side::Primary, cost::Side::Candidate]
         .map(|side| (side, Search::new(kept, run.ask.start), None));
-    let mut probes = Vec::new();
-    while searches.iter().any(|(_, _, found)| found.is_none()) {
+    let (mut probes, mut doubtful) = (Vec::new(), [false; 2]);
+    let mut over = false;
+    'search: while searches.iter().any(|(_, _, found)| found.is_none()) {
         for (side, search, found) in &mut searches {
             match search.next() {
                 Next::Done(capacity) => *found = Some(capacity),
                 Next::Probe { rate, seconds } => {
-                    let length = Duration::from_secs(seconds.into());
-                    run.progress.at("capacity", probes.len() as u64, 80, run.budget.left());
-                    if !run.budget.allows(length) {
-                        run.cut("search for capacity");
-                        return Ok(None);
+                    let blocks = f64::from(seconds) / BLOCK_USUAL.as_secs_f64();
+                    let length = run.ask.block.mul_f64(blocks);
+                    for left in (0..TRIES).rev() {
+                        run.progress.at("capacity", probes.len() as u64, 80, run.budget.left());
+                        if !run.budget.allows(length) {
+                            over = true;
+                            break 'search;
+                        }
+                        let (seen, line) = probe(run, *side, rate, length, objective).await?;
+                        let passed = capacity::failure(&kept, &seen).is_none();
+                        let is_void = line.void;
+                        probes.push(report::CapacityProbe { passed, ..line });
+                        if passed || !is_void || left == 0 {
+                            doubtful[*side as usize] |= !passed && is_void;
+                            search.observe(&seen);
+                            break;
+                        }
                     }
-                    let (seen, line) = probe(run, *side, rate, length, objective).await?;
-                    search.observe(&seen);
-                    let passed = search.seen().last().is_some_and(|seen| seen.failure.is_none());
-                    probes.push(report::CapacityProbe { passed, ..line });
                 }
             }
         }
     }
+    if over {
+        run.cut("search for capacity");
+        unconfirmed(run, &probes);
+        return Ok(None);
+    }
     let [primary, candidate] = searches.map(|(_, _, found)| found.map(side_of).unwrap_or_default());
+    for (side, _) in run.ask.sides.clone().iter().zip(doubtful).filter(|(_, is)| *is) {
+        run.note(&format!(
+            "the generator itself was late where `{}` failed: the upper end of its capacity may be \
+             the generator's",
+            side.name
+        ));
+    }
     let [one, other] = [primary, candidate].map(|side| report::units::rate(side.lo));
     run.progress.done("capacity", &format!("{one} and {other} keep {}", objective.text));
     Ok(Some(report::Capacity {
@@ -64,6 +89,24 @@ pub(crate) fn rates(parts: &[f64], weaker: f64) -> Option<Vec<f64>> {
         parts.iter().map(|part| (part * weaker).round()).filter(|rate| *rate >= 1.0).collect();
     rates.dedup_by(|one, other| one.total_cmp(other).is_eq());
     (!rates.is_empty()).then_some(rates)
+}
+
+/// Says what was seen of a search that did not end: enough to begin nearer next time.
+fn unconfirmed(run: &mut Run, probes: &[report::CapacityProbe]) {
+    for (place, which) in [cost::Side::Primary, cost::Side::Candidate].into_iter().enumerate() {
+        let of = |passed| {
+            let mine = probes.iter().filter(|probe| probe.role == role(which));
+            mine.filter(move |probe| probe.passed == passed).map(|probe| probe.rate)
+        };
+        let text = |rate: Option<f64>| rate.map_or("nothing".to_owned(), report::units::rate);
+        run.note(&format!(
+            "capacity of `{}` is not confirmed: {} passed, {} failed; set `--start` near it, or \
+             give a larger `--budget`",
+            run.ask.sides[place].name.clone(),
+            text(of(true).reduce(f64::max)),
+            text(of(false).reduce(f64::min)),
+        ));
+    }
 }
 
 fn side_of(found: capacity::Capacity) -> report::CapacitySide {

@@ -109,7 +109,7 @@ fn side(flag: &'static str, name: &str, document: &document::Upstream) -> Result
     };
     let upstream = Box::new(Upstream::of_document(name, document));
     let way = Way::Configured { upstream, is_remote };
-    Ok(Named { flag, name: name.to_owned(), targets, way, note })
+    Ok(Named { flag, name: name.to_owned(), targets, way, note, runtime: None })
 }
 
 #[cfg(test)]

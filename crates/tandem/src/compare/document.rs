@@ -15,8 +15,10 @@ use tandem_judge::stats::ranks::Shown;
 use tandem_judge::verdict::{self, CellInput, Fact, MustResult, Regression, Row, Verdict};
 
 use super::ask::{Ask, Demand, METRICS, Prices};
+use super::baseline;
 use super::evidence::Evidence;
 use super::figures::{histograms, plots};
+use super::rubric;
 
 /// A comparison as it is reported, and what its end follows from.
 pub(crate) struct Judged {
@@ -103,6 +105,12 @@ pub(crate) fn judged(ask: &Ask, evidence: &Evidence) -> Judged {
         ledger: Vec::new(),
         series: plots(evidence),
     };
+    let mut document = document;
+    if let Some(before) = ask.baseline.as_deref() {
+        let mut said = baseline::unlike(before, &document);
+        said.extend(regressions.iter().map(baseline::text));
+        document.run.notes.extend(said);
+    }
     Judged { document, verdict, regressions, unproven }
 }
 
@@ -119,6 +127,7 @@ fn run(ask: &Ask, evidence: &Evidence, generator: report::Generator) -> report::
         block_s: ask.block.as_secs_f64(),
         machine: evidence.machine.clone(),
         generator,
+        notes: evidence.notes.clone(),
     }
 }
 
@@ -165,6 +174,7 @@ fn floors(evidence: &Evidence, draws: &mut Draws) -> BTreeMap<String, report::Aa
 
 fn smaller_is_better(id: &str) -> bool {
     let known = METRICS.iter().find(|metric| metric.id() == id);
+    // Builds are times as well.
     known.map_or(id != "capacity", |metric| metric.smaller_is_better())
 }
 
@@ -234,6 +244,8 @@ impl Rows {
             .collect();
         let capacity = evidence.capacity.as_ref().and_then(|found| capacity_input(ask, found));
         inputs.extend(capacity.iter().cloned());
+        let first_of_builds = inputs.len();
+        inputs.extend(rubric::inputs(&ask.demand, &evidence.builds));
         let judged = verdict::cells(&inputs);
         let mut metrics: Vec<report::Metric> = found
             .iter()
@@ -245,8 +257,11 @@ impl Rows {
                 report::Metric::new(measured, row, unit, scale, margin, floor, Some(*rate))
             })
             .collect();
-        let of_capacity = capacity.as_ref().zip(evidence.capacity.as_ref()).zip(judged.last());
+        let of_capacity =
+            capacity.as_ref().zip(evidence.capacity.as_ref()).zip(judged.get(found.len()));
         metrics.extend(of_capacity.map(|((input, found), row)| capacity_metric(found, input, row)));
+        let of_builds = inputs.iter().zip(&judged).skip(first_of_builds);
+        metrics.extend(of_builds.map(|(input, row)| rubric::metric(&evidence.builds, input, row)));
         let is_judged = |place: usize| found.get(place).is_none_or(|(series, ..)| *series == last);
         let rows =
             judged.into_iter().enumerate().filter(|(place, _)| is_judged(*place)).map(|it| it.1);
@@ -315,7 +330,8 @@ fn capacity_metric(found: &report::Capacity, input: &CellInput, row: &Row) -> re
         needed_quartets: None,
         needed_pairs: None,
         against: None,
-        lacks: (row.cell == verdict::Cell::Unknown).then(|| "no_interval".to_owned()),
+        lacks: (row.cell == verdict::Cell::Unknown)
+            .then(|| if row.interval.is_some() { "overlap" } else { "no_end" }.to_owned()),
     }
 }
 
@@ -340,8 +356,13 @@ impl Facts<'_> {
             }
             "errors" => self.errors(),
             "capacity" => self.capacity(),
-            name => self.measured(name),
+            name => self.of_rubric(name).unwrap_or_else(|| self.measured(name)),
         }
+    }
+
+    fn of_rubric(&self, name: &str) -> Option<Fact> {
+        let role = super::quartets::role(self.side);
+        self.evidence.facts.get(role)?.get(name).cloned()
     }
 
     fn measured(&self, name: &str) -> Fact {

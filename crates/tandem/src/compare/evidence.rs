@@ -2,9 +2,12 @@
 //!
 //! Not here: what follows from it (`document`, by `tandem_judge`).
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use tandem_judge::report;
+use tandem_judge::verdict::Fact;
+use tandem_measure::rubric::BuildTimes;
 
 use super::answers::Answers;
 use super::quartets::Series;
@@ -28,6 +31,10 @@ pub(crate) struct Evidence {
     pub(crate) pauses: Option<report::Pauses>,
     pub(crate) memory: Option<report::Memory>,
     pub(crate) rubric: Vec<report::Rubric>,
+    /// What the rubric found by the names that must-haves use: by role, then by name.
+    pub(crate) facts: BTreeMap<String, BTreeMap<String, Fact>>,
+    /// How long builds took: the primary's, the candidate's.
+    pub(crate) builds: [BuildTimes; 2],
     /// What the run could not do as it was asked; said beside the verdict.
     pub(crate) notes: Vec<String>,
     /// Ended before its plan did.

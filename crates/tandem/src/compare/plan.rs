@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::ask::{Ask, Data, Offered};
+use super::rubric;
 use crate::output::Form;
 
 /// One step and how long it takes, about.
@@ -111,5 +112,8 @@ fn steps(ask: &Ask) -> Vec<Step> {
             false => 40.0,
         },
     ));
+    if ask.rubric.is_some() {
+        all.push(step(rubric::planned(ask.quick), rubric::time(ask.quick).as_secs_f64()));
+    }
     all
 }

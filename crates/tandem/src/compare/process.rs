@@ -45,6 +45,19 @@ impl Command {
         Ok(Command { environment, program, arguments: words.collect() })
     }
 
+    pub(crate) fn program(&self) -> &str {
+        &self.program
+    }
+
+    pub(crate) fn arguments(&self) -> &[String] {
+        &self.arguments
+    }
+
+    /// `NAME=VALUE` in front of the program.
+    pub(crate) fn assignments(&self) -> &[(String, String)] {
+        &self.environment
+    }
+
     /// Names of the variables that it sets in front of the program.
     pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
         self.environment.iter().map(|(name, _)| &**name)
@@ -147,6 +160,11 @@ impl Ports {
         });
         let held = held.collect::<io::Result<Vec<_>>>()?;
         Ok(Ports(held.into_iter().map(|(name, port, _)| (name, port)).collect()))
+    }
+
+    /// That of `{port:NAME}`.
+    pub(crate) fn named(&self, name: &str) -> Option<u16> {
+        self.0.get(name).copied()
     }
 
     /// `text` with its placeholders filled.

@@ -44,6 +44,14 @@ impl Progress {
         }
     }
 
+    /// What a step is at; shown on a terminal only, on one line.
+    pub(crate) fn now(&mut self, step: &str, what: &str) {
+        if self.is_terminal && !self.is_quiet {
+            self.shown = true;
+            output::progress(&format!("  {step:<12}{what}"));
+        }
+    }
+
     fn clear(&mut self) {
         if std::mem::take(&mut self.shown) {
             output::progress("");

@@ -81,17 +81,8 @@ pub(crate) fn report(mut run: Run, halt: Option<Halt>, form: Form) -> Result<Exi
         Form::Json => output::data(&report::json(&document)),
         Form::Text => {
             output::data(&report::table(&document));
-            for note in notes(&run) {
+            for note in notes(&run, &document) {
                 output::talk(&format!("  {note}"));
-            }
-            for regression in &regressions {
-                let (before, now) = (regression.before.0, regression.now.0);
-                output::talk(&format!(
-                    "  worse than before: {} was {}, is {}",
-                    regression.id,
-                    report::units::ratio(before),
-                    report::units::ratio(now)
-                ));
             }
             if let Some(folder) = &run.ask.out {
                 output::talk(&format!("  report      {}", folder.join("report.html").display()));
@@ -125,9 +116,9 @@ fn sources(run: &Run) -> report::Sources {
 }
 
 /// What a reader must not conclude, and what was not as it should be.
-fn notes(run: &Run) -> Vec<String> {
+fn notes(run: &Run, document: &Document) -> Vec<String> {
     let mut notes: Vec<String> =
-        run.evidence.notes.iter().map(|it| format!("note        {it}")).collect();
+        document.run.notes.iter().map(|it| format!("note        {it}")).collect();
     notes.extend(streams(run).into_iter().map(|it| format!("note        {it}")));
     let nobody = document::unattributed(&run.evidence);
     if nobody > UNATTRIBUTED_MOST {

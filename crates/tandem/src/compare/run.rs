@@ -2,6 +2,7 @@
 //!
 //! Not here: what happens in a stage (the room of its name).
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -22,7 +23,7 @@ use super::progress::Progress;
 use super::quartets::{Budget, Pace, Pair, Series};
 use super::side::{self, Settings, Side};
 use super::streams::Callee;
-use super::{calibrate, capacity, pauses, report, requests};
+use super::{calibrate, capacity, pauses, report, requests, rubric, runtime};
 use crate::failure::{Exit, Failure};
 use crate::output::Form;
 
@@ -73,6 +74,7 @@ pub(crate) struct Run {
     pub(crate) primary: Side,
     pub(crate) candidate: Side,
     pub(crate) evidence: Evidence,
+    pub(crate) runtimes: runtime::Runtimes,
     pub(crate) draws: Draws,
     pub(crate) budget: Budget,
     pub(crate) interrupt: Interrupt,
@@ -95,6 +97,7 @@ pub(crate) async fn run(ask: Ask, layout: Layout, form: Form) -> Result<Exit, Fa
         Err(Interrupted) => return Ok(Exit::Interrupted),
     };
     let halt = Box::pin(run.stages()).await.err();
+    runtime::end_early(&mut run).await;
     report::report(run, halt, form)
 }
 
@@ -163,6 +166,8 @@ async fn begin(
         pauses: None,
         memory: None,
         rubric: Vec::new(),
+        facts: BTreeMap::new(),
+        builds: Default::default(),
         notes: Vec::new(),
         partial: false,
     };
@@ -189,6 +194,7 @@ async fn begin(
         primary,
         candidate,
         evidence,
+        runtimes: runtime::Runtimes::default(),
         draws,
         budget,
         interrupt,
@@ -205,17 +211,20 @@ impl Run {
     async fn stages(&mut self) -> Result<(), Halt> {
         let idle =
             [&mut self.primary, &mut self.candidate].map(|side| side.probe.memory().anonymous);
+        runtime::describe(self).await?;
         self.calibrate().await?;
         self.rates_of_capacity().await?;
         let mut twin = self.aa().await?;
         self.answers(&mut twin).await?;
         drop(twin);
         self.quartets().await?;
+        runtime::judge(self);
         if self.evidence.capacity.is_none() {
             self.capacity().await?;
         }
         pauses::memory(self, idle).await?;
-        pauses::hiccup(self).await
+        pauses::hiccup(self).await?;
+        rubric::rubric(self).await
     }
 
     /// Looks for the capacity of both, if that is asked for.
@@ -271,7 +280,6 @@ impl Run {
 
     /// Two processes of the primary, or one against itself where it is not ours to start.
     async fn aa(&mut self) -> Result<Option<Side>, Halt> {
-        let Some(rate) = self.judged_rate() else { return Ok(None) };
         let mut twin = None;
         if self.ask.sides[0].is_started() && self.ask.noise == Noise::Twin {
             let started = async {
@@ -281,6 +289,8 @@ impl Run {
             };
             twin = Some(self.interrupt.or(started).await??);
         }
+        // Without a rate there is no noise of figures; that of answers is there all the same.
+        let Some(rate) = self.judged_rate() else { return Ok(twin) };
         if self.ask.quartets < AA_QUARTETS {
             self.note("fewer than 12 quartets: no noise floor and no intervals");
             return Ok(twin);
@@ -401,6 +411,7 @@ impl Run {
         let can_restart = self.ask.sides.iter().all(|side| side.is_started());
         let (most, length) = (wanted * SENT_MOST, self.quartet());
         let mut restart = 0;
+        runtime::begin(self).await?;
         for sent in 0..most {
             let place = self.evidence.series.len() - 1;
             let valid = self.evidence.series[place].1.valid();
@@ -414,9 +425,11 @@ impl Run {
             }
             if can_restart && sent > 0 && sent % every == 0 {
                 restart += 1;
+                runtime::end(self).await?;
                 self.interrupt.or(self.primary.restart(&self.settings, &self.callees)).await??;
                 self.interrupt.or(self.candidate.restart(&self.settings, &self.callees)).await??;
                 self.warm_both(rate, WINDOWS_FEW).await?;
+                runtime::begin(self).await?;
             }
             let pace = Pace { rate, block: self.ask.block, restart, duet: self.ask.duet };
             let mut pair = Pair { primary: &mut self.primary, other: Some(&mut self.candidate) };
@@ -425,6 +438,7 @@ impl Run {
             let sent = series.send(&self.generator, &mut pair, pace, &mut self.draws, answers);
             self.interrupt.or(sent).await??;
         }
+        runtime::end(self).await?;
         let (_, series) = &self.evidence.series[self.evidence.series.len() - 1];
         let said = format!(
             "{} at {}, {} blocks void",

@@ -116,6 +116,33 @@ impl Side {
         Ok(Rc::clone(wire))
     }
 
+    /// Where it is asked what it is: as `--runtime` says, else on the port that its command calls
+    /// `{port:admin}`, else where it is called.
+    ///
+    /// # Errors
+    /// Nobody is there.
+    pub(crate) async fn runtime(
+        &self,
+        settings: &Settings,
+        limit: Duration,
+    ) -> Result<Upstream, Failure> {
+        let filled = |text: &str| match &self.process {
+            Some(process) => process.ports.fill(text),
+            None => text.to_owned(),
+        };
+        let admin = self.process.as_ref().and_then(|process| process.ports.named("admin"));
+        let text = match (&self.named.runtime, admin) {
+            (Some(text), _) => filled(text),
+            (None, Some(port)) => format!("127.0.0.1:{port}"),
+            (None, None) => return Ok(self.upstream.clone()),
+        };
+        let address = discover::address_of(&text)
+            .map_err(|(why, fix)| unreachable(&self.named, why, "").fix(fix))?;
+        let name = &self.named.name;
+        let (_, upstream) = discover::reach(name, &address, &settings.trust, limit).await?;
+        Ok(upstream)
+    }
+
     /// How many threads its runtime was told to use; `None` where we did not start it.
     pub(crate) fn threads_told(&self, settings: &Settings) -> Option<u32> {
         let cores = settings.cores(self.role);

@@ -30,6 +30,8 @@ pub(crate) struct Named {
     pub(crate) way: Way,
     /// What was not said and had to be found out.
     pub(crate) note: Option<String>,
+    /// Where `--runtime` says that it tells of itself; may hold `{port:NAME}` of its command.
+    pub(crate) runtime: Option<String>,
 }
 
 /// How it comes to run.
@@ -96,17 +98,41 @@ impl Named {
                     .map_err(|(why, fix)| wrong(flag, text, &fix).because(why))?,
             ),
         };
-        Ok(Named { flag, name: name.to_owned(), targets: vec![target], way, note: None })
+        Ok(Named {
+            flag,
+            name: name.to_owned(),
+            targets: vec![target],
+            way,
+            note: None,
+            runtime: None,
+        })
     }
 
     /// Whether it lies outside of this machine and of private networks.
     pub(crate) fn is_remote(&self) -> bool {
-        match &self.way {
-            Way::Started { .. } => false,
-            Way::There(Address::Fixed(address)) => !is_near(address.ip()),
-            Way::There(Address::Dns { host, .. }) => host != "localhost",
-            Way::Configured { is_remote, .. } => *is_remote,
-        }
+        let runtime = self.runtime.as_deref().and_then(|text| ported(text).ok());
+        let called = match &self.way {
+            Way::Started { .. } => None,
+            Way::There(address) => Some(address),
+            Way::Configured { is_remote: true, .. } => return true,
+            Way::Configured { .. } => None,
+        };
+        called.into_iter().chain(&runtime).any(is_far)
+    }
+
+    /// `--runtime NAME=HOST:PORT`, for the side of that name.
+    ///
+    /// # Errors
+    /// No such side, or no address.
+    pub(crate) fn told_by(sides: &mut [Named; 2], text: &str) -> Result<(), Failure> {
+        const RIGHT: &str = "write `NAME=HOST:PORT` or, of a command, `NAME=127.0.0.1:{port:NAME}`";
+        let wrong = |why: &str| wrong("--runtime", text, RIGHT).because(why);
+        let (name, address) = text.split_once('=').ok_or_else(|| wrong("it names no address"))?;
+        ported(address).map_err(|(why, _)| wrong(&why))?;
+        let side = sides.iter_mut().find(|side| side.name == name);
+        let side = side.ok_or_else(|| wrong(&format!("no side is called `{name}`")))?;
+        side.runtime = Some(address.to_owned());
+        Ok(())
     }
 
     /// Whether a second process of it can be started.
@@ -124,6 +150,22 @@ fn split(text: &str) -> (&str, Option<&str>) {
             && discover::address_of(&plain).is_ok()
     });
     found.map_or((text, None), |(target, address)| (target, Some(address)))
+}
+
+/// An address in which a port may be a placeholder.
+fn ported(text: &str) -> Result<Address, (String, String)> {
+    let plain = match (text.split_once("{port"), text.ends_with('}')) {
+        (Some((host, _)), true) => format!("{host}1"),
+        _ => text.to_owned(),
+    };
+    discover::address_of(&plain)
+}
+
+fn is_far(address: &Address) -> bool {
+    match address {
+        Address::Fixed(address) => !is_near(address.ip()),
+        Address::Dns { host, .. } => host != "localhost",
+    }
 }
 
 /// This machine and private networks: 10/8, 172.16/12, 192.168/16, 169.254/16, fc00::/7, fe80::/10.
@@ -168,6 +210,25 @@ mod tests {
             panic!("it is started")
         };
         assert_eq!(address, "127.0.0.1:{port}");
+    }
+
+    #[test]
+    fn a_side_is_told_where_it_tells_of_itself() {
+        let mut sides = ["a=exec:./svc --admin {port:x}", "b=port:1"]
+            .map(|text| Named::read("--primary", text, Path::new("tandem.yaml")).unwrap());
+        for (text, told, remote) in [
+            ("a=127.0.0.1:{port:x}", true, false),
+            ("b=10.0.0.7:81", true, false),
+            ("b=192.0.2.1:81", true, true),
+            ("c=127.0.0.1:81", false, false),
+            ("a=nowhere", false, false),
+            ("a", false, false),
+        ] {
+            assert_eq!(Named::told_by(&mut sides, text).is_ok(), told, "{text}");
+            assert_eq!(sides.iter().any(Named::is_remote), remote, "{text}");
+            sides[1].runtime = None;
+        }
+        assert_eq!(sides[0].runtime.as_deref(), Some("127.0.0.1:{port:x}"));
     }
 
     #[test]

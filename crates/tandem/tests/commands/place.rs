@@ -139,8 +139,14 @@ impl Notes {
 
     /// Any service that reflects is a gateway's upstream, so a gateway is one as well.
     pub(crate) fn by_contract(answer: Vec<Script>, contract: &str) -> Notes {
+        Notes::by_rules(answer, contract, "primary: it")
+    }
+
+    /// With rules of its methods: what it refuses, say.
+    pub(crate) fn by_rules(answer: Vec<Script>, contract: &str, rules: &str) -> Notes {
         let backend = Backend::start(answer);
         let (address, contract) = (backend.address, contract.to_owned());
+        let rules = rules.to_owned();
         let (say, heard) = std::sync::mpsc::channel();
         let (stop, stopped) = std::sync::mpsc::channel::<()>();
         std::thread::spawn(move || {
@@ -149,8 +155,9 @@ impl Notes {
                 .enable_all()
                 .build()
                 .unwrap();
-            let running = runtime
-                .block_on(gateway(address).contract(&contract).one_thread().offering().start());
+            let running = runtime.block_on(
+                gateway(address).contract(&contract).rules(&rules).one_thread().offering().start(),
+            );
             say.send(running.public).unwrap();
             // Ends when the test drops its end.
             let _ = stopped.recv();

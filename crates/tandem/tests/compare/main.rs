@@ -7,10 +7,13 @@
 #[expect(dead_code, reason = "these tests need a part of what those of the commands do")]
 mod place;
 
+mod capacity;
 mod cost;
 mod exits;
 mod names;
 mod report;
+mod rubric;
+mod runtime;
 mod schema;
 mod sides;
 mod streams;
