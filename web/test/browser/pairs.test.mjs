@@ -5,7 +5,7 @@ import { after, test } from 'node:test';
 import { axe, fits, LOOKS, quit, REAL, withPage } from './with.mjs';
 
 after(quit);
-const needsMock = { skip: REAL !== null && 'needs the mock' };
+const needsMock = { skip: REAL && 'needs the mock' };
 const METHOD = '/m/tandem.cases.catalogue.v1.Catalogue/GetProduct';
 
 for (const look of LOOKS) {
@@ -49,6 +49,24 @@ test('a difference is accepted as noise, by keyboard, with its reason and its co
     await page.getByText('declared in same.ignore').waitFor();
     const [live] = await api('GET', '/namespaces/shop/versions');
     assert.match(live.why, /noise accepted in .*GetProduct, etag: weak/);
+  });
+});
+
+test('compare_j_6_an_inferred_mode_of_a_list_is_shown_and_pinned_by_an_act', needsMock, async () => {
+  await withPage({}, async ({ page, at, api }) => {
+    await at(`${METHOD}/differences`);
+    await page.getByText('each element has its own `name`').waitFor();
+    await page.getByRole('button', { name: 'Declare keyed images[]=name' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Declare keyed=name for images[]?' });
+    await dialog.getByText('found by their key').waitFor();
+    await dialog.getByLabel('Reason').fill('names are unique');
+    await dialog.getByText(/tandem noise accept .*GetProduct .*images\[\].* --as keyed=name -n shop -m "names are unique"/).waitFor();
+    await axe(page);
+    await dialog.getByRole('button', { name: 'Declare', exact: true }).click();
+    await page.getByText('images[] is keyed=name since version 5.').waitFor();
+    await page.getByText('each element has its own `name`').waitFor({ state: 'detached' });
+    const [live] = await api('GET', '/namespaces/shop/versions');
+    assert.match(live.why, /noise accepted in .*GetProduct, images\[\] keyed=name: names/);
   });
 });
 
