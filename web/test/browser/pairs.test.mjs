@@ -111,3 +111,25 @@ test('security_w_3_values_of_strangers_are_text', needsMock, async () => {
     assert.equal(await page.locator('main b').count(), 0);
   });
 });
+
+test('calls that a gateway carries become pairs, told on the screens of the method and of its differences', { skip: !REAL && 'needs a gateway' }, async () => {
+  await withPage({}, async ({ page, at, gateway }) => {
+    await at(METHOD);
+    const panel = page.getByRole('region', { name: 'Pair of go and rust' });
+    await panel.waitFor();
+    // One call in ten is mirrored; both sides and the twin are one service, so they agree.
+    const counted = panel.locator('.evidence').getByText(/^[1-9]\d* of about [\d,]+ pairs/).waitFor().then(() => true);
+    while (!(await Promise.race([counted, gateway.call('/v1/products/none').then(() => false)]))) {
+      await page.evaluate(() => new Promise(requestAnimationFrame));
+    }
+    await panel.getByRole('row').filter({ hasText: 'candidate' }).getByText('rust').waitFor();
+    assert.equal(await panel.locator('.verdict.bad').count(), 0);
+    await axe(page);
+    await panel.getByRole('link', { name: 'Differences and noise' }).click();
+    await page.getByRole('heading', { name: /^[1-9]\d* pairs of go and rust$/ }).waitFor();
+    await page.getByText('No difference so far.').waitFor();
+    await page.getByText('learned from the twin').waitFor();
+    await axe(page);
+    await fits(page);
+  });
+});
