@@ -64,8 +64,8 @@ mod tests {
             recent.count(at(3_600.0 + f64::from(tick) / 200.0));
         }
         assert_eq!(recent.per_second(at(3_630.0)), Some(200.0));
-        // Half of it so far.
-        assert_eq!(recent.per_second(at(3_615.0)), Some(100.1));
+        // Half of it so far, and one of the calls before.
+        assert_eq!(recent.per_second(at(3_615.0)), Some(3_001.0 / 30.0));
         // And when they stay away, there is none left after half a minute.
         assert_eq!(recent.per_second(at(3_645.5)), Some(100.0));
         assert_eq!(recent.per_second(at(3_660.0)), Some(0.0));
