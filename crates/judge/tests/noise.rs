@@ -93,7 +93,7 @@ fn one_field_wrong_in_one_of_200_answers_is_found_in_shuffled_lists_and_beside_u
     let mut draws = Draws::new(SEED);
     let differ = differ(Rules::new().unordered("orders"));
     let mut ledger = Ledger::new(&differ, Source::Twin, Settings::default());
-    let mut answer = |call: u64, wrong: bool, draws: &mut Draws| {
+    let answer = |call: u64, wrong: bool, draws: &mut Draws| {
         let mut page = noisy_page(draws, call, wrong);
         // Field 90, which no contract here knows: always there, and of another value in one of ten.
         let value = if draws.below(10) == 0 { draws.below(100) as u8 } else { 100 };
