@@ -172,7 +172,7 @@ pub(super) async fn accept(call: Call) -> Result<Answer, Refusal> {
     let rule = rule.as_deref().unwrap_or("ignore");
     let lawful = Lawful::read(rule).ok_or_else(|| {
         Refusal::malformed(
-            &format!("`{rule}` is no rule that can be accepted"),
+            format!("`{rule}` is no rule that can be accepted"),
             "write `ignore`, `unordered`, `keyed=FIELD` or `tolerance=1e-9`",
         )
     })?;
