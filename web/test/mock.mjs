@@ -328,6 +328,9 @@ export async function startMock({ port = 0 } = {}) {
       case 'POST noise':
         needs(person, namespace, 'publisher');
         madeFrom(request, namespace);
+        if ((body.as ?? 'ignore') !== 'ignore') {
+          return { version: publish(namespace, person, live.withRule(text, body.path, body.as), `noise accepted in ${full}, ${body.path} ${body.as}: ${body.why}`), problems: [] };
+        }
         return { version: publish(namespace, person, live.withIgnored(text, body.path), `noise accepted in ${full}, ${body.path}: ${body.why}`), problems: [] };
       case 'PUT mirror':
         needs(person, namespace, 'publisher');

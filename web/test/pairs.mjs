@@ -22,6 +22,10 @@ export function withIgnored(text, path) {
   return `${bare}${bare.endsWith('\n') ? '' : '\n'}# same.ignore: ${JSON.stringify(all)}\n`;
 }
 
+/** What is declared of a path beside that it is ignored. */
+export const withRule = (text, path, rule) => `${text}${text.endsWith('\n') ? '' : '\n'}# same: ${path} ${rule}\n`;
+const isDeclared = (text, path) => text.includes(`# same: ${path} `);
+
 const quantile = (value_s, n, part) => ({
   value_s,
   interval: n * (1 - part) < 4 ? null : [value_s * 0.94, value_s * 1.08],
@@ -33,6 +37,7 @@ function paths(pairs, ignored) {
   const path = (name, kind, candidate_only, twin_only, both, why = null, samples = []) => ({
     path: name, class: kind, candidate_only, twin_only, both, pairs, e_value: candidate_only > 9 ? 4211.5 : 0.7,
     bound: candidate_only > 9 ? 0.021 : 3.93 / pairs, critical: 0, why, samples,
+    proposed: why === null ? null : { as: 'ignore', rule: `ignore ${name}`, why },
     lines: candidate_only + both > 0 ? [{ path: name, count: candidate_only + both, what: ['value'] }] : [],
   });
   const sample = (place, primary, candidate) => ({ place, what: 'value', primary, candidate });
@@ -102,5 +107,7 @@ export function noise(text) {
   const ignored = ignoredIn(text);
   const learned = paths(now.pairs, ignored).filter(({ twin_only, both }) => twin_only + both > 0).map((one) => ({ ...one, flagged: false }));
   const flagged = { ...paths(now.pairs, [])[0], path: 'revision_id', class: 'unknown', candidate_only: 3, why: 'UUID', flagged: true };
-  return { namespace: 'shop', method: MIRRORED, noise: 'twin', pairs: now.pairs, learned: [...learned, flagged], ignored };
+  const images = { ...learned[0], path: 'images[]', class: 'unknown', candidate_only: 0, twin_only: 0, both: 0, why: null, proposed: { as: 'keyed=name', rule: 'keyed images[]=name', why: 'each element has its own `name`' } };
+  const lists = isDeclared(text, 'images[]') ? [] : [images];
+  return { namespace: 'shop', method: MIRRORED, noise: 'twin', pairs: now.pairs, learned: [...learned, flagged, ...lists], ignored };
 }

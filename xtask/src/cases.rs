@@ -11,7 +11,7 @@ use crate::process::{quiet, root, shown};
 use crate::{defects, demo, faults};
 
 const USAGE: &str = "usage: ./x cases [build] | check [catalogue] [--full] [--ops N] [--seeds K] \
-                     [--first SEED] [--kills R] [--write] | lint | faults [build] | \
+                     [--first SEED] [--kills R] [--write] | lint | faults [build|pairs] | \
                      defects [--write] | rubric [catalogue] [rust|go] [WORDS of the rubric]";
 
 /// What `--full` asks for; without it the check keeps to what fits every run of the tests.
@@ -24,6 +24,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
         ["lint"] => lint(),
         ["faults"] => faults::run(),
         ["faults", "build"] => faults::build_all(),
+        ["faults", "pairs"] => faults::pairs::run(),
         ["defects", rest @ ..] => defects::run(rest),
         ["rubric", rest @ ..] => rubric(rest),
         _ => Err(USAGE.into()),

@@ -2,8 +2,11 @@
 //! must find it. A fault that is not found is a fault of the check.
 //!
 //! The faulty programs stay in `target/faults/bin`, named `catalogue-LANGUAGE-FAULT`: services
-//! like any other, to be put behind a gateway as a candidate that pairs must find.
+//! like any other, to be put behind a gateway as a candidate that pairs must find (`pairs`).
 
+pub(crate) mod pairs;
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -68,15 +71,26 @@ fn faults() -> Result<Vec<Fault>, String> {
     Ok(all)
 }
 
-/// The service with the fault in it.
+/// The service with the fault in it; built again only when something of it has changed.
 fn program(language: &str, name: &str, patch: &Path) -> Result<PathBuf, String> {
-    let copy = Copy(std::env::temp_dir().join(format!("tandem-faults-{}", std::process::id())));
-    std::fs::create_dir_all(&copy.0).map_err(|error| error.to_string())?;
+    let kept = root().join("target/faults/bin").join(format!("catalogue-{language}-{name}"));
     let listed = quiet(
         Command::new("git")
             .args(["ls-files", "-co", "--exclude-standard", "cases", "clients", "proto"])
             .current_dir(root()),
     )?;
+    let sources = listed.lines().filter(|file| !file.starts_with("cases/faults/"));
+    let mut digest = DefaultHasher::new();
+    for file in sources.map(|file| root().join(file)).chain([patch.to_owned()]) {
+        let bytes = std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        (file.strip_prefix(root()).unwrap_or(&file), bytes).hash(&mut digest);
+    }
+    let (stamp, digest) = (kept.with_extension("sources"), format!("{:016x}", digest.finish()));
+    if kept.exists() && std::fs::read_to_string(&stamp).is_ok_and(|built| built == digest) {
+        return Ok(kept);
+    }
+    let copy = Copy(std::env::temp_dir().join(format!("tandem-faults-{}", std::process::id())));
+    std::fs::create_dir_all(&copy.0).map_err(|error| error.to_string())?;
     for file in listed.lines() {
         let to = copy.0.join(file);
         let copied = to
@@ -87,11 +101,11 @@ fn program(language: &str, name: &str, patch: &Path) -> Result<PathBuf, String> 
     }
     quiet(Command::new("git").arg("apply").arg(patch).current_dir(&copy.0))?;
     let built = build(language, &copy.0.join("cases"))?;
-    let kept = root().join("target/faults/bin").join(format!("catalogue-{language}-{name}"));
     let moved = kept
         .parent()
         .map_or(Ok(()), std::fs::create_dir_all)
-        .and_then(|()| std::fs::copy(&built, &kept));
+        .and_then(|()| std::fs::copy(&built, &kept))
+        .and_then(|_bytes| std::fs::write(stamp, digest));
     moved.map_err(|error| format!("{}: {error}", kept.display()))?;
     Ok(kept)
 }

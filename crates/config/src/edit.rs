@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Number, Value};
 
-pub use self::method::{ignore, ignored, mirror};
+pub use self::method::{Lawful, lawful, mirror};
 use crate::settings::{Part, parts};
 use crate::source::{Node, Value as Written, cut};
 use crate::yaml;

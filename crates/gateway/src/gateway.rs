@@ -485,8 +485,9 @@ impl View {
         self.mirrors.copies()
     }
 
-    /// Whether memory is short: while it is, no call is copied (compare M-8). Nothing in the
-    /// gateway watches memory yet; who does says it here.
+    /// Whether memory is short: while it is, no call is copied (compare M-8). The mirror watches
+    /// the memory of its process by itself, and says otherwise when that passes a bound; who knows
+    /// more says it here.
     pub fn shed_copies(&self, shed: bool) {
         self.mirrors.shed(shed);
     }

@@ -8,16 +8,18 @@
 //!
 //! Rooms in the order of a copy's way: `sample` (which calls), `method` (whose leave, to whom),
 //! `tap`, `room` (how much waits), `queue` (the thread), `order` (whose turn), `send`, `answer`
-//! (what came back), `pairs` (the evidence), `view`; `counts` beside them.
+//! (what came back), `pairs` (the evidence), `view`; `counts`, `recent` and `memory` beside them.
 //!
 //! Not here: which side answers a call (`route`), what differences mean (`tandem_judge`).
 
 mod answer;
 pub(crate) mod counts;
+mod memory;
 mod method;
 mod order;
 mod pairs;
 mod queue;
+mod recent;
 mod room;
 mod sample;
 mod send;
@@ -306,6 +308,7 @@ impl Mirrors {
             drain,
             run: self.0.run.clone(),
             ratio_max: self.0.ratio_max,
+            shed: Arc::clone(&self.0.way.shed),
         };
         tracing::info!(run = %self.0.run, seed = self.0.seed, "mirroring begins");
         let spawned =

@@ -96,6 +96,17 @@ impl Differ {
         &self.rows
     }
 
+    /// Whether `rules` could hold for these answers.
+    pub(crate) fn takes(&self, rules: &Rules) -> bool {
+        rules.faults(self.plans.contract(), self.message).is_empty()
+    }
+
+    /// Whether it is declared how the elements of the list at `path` find each other, or that they
+    /// are not compared.
+    pub(crate) fn settles_order(&self, path: &str) -> bool {
+        self.rules.settles_order(path)
+    }
+
     /// The differences between the primary's answer and another one.
     pub fn compare(&self, primary: &Answer<'_>, other: &Answer<'_>) -> Diff {
         let mut walk = Walk::new(self);

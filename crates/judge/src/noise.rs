@@ -14,6 +14,7 @@ mod class;
 mod counts;
 mod left;
 mod listing;
+mod proposals;
 mod reservoir;
 mod tolerance;
 mod why;
@@ -25,8 +26,8 @@ pub use self::class::{Class, Settings};
 pub use self::counts::RowCounts;
 pub use self::left::left;
 pub use self::listing::{Line, Listing};
+pub use self::proposals::{Proposal, Proposals};
 pub use self::reservoir::{Sample, Samples};
-pub use self::tolerance::Distances;
 pub use self::why::{Why, why};
 
 use crate::diff::{Diff, Differ, RowId, Rows};

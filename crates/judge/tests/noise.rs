@@ -88,6 +88,32 @@ fn one_field_wrong_in_one_of_200_answers_is_found_among_noise_and_nothing_else_i
 }
 
 #[test]
+fn one_field_wrong_in_one_of_200_answers_is_found_in_shuffled_lists_and_beside_unknown_fields() {
+    const SEED: u64 = 201;
+    let mut draws = Draws::new(SEED);
+    let differ = differ(Rules::new().unordered("orders"));
+    let mut ledger = Ledger::new(&differ, Source::Twin, Settings::default());
+    let answer = |call: u64, wrong: bool, draws: &mut Draws| {
+        let mut page = noisy_page(draws, call, wrong);
+        // Field 90, which no contract here knows: always there, and of another value in one of ten.
+        let value = if draws.below(10) == 0 { draws.below(100) as u8 } else { 100 };
+        page.extend_from_slice(&[0xd0, 0x05, value]);
+        page
+    };
+    for call in 0..6_000 {
+        let wrong = draws.below(200) == 0;
+        let primary = answer(call, false, &mut draws);
+        let candidate = answer(call, wrong, &mut draws);
+        let twin = answer(call, false, &mut draws);
+        observe(&mut ledger, &differ, [&primary, &candidate, &twin]);
+    }
+    assert_eq!(accused(&ledger), ["orders[].price"], "seed {SEED}");
+    let unknown = path(&ledger, "<message>");
+    assert_eq!(unknown.class, Class::NoisyEqual, "seed {SEED}: {unknown:?}");
+    assert_eq!(path(&ledger, "orders[]").class, Class::Identical);
+}
+
+#[test]
 fn compare_n_11_thirty_percent_noise_does_not_hide_five_percent_of_wrong_answers() {
     const SEED: u64 = 11;
     let differ = differ(Rules::new());

@@ -55,7 +55,8 @@ fn path(name: &str, class: Class, counts: (u64, u64, u64), bound: f64) -> report
         other: Some("1.5 & more".into()),
     };
     let samples = if counts.0 > 0 { vec![sample; 2] } else { Vec::new() };
-    report::PathLine::new(&evidence, &samples)
+    let proposed_rule = (name == "node").then(|| "ignore node    # host & port".to_owned());
+    report::PathLine { proposed_rule, ..report::PathLine::new(&evidence, &samples) }
 }
 
 /// A comparison as `tandem compare` would hand it over.

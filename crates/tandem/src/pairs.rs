@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tandem_gateway::{Lane, MethodPairs, UpstreamCost};
 use tandem_judge::diff::What;
 use tandem_judge::live::{self, Cpu, Judged, Open, Seen};
-use tandem_judge::noise::{Class, PathEvidence, Sample, Settings, Source};
+use tandem_judge::noise::{Class, PathEvidence, Proposal, Sample, Settings, Source};
 use tandem_judge::pair::Loss;
 use tandem_judge::stats::ranks::{Quantile, Shown};
 
@@ -31,7 +31,7 @@ pub(crate) struct Pair {
     costs: [Option<LaneCost>; 3],
     /// Since the evidence began.
     pub(crate) seconds: f64,
-    /// Pairs a second in that time.
+    /// Pairs a second at present.
     pub(crate) per_second: Option<f64>,
 }
 
@@ -46,7 +46,7 @@ impl Pair {
         now: SystemTime,
     ) -> Pair {
         let seconds = now.duration_since(pairs.since).unwrap_or_default().as_secs_f64();
-        let per_second = (seconds >= 1.0).then(|| pairs.calls as f64 / seconds);
+        let per_second = pairs.per_second;
         let settings = Settings::default();
         let extra_most = extra_most.unwrap_or(settings.extra_most);
         let lane = |lane| lane_of(lane);
@@ -216,7 +216,7 @@ impl Pair {
             })
             .collect();
         let mut shown = path_json(evidence);
-        shown["why"] = json!(self.why(&evidence.path));
+        self.add_proposed(&mut shown, &evidence.path);
         shown["lines"] = json!(lines);
         shown["samples"] = json!(samples);
         shown
@@ -234,8 +234,26 @@ impl Pair {
         leads.max_by_key(|row| row.path.len()).map(|row| &*row.path)
     }
 
-    fn why(&self, path: &str) -> Option<&'static str> {
-        self.pairs.proposals.get(path).map(|why| why.text())
+    fn proposed(&self, path: &str) -> Option<&Proposal> {
+        self.pairs.proposals.get(path)
+    }
+
+    /// What its values look like, and the rule that somebody may make of it.
+    fn add_proposed(&self, shown: &mut Value, path: &str) {
+        let proposed = self.proposed(path);
+        shown["why"] = match proposed {
+            Some(Proposal::Ignore(why)) => json!(why.text()),
+            Some(Proposal::Tolerance(_) | Proposal::Unordered | Proposal::Keyed(_)) | None => {
+                Value::Null
+            }
+        };
+        shown["proposed"] = proposed.map_or(Value::Null, |proposal| {
+            json!({
+                "as": proposal.says(),
+                "rule": proposal.rule(path),
+                "why": proposal.why(),
+            })
+        });
     }
 
     /// What was learned of noise, and what is declared to be none of our business.
@@ -245,12 +263,12 @@ impl Pair {
             .pairs
             .paths
             .iter()
-            .filter(|path| seen(path) || self.why(&path.path).is_some())
+            .filter(|path| seen(path) || self.proposed(&path.path).is_some())
             .map(|path| {
                 let mut shown = path_json(path);
-                shown["why"] = json!(self.why(&path.path));
+                self.add_proposed(&mut shown, &path.path);
                 // It looks like noise and never was: the twin's values are the primary's.
-                shown["flagged"] = json!(!seen(&path));
+                shown["flagged"] = json!(!seen(&path) && !shown["why"].is_null());
                 shown
             })
             .collect();

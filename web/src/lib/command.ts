@@ -54,8 +54,9 @@ export function apply(of: { namespace: string; why: string; draft?: boolean }): 
   return `tandem apply ${word(`teams/${of.namespace}.yaml`)} ${message(of.why)}${of.draft ? ' --draft' : ''}`;
 }
 
-export function noiseAccept(of: { namespace: string; method: string; path: string; why: string }): string {
-  return `tandem noise accept ${word(of.method)} ${word(of.path)} -n ${word(of.namespace)} ${message(of.why)}`;
+export function noiseAccept(of: { namespace: string; method: string; path: string; rule: string; why: string }): string {
+  const rule = of.rule === 'ignore' ? '' : ` --as ${word(of.rule)}`;
+  return `tandem noise accept ${word(of.method)} ${word(of.path)}${rule} -n ${word(of.namespace)} ${message(of.why)}`;
 }
 
 export function publishDraft(of: { namespace: string; why: string }): string {

@@ -330,6 +330,8 @@ export interface PathEvidence {
   bound: number;
   critical: number;
   why: string | null;
+  /** A rule that somebody may make of it: how it is accepted, how it reads, what it rests on. */
+  proposed: { as: string; rule: string; why: string } | null;
 }
 
 export interface DifferingPath extends PathEvidence {

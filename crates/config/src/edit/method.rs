@@ -8,39 +8,77 @@ use serde_json::{Map, Value};
 
 use super::{Edit, EditFault, document, values_at};
 
-/// `text` where differences of `path` in the answers of `method` (`package.Service/Method`) mean
-/// nothing: it stands in the method's `same.ignore`. Without a change where it stands there already.
+/// What may be declared of a path of an answer by one act.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lawful {
+    /// Its differences mean nothing.
+    Ignore,
+    /// The order of the list means nothing.
+    Unordered,
+    /// The elements of the list find each other by this field.
+    Keyed(String),
+    /// Its numbers may lie so far apart, as it is written: `1e-9`, `3ulp`.
+    Tolerance(String),
+}
+
+impl Lawful {
+    /// `ignore`, `unordered`, `keyed=FIELD` or `tolerance=DISTANCE`; `None` for anything else.
+    pub fn read(text: &str) -> Option<Lawful> {
+        let value = |value: &str| (!value.is_empty()).then(|| value.to_owned());
+        match text.split_once('=') {
+            None if text == "ignore" => Some(Lawful::Ignore),
+            None if text == "unordered" => Some(Lawful::Unordered),
+            Some(("keyed", field)) => value(field).map(Lawful::Keyed),
+            Some(("tolerance", distance)) => value(distance).map(Lawful::Tolerance),
+            None | Some(_) => None,
+        }
+    }
+}
+
+/// `text` where `lawful` holds for `path` in the answers of `method` (`package.Service/Method`): it
+/// stands in the method's `same`. Without a change where it stands there already.
 ///
 /// # Errors
 /// As [`super::set_values`].
-pub fn ignore(text: &str, method: &str, path: &str) -> Result<String, EditFault> {
+pub fn lawful(text: &str, method: &str, path: &str, lawful: &Lawful) -> Result<String, EditFault> {
     let mut same = match resolved(text, method, "same")? {
         Some(Value::Object(same)) => same,
         None | Some(Value::Null) => Map::new(),
         Some(_) => return Err(EditFault::NoGroup("same".to_owned())),
     };
-    let ignored = same.entry("ignore").or_insert(Value::Null);
-    if ignored.is_null() {
-        *ignored = Value::Array(Vec::new());
-    }
-    let Value::Array(ignored) = ignored else {
-        return Err(EditFault::NoGroup("same.ignore".to_owned()));
+    let (key, value) = match lawful {
+        Lawful::Ignore => ("ignore", None),
+        Lawful::Unordered => ("unordered", None),
+        Lawful::Keyed(field) => ("keyed", Some(field)),
+        Lawful::Tolerance(distance) => ("tolerance", Some(distance)),
     };
-    if ignored.iter().any(|one| one == path) {
-        return Ok(text.to_owned());
+    let group = same.entry(key).or_insert(Value::Null);
+    let fault = || EditFault::NoGroup(format!("same.{key}"));
+    let new = match value {
+        None => {
+            if group.is_null() {
+                *group = Value::Array(Vec::new());
+            }
+            let Value::Array(paths) = group else { return Err(fault()) };
+            let new = paths.iter().all(|one| one != path);
+            if new {
+                paths.push(path.into());
+            }
+            new
+        }
+        Some(value) => {
+            if group.is_null() {
+                *group = Value::Object(Map::new());
+            }
+            let Value::Object(paths) = group else { return Err(fault()) };
+            let value = Value::from(value.as_str());
+            paths.insert(path.to_owned(), value.clone()) != Some(value)
+        }
+    };
+    match new {
+        true => set(text, method, "same", Value::Object(same)),
+        false => Ok(text.to_owned()),
     }
-    ignored.push(path.into());
-    set(text, method, "same", Value::Object(same))
-}
-
-/// The paths that `text` declares to mean nothing in the answers of `method`.
-///
-/// # Errors
-/// A text that is no document.
-pub fn ignored(text: &str, method: &str) -> Result<Vec<String>, EditFault> {
-    let same = resolved(text, method, "same")?.unwrap_or_default();
-    let paths = same["ignore"].as_array().into_iter().flatten();
-    Ok(paths.filter_map(|path| path.as_str().map(str::to_owned)).collect())
 }
 
 /// `text` where calls of `method` are mirrored by the rule `mirror`, or not at all by `None`.

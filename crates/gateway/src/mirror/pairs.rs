@@ -4,29 +4,22 @@
 //! ever waits for it. With a change of the contract, of a side or of how noise is told it begins
 //! anew, with a change of a rule the paths below that rule do (compare N-5).
 //!
-//! Texts of a few answers of primary and twin are held to guess why a path is noise (compare N-8).
-//! Nobody can read them: only the guess is shown. Values of `debug_redact` fields are gone before.
-//!
 //! Not here: comparing (`tandem_judge`), sending (`send`).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tandem_judge::diff::{Diff, Differ, RowId, Rules};
-use tandem_judge::noise::{self, Ledger, Outcome, Samples, Settings, Source};
+use tandem_judge::diff::{Differ, RowId, Rules};
+use tandem_judge::noise::{Ledger, Outcome, Proposals, Samples, Settings, Source};
 use tandem_judge::pair::{Abandoned, Answer, Loss, Reply, Trial};
 use tandem_judge::stats::counts::Counts;
 use tandem_judge::stats::draws::Draws;
 
 use super::answer::Read;
+use super::recent::Recent;
 use super::view::{Lane, Lanes, MethodPairs};
-
-/// Pairs of texts that are held of one path.
-const TEXTS_MOST: usize = 8;
-/// Longer ones are no id, no time and no address.
-const TEXT_BYTES_MOST: usize = 256;
 
 /// What a trial side made of its copy.
 #[derive(Debug)]
@@ -67,8 +60,9 @@ struct Kept {
     setting: Setting,
     ledger: Ledger,
     samples: Samples,
-    texts: BTreeMap<RowId, VecDeque<[String; 3]>>,
+    proposals: Proposals,
     lanes: [LaneCounts; 3],
+    recent: Recent,
     since: SystemTime,
     seed: u64,
     draws: Draws,
@@ -110,7 +104,7 @@ impl Evidence {
             changed.iter().flat_map(|path| setting.differ.rows().below(path)).collect();
         for row in rows {
             kept.ledger.restart_row(row);
-            kept.texts.remove(&row);
+            kept.proposals.restart_row(row);
         }
         if !setting.samples {
             kept.samples = Samples::new(seed);
@@ -122,11 +116,13 @@ impl Evidence {
     /// Begins anew.
     pub(super) fn restart(&self, now: SystemTime) {
         let mut kept = self.kept();
-        let Kept { setting, ledger, samples, texts, lanes, since, seed, .. } = &mut *kept;
+        let Kept { setting, ledger, samples, proposals, lanes, recent, since, seed, .. } =
+            &mut *kept;
         ledger.restart(&setting.differ);
         *samples = Samples::new(*seed);
-        texts.clear();
+        *proposals = Proposals::default();
         *lanes = Default::default();
+        *recent = Recent::default();
         *since = now;
     }
 
@@ -142,8 +138,11 @@ impl Evidence {
         primary: (&Read, Duration),
         candidate: &Tried,
         twin: Option<&Tried>,
+        now: SystemTime,
     ) {
         let mut kept = self.kept();
+        let since = now.duration_since(kept.since).unwrap_or_default();
+        kept.recent.count(since);
         let compared = std::panic::catch_unwind(AssertUnwindSafe(|| {
             kept.observe(request_id, primary, candidate, twin);
         }));
@@ -165,8 +164,9 @@ impl Kept {
         Kept {
             ledger,
             samples: Samples::new(seed),
-            texts: BTreeMap::new(),
+            proposals: Proposals::default(),
             lanes: Default::default(),
+            recent: Recent::default(),
             since: now,
             seed,
             draws: Draws::new(seed),
@@ -193,11 +193,19 @@ impl Kept {
             }
         }
         let (differ, ledger) = (&self.setting.differ, &mut self.ledger);
-        let (of_candidate, of_twin) = primary.lend(|primary| {
+        let proposals = &mut self.proposals;
+        let of_candidate = primary.lend(|primary| {
             lend(Some(candidate), |candidate| {
                 lend(twin, |twin| {
                     let candidate = candidate.unwrap_or(Reply::Lost(Loss::Reset));
-                    ledger.observe(differ, &Trial { primary, candidate, twin })
+                    let trial = Trial { primary, candidate, twin };
+                    let (of_candidate, of_twin) = ledger.observe(differ, &trial);
+                    if let (Some(Reply::Answered(twin)), Some(Outcome::Compared(diff))) =
+                        (twin, of_twin)
+                    {
+                        proposals.observe(differ, (&primary, &twin), &diff, request_id);
+                    }
+                    of_candidate
                 })
             })
         });
@@ -205,25 +213,6 @@ impl Kept {
             && let Outcome::Compared(diff) = &of_candidate
         {
             self.samples.offer(diff);
-        }
-        if let Some(Outcome::Compared(diff)) = &of_twin {
-            self.keep_texts(diff, request_id);
-        }
-    }
-
-    fn keep_texts(&mut self, diff: &Diff, request_id: &str) {
-        for difference in &diff.listed {
-            let (Some(primary), Some(twin)) = (&difference.primary, &difference.other) else {
-                continue;
-            };
-            if primary.len().max(twin.len()) > TEXT_BYTES_MOST {
-                continue;
-            }
-            let held = self.texts.entry(difference.row).or_default();
-            if held.len() >= TEXTS_MOST {
-                held.pop_front();
-            }
-            held.push_back([primary.clone(), twin.clone(), request_id.to_owned()]);
         }
     }
 
@@ -244,12 +233,8 @@ impl Kept {
         let rows = differ.rows();
         let ids = (0..rows.len() as u32).map(RowId);
         let now_s = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        let proposals = self.texts.iter().filter_map(|(row, texts)| {
-            let pairs: Vec<(&str, &str)> =
-                texts.iter().map(|[one, other, _]| (one.as_str(), other.as_str())).collect();
-            let requests: Vec<&str> = texts.iter().map(|[_, _, id]| id.as_str()).collect();
-            Some((rows.name(*row).to_owned(), noise::why(&pairs, now_s, &requests)?))
-        });
+        let proposed = self.proposals.of(differ, now_s).into_iter();
+        let proposals = proposed.map(|(row, proposal)| (rows.name(row).to_owned(), proposal));
         let lane = |counts: &LaneCounts, upstream: &str| Lane {
             upstream: upstream.to_owned(),
             calls: counts.calls,
@@ -269,6 +254,7 @@ impl Kept {
             twin: twin.clone(),
             source: ground.source,
             since: self.since,
+            per_second: self.recent.per_second(now.duration_since(self.since).unwrap_or_default()),
             seed: self.seed,
             sampled_after_cache: *sampled_after_cache,
             calls: self.ledger.calls(),

@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tandem_judge::pair::Abandoned;
@@ -20,6 +21,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
 use super::answer::{self, Read};
+use super::memory;
 use super::method::MethodMirror;
 use super::order::{Lines, Place};
 use super::send::{self, Sending};
@@ -52,6 +54,8 @@ pub(super) struct Start {
     pub(super) drain: Drain,
     pub(super) run: String,
     pub(super) ratio_max: usize,
+    /// Whether memory is short: nothing is copied.
+    pub(super) shed: Arc<AtomicBool>,
 }
 
 /// Runs the mirror's thread until the gateway drains.
@@ -85,7 +89,7 @@ struct Waiting {
 
 impl Mirroring {
     async fn run(start: Start) {
-        let Start { mut queue, upstreams, mut drain, run, ratio_max } = start;
+        let Start { mut queue, upstreams, mut drain, run, ratio_max, shed } = start;
         let (_reader, parts) = Shard::parts();
         let seat = Seat { thread: 0, threads: 1 };
         let connections = Tasks::default();
@@ -97,6 +101,12 @@ impl Mirroring {
             slots: Rc::new(Semaphore::new(UNDER_WAY)),
             own_slots: RefCell::default(),
         });
+        match memory::Reader::new() {
+            Some(reader) => {
+                mirroring.tasks.start(async move { memory::watch(|| reader.read(), &shed).await });
+            }
+            None => tracing::info!("nothing says how much memory there is: it sheds no copies"),
+        }
         loop {
             let waits = mirroring.lines.borrow().is_waiting();
             tokio::select! {

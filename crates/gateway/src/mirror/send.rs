@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
@@ -70,7 +71,8 @@ pub(super) async fn pair(sending: Rc<Sending>, copied: Copied, primary: Read) {
     }
     let request_id = copied.headers.get("x-request-id").and_then(|id| id.to_str().ok());
     let request_id = request_id.unwrap_or_default();
-    mirror.evidence.observe(request_id, (&primary, copied.took), &candidate, twin.as_ref());
+    let now = SystemTime::now();
+    mirror.evidence.observe(request_id, (&primary, copied.took), &candidate, twin.as_ref(), now);
     mirror.counts.compared();
 }
 

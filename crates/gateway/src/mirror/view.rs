@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use tandem_judge::noise::{Line, PathEvidence, Sample, Source, Why};
+use tandem_judge::noise::{Line, PathEvidence, Proposal, Sample, Source};
 use tandem_judge::pair::{Abandoned, Loss};
 use tandem_judge::stats::counts::Counts;
 
@@ -28,6 +28,8 @@ pub struct MethodPairs {
     pub source: Source,
     /// When the evidence began: with a change of the contract, a rule or a side it begins anew.
     pub since: SystemTime,
+    /// Pairs a second over the last half minute; `None` in the first second.
+    pub per_second: Option<f64>,
     /// Of every draw: which side is sent first, which samples are kept.
     pub seed: u64,
     /// Answers are kept for this method, so only calls that missed the cache were copied.
@@ -45,8 +47,8 @@ pub struct MethodPairs {
     pub differences: Vec<(String, Line)>,
     /// A few differences with their values; empty unless `mirror.samples` is true.
     pub samples: Vec<Sample>,
-    /// By tested path: what its noise seems to be.
-    pub proposals: BTreeMap<String, Why>,
+    /// By tested path: the rule that would take its noise away.
+    pub proposals: BTreeMap<String, Proposal>,
     /// Copies without an answer, by reason: of the candidate and of the twin.
     pub lost: BTreeMap<Loss, (u64, u64)>,
     /// Copies that were never sent, by reason.

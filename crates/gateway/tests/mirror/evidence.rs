@@ -3,7 +3,7 @@
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tandem_contract::fields;
-use tandem_judge::noise::{Class, Source, Why};
+use tandem_judge::noise::{Class, Proposal, Source, Why};
 use tandem_testkit::client::{grpc, note};
 use tandem_testkit::{Backend, Script, Setup, TestGateway};
 
@@ -27,7 +27,7 @@ fn full(text: &str, number: u64, more: &[&str], hidden: &str, unknown: bool) -> 
 }
 
 /// Answers of one build: the number is noise in two of ten, the list comes in any order, and the
-/// text is wrong in one of `wrong_every`.
+/// text is wrong in one of `wrong_every`. Half of them have a field that the contract does not know.
 fn build(seed: u64, count: usize, wrong_every: Option<usize>) -> Vec<Script> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut answers = Vec::new();
@@ -38,7 +38,7 @@ fn build(seed: u64, count: usize, wrong_every: Option<usize>) -> Vec<Script> {
         more.rotate_left(random.random_range(0..3));
         let wrong = wrong_every.is_some_and(|every| place % every == every / 2);
         let text = if wrong { "wrong" } else { "right" };
-        answers.push(full(text, number, &more, "", false));
+        answers.push(full(text, number, &more, "", random.random_range(0..2) == 0));
     }
     answers
 }
@@ -75,16 +75,23 @@ async fn compare_t_8_one_wrong_field_in_one_of_200_answers_is_found_and_nothing_
     let text = found.paths.iter().find(|row| row.path == "text").unwrap();
     assert_eq!((text.candidate_only, text.twin_only), (15, 0));
     let listed: Vec<&str> = found.differences.iter().map(|(path, _)| path.as_str()).collect();
-    assert_eq!(listed, ["number", "text"], "a shuffled list is none");
+    assert_eq!(listed, ["#9", "number", "text"], "a shuffled list is none");
+    let unknown = found.paths.iter().find(|row| row.path == "<message>").unwrap();
+    assert!(unknown.candidate_only > 500 && unknown.twin_only > 500, "{unknown:?}");
     assert!(found.samples.is_empty(), "nobody asked for any");
     assert_eq!(found.lanes.twin.unwrap().calls, CALLS as u64);
 }
 
 async fn asked(gateway: &TestGateway, count: usize) {
+    asked_more(gateway, count, count).await;
+}
+
+/// Asks, and waits until so many pairs were compared in all.
+async fn asked_more(gateway: &TestGateway, count: usize, all: usize) {
     for _ in 0..count {
         assert_eq!(grpc(gateway.public, "Ask", &[], &[&note("q")]).await.status(), "0");
     }
-    compared(gateway, "Ask", count as u64).await;
+    compared(gateway, "Ask", all as u64).await;
 }
 
 #[tokio::test]
@@ -132,8 +139,31 @@ async fn compare_n_8_noise_is_shown_with_what_it_seems_to_be() {
     let gateway = with_twin(&go, &rust, &twin, "", "").start().await;
     asked(&gateway, 30).await;
     let found = pairs(&gateway, "Ask");
-    assert_eq!(found.proposals.into_iter().collect::<Vec<_>>(), [("text".to_owned(), Why::Uuid)]);
+    let proposed: Vec<_> = found.proposals.into_iter().collect();
+    assert_eq!(proposed, [("text".to_owned(), Proposal::Ignore(Why::Uuid))]);
     assert!(found.paths.iter().all(|row| !row.class.is_worse()));
+}
+
+#[tokio::test]
+async fn compare_j_6_an_order_that_is_noise_is_proposed_changes_nothing_and_is_pinned_by_a_rule() {
+    let answer = |more: &[&str]| vec![full("a", 7, more, "", false)];
+    let (go, twin) = (Backend::start(answer(&["x", "y"])), Backend::start(answer(&["y", "x"])));
+    let rust = Backend::start(answer(&["y", "x"]));
+    let setup = |same: &str| with_twin(&go, &rust, &twin, same, "");
+    let gateway = setup("").start().await;
+    asked(&gateway, 20).await;
+    let row = || pairs(&gateway, "Ask").paths.into_iter().find(|row| row.path == "more[]").unwrap();
+    let found = pairs(&gateway, "Ask");
+    let proposed: Vec<_> = found.proposals.into_iter().collect();
+    assert_eq!(proposed, [("more[]".to_owned(), Proposal::Unordered)]);
+    assert_eq!((row().both, row().calls), (20, 20), "a proposal is no rule");
+
+    let documents = setup("unordered: [\"more[]\"]").documents();
+    let (namespaces, contracts) = (documents.namespaces, documents.contracts);
+    gateway.view.serve(documents.limits, namespaces, Default::default(), &contracts).unwrap();
+    asked_more(&gateway, 20, 40).await;
+    assert_eq!((row().both, row().calls), (0, 20));
+    assert_eq!(pairs(&gateway, "Ask").proposals, [].into());
 }
 
 #[tokio::test]

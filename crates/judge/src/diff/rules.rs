@@ -165,6 +165,23 @@ impl Rules {
         changed
     }
 
+    /// Whether the list at `path` has an order, or it or something above it is ignored.
+    pub(super) fn settles_order(&self, path: &str) -> bool {
+        let mut node = &self.root;
+        if node.rule.ignore {
+            return true;
+        }
+        for name in names(path) {
+            let Some(below) = node.below(name) else { return false };
+            node = below;
+            if node.rule.ignore {
+                return true;
+            }
+        }
+        let Rule { order, rank, cross_verified, .. } = &node.rule;
+        order.is_some() || rank.is_some() || *cross_verified
+    }
+
     pub(super) fn trailers(&self) -> &[Box<str>] {
         &self.trailers
     }

@@ -47,7 +47,7 @@ pub(super) fn latency(document: &Document) -> String {
             counts.push(format!("{} n = {}", curve.role, units::count(curve.n)));
         }
         let caption = format!(
-            "Latency by percentile, with the interval in which each lies at 95 %; {}.",
+            "Latency by percentile, with the band in which the whole curve lies at 95 %, whenever one looks; {}.",
             counts.join(", ")
         );
         figures.push(figure("", plot.svg("latency by percentile"), &caption));

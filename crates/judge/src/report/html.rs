@@ -216,13 +216,25 @@ fn answers(document: &Document) -> String {
             ]
         })
         .collect();
+    let proposed = proposed(&answers.paths);
     if rows.is_empty() {
         text.push_str("<p>No path differed.</p>\n");
-        return text;
+        return text + &proposed;
     }
     let heads = ["path", "class", "candidate only", "twin only", "both", "evidence", "extra"];
     text.push_str(&table("Paths that differed at least once", &heads, &rows));
-    text
+    text + &proposed
+}
+
+/// Rules that somebody may make of what was seen.
+fn proposed(paths: &[PathLine]) -> String {
+    let rules = paths.iter().filter_map(|path| path.proposed_rule.as_ref());
+    let items: String =
+        rules.map(|rule| format!("<li><code>{}</code></li>\n", escape(rule))).collect();
+    if items.is_empty() {
+        return String::new();
+    }
+    format!("<p>Rules that are proposed; none was applied:</p>\n<ul>\n{items}</ul>\n")
 }
 
 fn samples(path: &PathLine) -> String {

@@ -91,6 +91,17 @@ pub fn lasting_quantile(counts: &Counts, part: f64, alpha: f64) -> Option<Quanti
     with_ranks(counts, part, lasting(counts.total(), part, alpha))
 }
 
+/// The quantiles `parts` of a whole distribution, with intervals that hold together: with certainty
+/// 1 − `alpha` each of them encloses its quantile, at every size that the sample has had or will
+/// have (compare G-10). Between two of them the distribution lies between the ends of both, since
+/// quantiles only grow. Those whose interval has no end yet are left out.
+pub fn band(counts: &Counts, parts: &[f64], alpha: f64) -> Vec<(f64, Quantile)> {
+    let each = alpha / parts.len().max(1) as f64;
+    let found =
+        parts.iter().filter_map(|part| Some((*part, lasting_quantile(counts, *part, each)?)));
+    found.filter(|(_, quantile)| quantile.interval.is_some()).collect()
+}
+
 fn with_ranks(counts: &Counts, part: f64, ranks: Option<(u64, u64)>) -> Option<Quantile> {
     let count = counts.total();
     let value = counts.quantile(part)?;
@@ -157,6 +168,58 @@ mod tests {
             // 1,500 streams by another program.
             assert!(lasting_wrong <= 16, "{part}: {lasting_wrong} of {streams}");
             assert!(fixed_wrong * 4 > streams, "{part}: {fixed_wrong} of {streams}");
+        }
+    }
+
+    #[test]
+    fn compare_g_10_lasting_ranks_are_those_of_another_program() {
+        // The mixture of E-1 over both grids, every count tried in its order, in Python.
+        for (count, part, alpha, expected) in [
+            (2_000, 0.5, 0.0125, (908, 1_091)),
+            (2_000, 0.9, 0.0125, (1_743, 1_851)),
+            (2_000, 0.99, 0.0125, (1_961, 1_994)),
+            (20_000, 0.99, 0.005, (19_737, 19_856)),
+            (20_000, 0.999, 0.005, (19_960, 19_995)),
+            (100_000, 0.999, 0.005, (99_855, 99_938)),
+            (2_000, 0.01, 0.005, (6, 41)),
+        ] {
+            assert_eq!(lasting(count, part, alpha), Some(expected), "{count} {part} {alpha}");
+        }
+    }
+
+    #[test]
+    fn compare_g_10_a_band_holds_the_whole_distribution_at_every_moment_of_nearly_all_streams() {
+        use crate::stats::draws::Draws;
+        const PARTS: [f64; 4] = [0.25, 0.5, 0.75, 0.9];
+        let (streams, looks) = (60_u64, 20);
+        let (mut band_wrong, mut fixed_wrong) = (0, 0);
+        for seed in 0..streams {
+            let mut draws = Draws::new(seed);
+            let (mut values, mut wrong) = (Vec::new(), (false, false));
+            // Uniform from 0 to 1,000,000, so the quantile is the part; looked at every 100 values.
+            for _ in 0..looks {
+                values.extend((0..100).map(|_| (draws.unit() * 1e6) as u64));
+                let counts = Counts::of(values.iter().copied());
+                let misses = |part: f64, quantile: &Quantile| {
+                    let truth = (part * 1e6) as u64;
+                    quantile.interval.is_some_and(|(low, high)| !(low..=high).contains(&truth))
+                };
+                let found = band(&counts, &PARTS, 0.05);
+                wrong.0 |= found.iter().any(|(part, quantile)| misses(*part, quantile));
+                wrong.1 |= PARTS.iter().any(|part| {
+                    quantile(&counts, *part).is_some_and(|quantile| misses(*part, &quantile))
+                });
+            }
+            band_wrong += u64::from(wrong.0);
+            fixed_wrong += u64::from(wrong.1);
+        }
+        // 5 % of 60, and two deviations.
+        assert!(band_wrong <= 6, "{band_wrong} of {streams}");
+        assert!(fixed_wrong * 4 > streams, "{fixed_wrong} of {streams}");
+        for (count, expected) in [(5, &[][..]), (20, &[0.5]), (2_000, &[0.5, 0.99])] {
+            let found = band(&Counts::of(0..count), &[0.5, 0.99, 0.999], 0.05);
+            let parts: Vec<f64> = found.iter().map(|(part, _)| *part).collect();
+            assert_eq!(parts, expected, "{count}");
         }
     }
 

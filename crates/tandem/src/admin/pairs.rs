@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use tandem_config::Tnd;
 use tandem_config::access::Action;
 use tandem_config::document::SameRules;
-use tandem_config::edit;
+use tandem_config::edit::{self, Lawful};
 use tandem_config::store::Scope;
 
 use super::call::{Answer, Call};
@@ -152,10 +152,13 @@ struct AcceptNoise {
     /// As a report has it: `orders[].price`.
     path: String,
     why: String,
+    /// `ignore`, which it is where nothing is said, `unordered`, `keyed=id`, `tolerance=1e-9`.
+    #[serde(default, rename = "as")]
+    rule: Option<String>,
 }
 
 pub(super) async fn accept(call: Call) -> Result<Answer, Refusal> {
-    let AcceptNoise { path, why } = call.read()?;
+    let AcceptNoise { path, why, rule } = call.read()?;
     let read = call.read_version()?;
     let (namespace, method) = (call.namespace()?, method_of(&call));
     same_of(&call, namespace.as_str(), &method)?;
@@ -166,16 +169,31 @@ pub(super) async fn accept(call: Call) -> Result<Answer, Refusal> {
             "name a field of the answer",
         ));
     }
+    let rule = rule.as_deref().unwrap_or("ignore");
+    let lawful = Lawful::read(rule).ok_or_else(|| {
+        Refusal::malformed(
+            format!("`{rule}` is no rule that can be accepted"),
+            "write `ignore`, `unordered`, `keyed=FIELD` or `tolerance=1e-9`",
+        )
+    })?;
     let text = text_of(&call, read)?;
-    let changed = edit::ignore(&text, &method, &path).map_err(ValuesFault::Edit)?;
-    if edit::ignored(&text, &method).is_ok_and(|all| all.contains(&path)) {
+    let changed = edit::lawful(&text, &method, &path, &lawful).map_err(ValuesFault::Edit)?;
+    if changed == text {
+        let already = match lawful {
+            Lawful::Ignore => "is not compared".to_owned(),
+            Lawful::Unordered | Lawful::Keyed(_) | Lawful::Tolerance(_) => format!("is `{rule}`"),
+        };
         return Err(Refusal::new(
             StatusCode::CONFLICT,
-            format!("`{path}` is not compared in {method} already"),
+            format!("`{path}` {already} in {method} already"),
             "look at what is declared: `tandem noise list METHOD`",
         ));
     }
-    publish(&call, changed, format!("noise accepted in {method}, {path}: {why}"), read).await
+    let what = match lawful {
+        Lawful::Ignore => path,
+        Lawful::Unordered | Lawful::Keyed(_) | Lawful::Tolerance(_) => format!("{path} {rule}"),
+    };
+    publish(&call, changed, format!("noise accepted in {method}, {what}: {why}"), read).await
 }
 
 #[derive(Deserialize)]

@@ -152,6 +152,9 @@ pub(super) struct Arguments {
     /// A list whose order means nothing.
     #[arg(long, value_name = "PATH", help_heading = "Answers")]
     unordered: Vec<String>,
+    /// A list whose elements find each other by a field: orders=id.
+    #[arg(long, value_name = "PATH=FIELD", help_heading = "Answers")]
+    keyed: Vec<String>,
     /// A field in which one difference is too many.
     #[arg(long, value_name = "PATH", help_heading = "Answers")]
     critical: Vec<String>,
@@ -240,6 +243,7 @@ fn read(arguments: Arguments, timeout: Duration) -> Result<Ask, Failure> {
         ignore,
         tolerance,
         unordered,
+        keyed,
         critical,
         must,
         counts,
@@ -303,6 +307,9 @@ fn read(arguments: Arguments, timeout: Duration) -> Result<Ask, Failure> {
     rules.extend(critical.into_iter().map(PathRule::critical));
     for text in &tolerance {
         rules.push(PathRule::tolerance(text)?);
+    }
+    for text in &keyed {
+        rules.push(PathRule::keyed(text)?);
     }
     let (noise, declared) = Noise::read(&noise)?;
     rules.extend(declared);

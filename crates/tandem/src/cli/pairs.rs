@@ -66,6 +66,9 @@ pub(super) enum Noise {
         of: Of,
         /// As `diffs` prints it: `orders[].price`.
         path: String,
+        /// What is declared of it: `ignore`, `unordered`, `keyed=FIELD`, `tolerance=1e-9`.
+        #[arg(long = "as", value_name = "RULE", default_value = "ignore")]
+        rule: String,
         /// Why, for the history and the audit log.
         #[arg(short, long, value_name = "TEXT")]
         message: String,
@@ -195,16 +198,17 @@ pub(super) async fn noise(command: Noise, form: Form, timeout: Duration) -> Resu
                 Form::Text => output::data(&text::noise(&told)),
             }
         }
-        Noise::Accept { of, path, message } => {
+        Noise::Accept { of, path, rule, message } => {
             let client = of.admin.client(timeout)?;
             let method = found(&client, &of).await?;
             let (_, version) = client.get_tagged(&at(&method, "noise")).await?;
-            let body = json!({ "path": path, "why": message });
+            let body = json!({ "path": path, "as": rule, "why": message });
             let asked = at(&method, "noise");
             let told = client.send("POST", &asked, Some(&body), &Made::From(version)).await?;
             if form == Form::Text {
                 let own = "the evidence begins anew; the rule stands at the method's own line";
-                output::talk(&format!("{} {path} is noise: {own}", method.1));
+                let what = if rule == "ignore" { "noise" } else { &rule };
+                output::talk(&format!("{} {path} is {what}: {own}", method.1));
             }
             say_published(form, &method.0, &told);
         }

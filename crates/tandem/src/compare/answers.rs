@@ -15,7 +15,7 @@ use std::task::Poll;
 use tandem_config::Tnd;
 use tandem_contract::Method;
 use tandem_judge::diff::{Differ, RowId, Rules};
-use tandem_judge::noise::{Ledger, Outcome, PathEvidence, Samples, Settings, Source, why};
+use tandem_judge::noise::{Ledger, Outcome, PathEvidence, Proposals, Samples, Settings, Source};
 use tandem_judge::pair::{Loss, Reply, Trial};
 use tandem_judge::report::PathLine;
 use tandem_judge::stats::draws::Draws;
@@ -44,12 +44,8 @@ struct OfMethod {
     differ: Differ,
     ledger: Ledger,
     samples: Samples,
-    /// By row: values of the primary and its twin that differ.
-    noise: BTreeMap<RowId, Vec<(String, String)>>,
+    proposals: Proposals,
 }
-
-/// Values of one path that a guess at its nature rests on.
-const NOISE_PAIRS_MOST: usize = 50;
 
 impl Answers {
     /// For `methods`, under the rules that fit them.
@@ -93,8 +89,8 @@ impl Answers {
                 .map_err(|faults| conflict(&faults))?;
             let ledger = Ledger::new(&differ, source, Settings::default());
             let name = method.full_name().to_owned();
-            let (samples, noise) = (Samples::new(seed), BTreeMap::new());
-            Ok(OfMethod { name, differ, ledger, samples, noise })
+            let (samples, proposals) = (Samples::new(seed), Proposals::default());
+            Ok(OfMethod { name, differ, ledger, samples, proposals })
         };
         let methods = methods.iter().map(of_method).collect::<Result<_, Failure>>()?;
         Ok(Answers { methods, source, failed: 0, lost: 0, cut: 0 })
@@ -109,7 +105,7 @@ impl Answers {
         candidate: &KeptReply,
         twin: Option<&KeptReply>,
     ) {
-        let OfMethod { differ, ledger, samples, noise, .. } = &mut self.methods[method];
+        let OfMethod { differ, ledger, samples, proposals, .. } = &mut self.methods[method];
         self.failed += u64::from(primary.is_failed());
         // A stream that was cut before its first message, although there was one: as one that
         // timed out.
@@ -121,31 +117,29 @@ impl Answers {
         let seen = primary.judged(false, |primary| {
             let Reply::Answered(primary) = primary else { return None };
             candidate.judged(cut(candidate), |candidate| {
-                Some(match twin {
-                    None => ledger.observe(differ, &Trial { primary, candidate, twin: None }),
-                    Some(twin) => twin.judged(cut(twin), |twin| {
-                        ledger.observe(differ, &Trial { primary, candidate, twin: Some(twin) })
-                    }),
+                let Some(twin) = twin else {
+                    let trial = Trial { primary, candidate, twin: None };
+                    return Some(ledger.observe(differ, &trial).0);
+                };
+                twin.judged(cut(twin), |twin| {
+                    let trial = Trial { primary, candidate, twin: Some(twin) };
+                    let (seen, of_twin) = ledger.observe(differ, &trial);
+                    if let (Reply::Answered(twin), Some(Outcome::Compared(diff))) = (twin, of_twin)
+                    {
+                        // Whose call it was is in no answer of a comparison.
+                        proposals.observe(differ, (&primary, &twin), &diff, "");
+                    }
+                    Some(seen)
                 })
             })
         });
-        let Some((candidate, twin)) = seen else {
-            self.lost += 1;
-            return;
-        };
-        if let Outcome::Compared(diff) = &candidate {
-            self.cut += u64::from(diff.cut);
-            samples.offer(diff);
-        }
-        if let Some(Outcome::Compared(diff)) = &twin {
-            for difference in &diff.listed {
-                let pairs = noise.entry(difference.row).or_default();
-                if let (Some(one), Some(other)) = (&difference.primary, &difference.other)
-                    && pairs.len() < NOISE_PAIRS_MOST
-                {
-                    pairs.push((one.clone(), other.clone()));
-                }
+        match seen {
+            None => self.lost += 1,
+            Some(Outcome::Compared(diff)) => {
+                self.cut += u64::from(diff.cut);
+                samples.offer(&diff);
             }
+            Some(Outcome::Lost(_)) => {}
         }
     }
 
@@ -193,7 +187,8 @@ impl Answers {
         let several = self.methods.len() > 1;
         let mut all = (Vec::new(), Vec::new());
         for method in &self.methods {
-            let OfMethod { name, differ, ledger, samples, noise } = method;
+            let OfMethod { name, differ, ledger, samples, proposals } = method;
+            let proposed = proposals.of(differ, now_s);
             for row in (0..differ.rows().len() as u32).map(RowId) {
                 let Some(mut evidence) = ledger.evidence(row) else { continue };
                 let path = evidence.path.clone();
@@ -201,12 +196,8 @@ impl Answers {
                     let (_, method) = name.rsplit_once('/').unwrap_or(("", name));
                     evidence.path = format!("{method}: {path}");
                 }
-                let pairs = noise.get(&row).map_or(&[][..], Vec::as_slice);
-                let pairs: Vec<(&str, &str)> =
-                    pairs.iter().map(|(one, other)| (&**one, &**other)).collect();
                 let line = PathLine {
-                    proposed_rule: why(&pairs, now_s, &[])
-                        .map(|why| format!("ignore {path}    # {}", why.text())),
+                    proposed_rule: proposed.get(&row).map(|proposal| proposal.line(&path)),
                     ..PathLine::new(&evidence, samples.of(row))
                 };
                 all.0.push(evidence);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tandem_judge::cost::{self, Quartet};
 use tandem_judge::report;
 use tandem_judge::stats::counts::Counts;
-use tandem_judge::stats::ranks::{self, Shown};
+use tandem_judge::stats::ranks::{self, Quantile, Shown};
 use tandem_measure::histogram::{Histogram, IntervalLog, encoded_base64};
 use tandem_measure::load::Recorded;
 
@@ -122,14 +122,14 @@ pub(crate) fn plots(evidence: &Evidence) -> report::Series {
 }
 
 fn curve(side: cost::Side, counts: &Counts) -> Option<report::Curve> {
-    let point = |part: f64| {
-        let found = ranks::quantile(counts, part).filter(|found| found.shown != Shown::No)?;
-        let (low, high) = found.interval.unwrap_or((found.value, found.value));
+    let point = |(part, found): (f64, Quantile)| {
+        let (low, high) = found.interval.filter(|_| found.shown != Shown::No)?;
         let seconds = |us: u64| us as f64 / 1e6;
         let (value_s, low_s, high_s) = (seconds(found.value), seconds(low), seconds(high));
         Some(report::CurvePoint { part, value_s, low_s, high_s })
     };
-    let points: Vec<_> = CURVE.into_iter().filter_map(point).collect();
+    let band = ranks::band(counts, &CURVE, 0.05);
+    let points: Vec<_> = band.into_iter().filter_map(point).collect();
     (!points.is_empty()).then(|| report::Curve {
         role: role(side).to_owned(),
         n: counts.total(),

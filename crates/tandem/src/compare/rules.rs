@@ -50,6 +50,18 @@ impl PathRule {
         Ok(PathRule { at: "--tolerance".into(), path, act: Act::Tolerance(bound) })
     }
 
+    pub(crate) fn keyed(text: &str) -> Result<PathRule, Failure> {
+        let read = text.split_once('=').map(|(path, key)| (path.trim(), key.trim()));
+        let read = read.filter(|(path, key)| !path.is_empty() && !key.is_empty());
+        let (path, key) =
+            read.ok_or_else(|| wrong("--keyed", text, "write `--keyed orders=id`"))?;
+        Ok(PathRule {
+            at: "--keyed".into(),
+            path: path.to_owned(),
+            act: Act::Keyed(key.to_owned()),
+        })
+    }
+
     /// One line of a file: `ignore PATH`, `keyed PATH=KEY`.
     pub(crate) fn line(file: &str, line: &str) -> Result<PathRule, Failure> {
         let fault = || {

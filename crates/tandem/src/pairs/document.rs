@@ -28,7 +28,8 @@ pub(crate) fn document(pair: &Pair, with_samples: bool) -> Document {
             true => pair.samples_of(&evidence.path).cloned().collect(),
             false => Vec::new(),
         };
-        let proposed_rule = pair.why(&evidence.path).map(str::to_owned);
+        let proposed = pair.proposed(&evidence.path);
+        let proposed_rule = proposed.map(|proposal| proposal.line(&evidence.path));
         PathLine { proposed_rule, ..PathLine::new(evidence, &samples) }
     });
     let dropped = pairs.dropped.iter().map(|(why, count)| (why.label().to_owned(), *count));

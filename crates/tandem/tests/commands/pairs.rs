@@ -165,6 +165,10 @@ fn compare_n_8_noise_is_accepted_by_one_act_that_stands_in_the_history() {
     assert!(again.exit == 1 && again.err.contains("not compared"), "{again:?}");
     let status = team.tandem(&["noise", "accept", "Get", "<code>", "-m", "x"]);
     assert!(status.exit == 1 && status.err.contains("never noise"), "{status:?}");
+    let no_list = team.tandem(&["noise", "accept", "Get", "stamp", "--as", "unordered", "-m", "x"]);
+    assert!(no_list.exit == 1 && no_list.err.contains("only a list has an order"), "{no_list:?}");
+    let no_rule = team.tandem(&["noise", "accept", "Get", "stamp", "--as", "hope", "-m", "x"]);
+    assert!(no_rule.exit != 0 && no_rule.err.contains("`keyed=FIELD`"), "{no_rule:?}");
     let unknown = team.tandem(&["noise", "accept", "Get", "colour", "-m", "x"]);
     assert!(unknown.exit == 1 && unknown.err.contains("colour"), "{unknown:?}");
     let back = team.tandem(&["rollback", "notes", "--to", "2", "-m", "it was no noise", "--yes"]);

@@ -35,7 +35,7 @@ pub(super) fn verdict(told: &Value) -> String {
     let rate = told["pairs_per_second"].as_f64().map_or(units::NOTHING.to_owned(), units::rate);
     line!(
         out,
-        "  {} serves, {} mirrored, {twin}   {rate} for {}",
+        "  {} serves, {} mirrored, {twin}   {rate} now, {} so far",
         plain(text(told, "primary")),
         plain(text(told, "candidate")),
         units::about(told["seconds"].as_f64().unwrap_or(0.0)),
@@ -183,6 +183,13 @@ pub(super) fn noise(told: &Value) -> String {
     }
     if rows.len() > 1 {
         out.push_str(&table(&rows));
+    }
+    for path in list(told, "learned") {
+        let proposed = &path["proposed"];
+        if path["flagged"] != true && proposed.is_object() {
+            let (rule, why) = (plain(text(proposed, "rule")), plain(text(proposed, "why")));
+            line!(out, "  proposed  {rule}   {why}");
+        }
     }
     for path in list(told, "ignored").filter_map(Value::as_str) {
         line!(out, "  {}   declared: same.ignore", plain(path));
