@@ -30,7 +30,7 @@ use crate::own::board::{Board, Declare, ServiceInstances, SettingsRefused};
 use crate::policy::Judges;
 use crate::policy::auth::{ApiKeys, Identity, IssuerStatus, KeyTiming};
 use crate::policy::limit::Registry;
-use crate::reconcile::{ContractState, Documents, KeepContracts, Reconciler, Standing};
+use crate::reconcile::{ContractState, Documents, HeldBack, KeepContracts, Reconciler, Standing};
 use crate::route::CandidateShare;
 use crate::snapshot::Snapshot;
 use crate::tasks::Side;
@@ -173,7 +173,13 @@ impl Gateway {
         let identity = Identity::new(&identity, api_keys, &registry);
         let judges = Arc::new(Judges { identity, limits: registry });
         let reconciler = Reconciler::new(
-            Documents { limits, namespaces, versions, contracts: &contracts },
+            Documents {
+                limits,
+                namespaces,
+                versions,
+                contracts: &contracts,
+                held: HeldBack::new(),
+            },
             keeper,
             settings,
             Arc::clone(&current),
@@ -325,7 +331,8 @@ impl View {
         versions: BTreeMap<String, u64>,
         contracts: &BTreeMap<String, Arc<Contract>>,
     ) -> Result<(), String> {
-        self.reconciler.replace(Documents { limits, namespaces, versions, contracts })?;
+        let held = HeldBack::new();
+        self.reconciler.replace(Documents { limits, namespaces, versions, contracts, held })?;
         self.reconciler.fetch_missing(&self.side, &self.drain);
         let (reconciler, mut drain) = (Arc::clone(&self.reconciler), self.drain.clone());
         self.side.start(async move {
@@ -338,7 +345,8 @@ impl View {
     }
 
     /// As [`View::reload`], for documents whose contracts nothing changed: contracts that come by
-    /// reflection are asked for where there is none, and not read again.
+    /// reflection are asked for where there is none, and not read again. Of the namespaces that are
+    /// `held` back the contract is asked for and nothing else is done.
     ///
     /// # Errors
     /// The namespaces do not fit together; everything stays as it was.
@@ -348,10 +356,16 @@ impl View {
         namespaces: Vec<Namespace>,
         versions: BTreeMap<String, u64>,
         contracts: &BTreeMap<String, Arc<Contract>>,
+        held: HeldBack,
     ) -> Result<(), String> {
-        self.reconciler.replace(Documents { limits, namespaces, versions, contracts })?;
+        self.reconciler.replace(Documents { limits, namespaces, versions, contracts, held })?;
         self.reconciler.fetch_missing(&self.side, &self.drain);
         Ok(())
+    }
+
+    /// Resolves once calls of the namespace are carried: it has a contract and is not held back.
+    pub async fn carried(&self, namespace: &str) {
+        self.reconciler.carried(namespace).await;
     }
 
     /// The contract of a namespace as it came, without the rules that its document adds; `None`
@@ -386,10 +400,10 @@ impl View {
         self.judges.identity.issuers()
     }
 
-    /// Ready: every namespace has a contract, and no drain has begun (experience UX-34).
+    /// Ready: every namespace that is to be served has a contract, and no drain has begun
+    /// (experience UX-34).
     pub fn ready(&self) -> bool {
-        let known = |state: &ContractState| matches!(state, ContractState::Known(_));
-        !self.drain.has_begun() && self.reconciler.states().values().all(known)
+        !self.drain.has_begun() && self.reconciler.complete()
     }
 
     /// The namespaces in the order of their names.

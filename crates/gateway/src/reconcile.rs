@@ -18,6 +18,7 @@ use tandem_config::document::{ContractSource, PlatformLimits};
 use tandem_contract::{ConfiguredFault, Contract, RuleFault, fields};
 use tandem_measure::probe::Target;
 use tandem_transcode::Plans;
+use tokio::sync::watch;
 
 use crate::cache::Caches;
 use crate::mirror::Mirrors;
@@ -75,6 +76,8 @@ pub(crate) struct Reconciler {
     keeper: Option<Arc<dyn KeepContracts>>,
     declare: Declare,
     current: Arc<ArcSwap<Snapshot>>,
+    /// Moves with each swap.
+    swapped: watch::Sender<()>,
     standing: Standing,
 }
 
@@ -95,6 +98,19 @@ pub(crate) struct Documents<'a> {
     pub(crate) versions: BTreeMap<String, u64>,
     /// Those that came by file.
     pub(crate) contracts: &'a BTreeMap<String, Arc<Contract>>,
+    pub(crate) held: HeldBack,
+}
+
+/// Namespaces whose contract is asked for, and of which nothing is served or told.
+pub type HeldBack = BTreeMap<String, Held>;
+
+/// Why a namespace is held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// It comes soon: the gateway is not ready before.
+    Coming,
+    /// Something must change first; the gateway is ready without it.
+    Refused,
 }
 
 /// By namespace and name of the upstream.
@@ -109,8 +125,19 @@ struct Wanted {
     namespaces: Vec<Namespace>,
     versions: BTreeMap<String, u64>,
     states: BTreeMap<String, ContractState>,
+    held: HeldBack,
     /// Parts of calls that candidates answer.
     shares: CandidateShares,
+}
+
+impl Wanted {
+    /// What is known of a namespace's contract, where the namespace is served.
+    fn known(&self, namespace: &str) -> Option<&Known> {
+        match self.states.get(namespace)? {
+            ContractState::Known(known) if !self.held.contains_key(namespace) => Some(known),
+            ContractState::Known(_) | ContractState::Waiting { .. } => None,
+        }
+    }
 }
 
 impl Reconciler {
@@ -121,12 +148,13 @@ impl Reconciler {
         current: Arc<ArcSwap<Snapshot>>,
         standing: Standing,
     ) -> Arc<Reconciler> {
-        let Documents { limits, namespaces, versions, contracts } = documents;
+        let Documents { limits, namespaces, versions, contracts, held } = documents;
         let states = states_of(&namespaces, contracts, None);
         let shares = CandidateShares::new();
-        let wanted = Wanted { generation: 0, limits, namespaces, versions, states, shares };
+        let wanted = Wanted { generation: 0, limits, namespaces, versions, states, held, shares };
         let wanted = Mutex::new(wanted);
-        Arc::new(Reconciler { wanted, keeper, declare, current, standing })
+        let (swapped, _) = watch::channel(());
+        Arc::new(Reconciler { wanted, keeper, declare, current, swapped, standing })
     }
 
     pub(crate) fn board(&self) -> &Board {
@@ -203,14 +231,10 @@ impl Reconciler {
 
     /// Puts the snapshot of `wanted` in place.
     fn swap(&self, wanted: &Wanted) -> Result<(), String> {
-        let plans = wanted
-            .states
-            .iter()
-            .filter_map(|(name, state)| match state {
-                ContractState::Known(known) => Some((name.clone(), Arc::clone(&known.plans))),
-                ContractState::Waiting { .. } => None,
-            })
-            .collect();
+        let plans = |name: &String| {
+            wanted.known(name).map(|known| (name.clone(), Arc::clone(&known.plans)))
+        };
+        let plans = wanted.states.keys().filter_map(plans).collect();
         let Standing { metrics, judges, caches, mirrors, board: _ } = &self.standing; // told below
         let Wanted { limits, namespaces, shares, .. } = wanted;
         let moving = (mirrors, shares);
@@ -222,6 +246,7 @@ impl Reconciler {
                 }
                 self.current.store(Arc::new(snapshot));
                 self.tell_settings(wanted);
+                self.swapped.send_replace(());
                 Ok(())
             }
             Err(faults) => {
@@ -236,12 +261,8 @@ impl Reconciler {
         self.standing.board.publish(wanted.namespaces.iter().map(|namespace| {
             let name = &*namespace.namespace;
             let version = wanted.versions.get(name).copied().unwrap_or(0);
-            let declared = match wanted.states.get(name) {
-                Some(ContractState::Known(known)) => {
-                    Some((self.declare)(namespace, known.plans.contract()))
-                }
-                Some(ContractState::Waiting { .. }) | None => None,
-            };
+            let declared =
+                wanted.known(name).map(|known| (self.declare)(namespace, known.plans.contract()));
             (name, version, declared)
         }));
     }
@@ -252,15 +273,34 @@ impl Reconciler {
     /// # Errors
     /// Two namespaces claim the same; everything stays as it was.
     pub(crate) fn replace(&self, documents: Documents<'_>) -> Result<(), String> {
-        let Documents { limits, namespaces, versions, contracts } = documents;
+        let Documents { limits, namespaces, versions, contracts, held } = documents;
         let mut current = self.wanted();
         let states = states_of(&namespaces, contracts, Some(&current));
         let generation = current.generation + 1;
         let shares = current.shares.clone();
-        let next = Wanted { generation, limits, namespaces, versions, states, shares };
+        let next = Wanted { generation, limits, namespaces, versions, states, held, shares };
         self.swap(&next)?;
         *current = next;
         Ok(())
+    }
+
+    /// Whether everything that is to be served has a contract.
+    pub(crate) fn complete(&self) -> bool {
+        let wanted = self.wanted();
+        wanted.states.keys().all(|name| match wanted.held.get(name) {
+            None => wanted.known(name).is_some(),
+            Some(Held::Coming) => false,
+            Some(Held::Refused) => true,
+        })
+    }
+
+    /// Resolves once calls of the namespace are carried.
+    pub(crate) async fn carried(&self, namespace: &str) {
+        let mut swapped = self.swapped.subscribe();
+        while self.wanted().known(namespace).is_none() {
+            // The sender lives as long as `self`.
+            let _ = swapped.changed().await;
+        }
     }
 
     /// From now on the candidate of a method answers this part of its calls.

@@ -231,6 +231,8 @@ async fn protocols_m_7_the_smaller_deadline_holds_and_cancels() {
         let told = reached.headers["grpc-timeout"].to_str().unwrap().trim_end_matches('m');
         assert!(told.parse::<u64>().unwrap() <= most, "{asked}: {told}");
     }
+    let met = "tandem_limits_met_total{limit=\"deadline\"}";
+    gateway.until(|gateway| gateway.metric(met) == 3).await;
     let answer = grpc(gateway.public, "Get", &[("grpc-timeout", "soon")], &[&message]).await;
     assert_eq!(answer.status(), "3");
 }

@@ -176,6 +176,9 @@ enum Command {
     Trace(trace::Arguments),
     /// Prints the script by which a shell completes commands and flags.
     Completions(completions::Arguments),
+    /// Names methods for the script of `completions`.
+    #[command(hide = true)]
+    CompleteMethods(completions::Methods),
     /// Says what this binary is.
     Version,
     /// Compiles .proto text from stdin under limits; started by this program only.
@@ -285,6 +288,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Contract(contracts) => contract::contract(contracts, form, common.timeout()),
         Command::CompileProtos { workplace } => return compile::child(workplace.as_deref()),
         Command::Completions(arguments) => completions::completions(&arguments),
+        Command::CompleteMethods(arguments) => {
+            on_a_loop(completions::methods(arguments, common.timeout()))
+        }
         Command::Version => version::version(form),
         Command::Help(arguments) => help::help(&arguments, form),
     };

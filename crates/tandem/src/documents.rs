@@ -67,13 +67,22 @@ pub(crate) fn problems_of(documents: &Documents) -> (Vec<Problem>, Option<(Loade
     (problems, Some((loaded, contracts)))
 }
 
-/// Where a store holds the platform's document, its grants count and not those of `tandem.yaml`: what
-/// a file claims beyond these is told, and held against the store's before it is served.
-pub(crate) fn granted_by_store(problems: &mut [Problem]) {
-    for problem in problems.iter_mut().filter(|problem| problem.code == Tnd::OutsideGrant) {
+/// Where a store holds the platform's document, its grants count and not those of `tandem.yaml`, and
+/// what is live has what two files claim: both are told, and a file is held against the store's
+/// grants and claims before anything of it is served.
+pub(crate) fn settled_by_store(problems: &mut [Problem]) {
+    for problem in problems {
+        problem.why = match problem.code {
+            Tnd::OutsideGrant => {
+                "the grants that the store holds count; `tandem ns create` adds to them"
+            }
+            Tnd::ClaimedByAnother => {
+                "what is live in the store keeps it; the file of the other is not served"
+            }
+            _ => continue,
+        }
+        .into();
         problem.severity = Severity::Warning;
-        problem.why =
-            "the grants that the store holds count; `tandem ns create` adds to them".into();
     }
 }
 

@@ -16,7 +16,7 @@ use tandem_config::{Paint, Platform, Severity};
 use tandem_gateway::View;
 use tokio::sync::Mutex;
 
-use crate::documents::{Documents, granted_by_store, problems_of};
+use crate::documents::{Documents, problems_of, settled_by_store};
 use crate::stored::{Process, Stored};
 
 /// Reads the files of a running gateway again.
@@ -61,7 +61,7 @@ impl Reloader {
             return self.refused("the files could not be read: a fault of the gateway".into());
         };
         if self.stored.is_some() && loaded.is_some() {
-            granted_by_store(&mut problems);
+            settled_by_store(&mut problems);
         }
         let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
         let text = if problems.is_empty() {

@@ -37,7 +37,7 @@ use tandem_config::store::{
 use tandem_config::{Act, Problem, Tnd};
 use tandem_contract::Contract;
 use tandem_gateway::View;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
 pub(crate) use self::acts::{Change, Fault, Published};
 pub(crate) use self::compose::{Difference, Process, last_good};
@@ -72,6 +72,8 @@ pub(crate) struct Stored {
     evidence: probation::Evidence,
     people: Arc<People>,
     state: Mutex<State>,
+    /// Told when other files were taken.
+    taken: Notify,
     news: broadcast::Sender<Live>,
 }
 
@@ -90,6 +92,8 @@ struct State {
     differences: Vec<Difference>,
     /// Files that are not version 1 yet, and why the last attempt failed.
     waiting: BTreeMap<NamespaceName, String>,
+    /// Of those, the files that were refused as they are; the gateway is ready without them.
+    refused: BTreeSet<NamespaceName>,
 }
 
 /// A namespace as people see it.
@@ -160,6 +164,7 @@ impl Stored {
             left_out: BTreeMap::new(),
             differences: Vec::new(),
             waiting: BTreeMap::new(),
+            refused: BTreeSet::new(),
         };
         let stored = Stored {
             store: Arc::new(store),
@@ -168,6 +173,7 @@ impl Stored {
             evidence: probation::Evidence::below(data),
             people,
             state: Mutex::new(state),
+            taken: Notify::new(),
             news,
         };
         Ok(Arc::new(stored))

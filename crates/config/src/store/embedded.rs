@@ -18,6 +18,8 @@
 #[cfg(test)]
 mod faulty;
 #[cfg(test)]
+mod image;
+#[cfg(test)]
 mod replay;
 
 use std::collections::BTreeMap;

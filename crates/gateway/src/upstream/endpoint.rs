@@ -84,7 +84,7 @@ impl Endpoint {
         now: Instant,
         connect: &mut impl FnMut(&Rc<Endpoint>),
     ) {
-        self.prune(now);
+        self.prune(wanted, now);
         if self.connecting.get() || self.backoff.get().holds(now) {
             return;
         }
@@ -100,14 +100,22 @@ impl Endpoint {
     }
 
     /// Streams on what is dropped here finish: each holds its connection itself.
-    fn prune(&self, now: Instant) {
+    ///
+    /// Old ones go once there is a young one. Where calls are so seldom that each finds nothing but
+    /// old ones, no more of these are kept idle than are wanted: each call begins another.
+    fn prune(&self, wanted: usize, now: Instant) {
         let mut connections = self.connections.borrow_mut();
+        let mut surplus = connections.len().saturating_sub(wanted);
         let replaced = connections.iter().any(|connection| !connection.is_old());
         let mut useless = false;
         connections.retain_mut(|connection| {
             let usable = connection.is_usable();
             useless |= !usable && !connection.was_of_use();
-            usable && !(connection.is_old() && replaced)
+            // The oldest come first.
+            let before_enough = surplus > 0;
+            surplus = surplus.saturating_sub(1);
+            let idle = connection.room() == Some(0);
+            usable && !(connection.is_old() && (replaced || before_enough && idle))
         });
         if useless && connections.is_empty() {
             // It was accepted and ended before one answer. That happens to one connection; where

@@ -177,7 +177,8 @@ async fn compare_n_5_evidence_begins_anew_with_what_it_rests_on() {
     let serve = |setup: Setup| {
         let documents = setup.documents();
         let (namespaces, contracts) = (documents.namespaces, documents.contracts);
-        gateway.view.serve(documents.limits, namespaces, Default::default(), &contracts).unwrap();
+        let (versions, held) = Default::default();
+        gateway.view.serve(documents.limits, namespaces, versions, &contracts, held).unwrap();
     };
     let counts = |path: &str| {
         let found = pairs(&gateway, "Ask");

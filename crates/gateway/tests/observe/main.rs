@@ -6,6 +6,7 @@ mod cost;
 mod debug;
 mod export;
 mod log;
+mod met;
 mod metrics;
 mod openmetrics;
 mod rooms;

@@ -109,5 +109,7 @@ async fn security_li_6_a_caller_that_takes_nothing_is_cut_and_its_upstream_cance
         assert!(took >= Duration::from_millis(900), "http2 {http2}: {took:?}");
         assert!(taken < 1_000, "http2 {http2}: memory of one stream is bounded");
         gateway.until(|gateway| gateway.figures("Many").in_flight == 0).await;
+        let met = "tandem_limits_met_total{limit=\"stalled_write\"}";
+        gateway.until(|gateway| gateway.metric(met) == 1).await;
     }
 }

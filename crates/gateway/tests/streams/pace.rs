@@ -46,6 +46,8 @@ async fn security_li_5_a_body_that_stops_inside_a_message_is_408() {
                 transfer-encoding: chunked\r\n\r\n1\r\n{\r\n";
     let answer = raw(gateway.public, head.as_bytes()).await.expect("an answer");
     assert_eq!(answer.status, 408, "{}", answer.body);
+    let met = "tandem_limits_met_total{limit=\"body_pace\"}";
+    gateway.until(|gateway| gateway.metric(met) == 9).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

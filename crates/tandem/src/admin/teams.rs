@@ -46,9 +46,10 @@ pub(super) fn diff_json(lines: &[DiffLine]) -> Value {
 }
 
 pub(super) fn published_json(published: &Published) -> Answer {
-    let Published { version, warnings } = published;
+    let Published { version, warnings, awaited } = published;
     let problems: Vec<Value> = warnings.iter().map(problem).collect();
-    let body = json!({ "version": version_json(version, true), "problems": problems });
+    let version_shown = version_json(version, true);
+    let body = json!({ "version": version_shown, "problems": problems, "awaited": awaited });
     Answer::of_version(body, version.number)
 }
 

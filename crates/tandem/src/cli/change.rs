@@ -324,7 +324,15 @@ pub(super) async fn apply(
             told => told?,
         };
         let number = told["version"]["number"].to_string();
-        say(form, &one, "live", &number, &lines);
+        match told["awaited"].as_str() {
+            None => say(form, &one, "live", &number, &lines),
+            Some(why) => {
+                say(form, &one, STORED, &number, &lines);
+                if form == Form::Text {
+                    output::talk(&awaited(why));
+                }
+            }
+        }
         went_live.push((one, number));
     }
     match arguments.watch {
@@ -344,6 +352,13 @@ fn say(form: Form, one: &Document, what: &str, version: &str, lines: &[Value]) {
         ),
         Form::Text => output::data(&format!("{}: {what}, version {version}", one.name)),
     }
+}
+
+/// What became of a version by which no call is carried yet.
+const STORED: &str = "stored, and not live yet";
+
+fn awaited(why: &str) -> String {
+    format!("calls are carried as soon as this is over: {}", why.escape_debug())
 }
 
 /// Stays until the minute is over, or a version was taken back.
@@ -400,7 +415,14 @@ pub(super) fn say_published(form: Form, namespace: &str, told: &Value) {
             if !problems.is_empty() {
                 output::talk(&problems_text(&problems));
             }
-            output::data(&format!("{namespace}: live, version {}", told["version"]["number"]));
+            let number = &told["version"]["number"];
+            match told["awaited"].as_str() {
+                None => output::data(&format!("{namespace}: live, version {number}")),
+                Some(why) => {
+                    output::data(&format!("{namespace}: {STORED}, version {number}"));
+                    output::talk(&awaited(why));
+                }
+            }
         }
     }
 }

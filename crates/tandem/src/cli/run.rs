@@ -24,7 +24,7 @@ use super::init::{call_lines, reach, table};
 use super::{address_of_listener, say_all};
 use crate::admin::{self, About, Admin, Guard, Opened};
 use crate::discover::{self, Reflection, TrustArguments};
-use crate::documents::{Contracts, Documents, granted_by_store, problems_of};
+use crate::documents::{Contracts, Documents, problems_of, settled_by_store};
 use crate::draft::{self, Draft, Drafted, Profile, Wishes};
 use crate::failure::{Exit, Failure};
 use crate::kept::Kept;
@@ -185,7 +185,7 @@ async fn serve(
     let (mut problems, loaded) = problems_of(documents);
     let store = loaded.as_ref().and_then(|(loaded, _)| loaded.platform.store.as_ref());
     if store.is_some_and(|place| Embedded::is_at(&place.folder)) {
-        granted_by_store(&mut problems);
+        settled_by_store(&mut problems);
     }
     show(&problems, form, "the gateway was not started");
     let fatal = problems.iter().any(|problem| problem.severity == Severity::Error);

@@ -18,6 +18,9 @@ use super::*;
 
 /// How often a namespace is added to the platform's document when others change it meanwhile.
 const ATTEMPTS_MOST: u32 = 5;
+/// How long an act waits until calls are carried by what it published: a service that has just told
+/// its contract to the check tells it again in milliseconds.
+const CARRIED_WITHIN: Duration = Duration::from_secs(3);
 
 /// Why an act did not happen.
 #[derive(Debug)]
@@ -63,6 +66,8 @@ pub(crate) struct Published {
     pub(crate) version: Version,
     /// What may stay as it is.
     pub(crate) warnings: Vec<Problem>,
+    /// Why no call is carried by it yet.
+    pub(crate) awaited: Option<String>,
 }
 
 impl Stored {
@@ -93,15 +98,17 @@ impl Stored {
         why: String,
         read: u32,
     ) -> Result<Published, Fault> {
+        let namespace = change.namespace.clone();
         let checked = self.check(change).await?;
         let this = Arc::clone(self);
-        blocking(move || {
+        let published = blocking(move || {
             let act = Act { principal: &who, source, when: now(), why: &why };
             let version = History::new(&*this.store).publish(act, &checked, read)?;
             this.refresh().map_err(Fault::NotServed)?;
-            Ok(Published { version, warnings: checked.warnings().to_vec() })
-        })
-        .await
+            Ok(Published { version, warnings: checked.warnings().to_vec(), awaited: None })
+        });
+        let published = published.await?;
+        Ok(Published { awaited: self.awaited(&namespace).await, ..published })
     }
 
     /// Makes the text of version `to` live again, as a new version.
@@ -124,16 +131,29 @@ impl Stored {
             blocking(move || Ok(History::new(&*this.store).version(&who, &scope, to)?)).await?
         };
         let contract = old.contract.as_ref().map(|set| set.to_vec());
-        let change = Change { namespace, text: old.text.to_string(), contract };
+        let change = Change { namespace: namespace.clone(), text: old.text.to_string(), contract };
         let checked = self.check(change).await?;
         let this = Arc::clone(self);
-        blocking(move || {
+        let published = blocking(move || {
             let act = Act { principal: &who, source, when: now(), why: &why };
             let version = History::new(&*this.store).roll_back(act, &checked, to, read)?;
             this.refresh().map_err(Fault::NotServed)?;
-            Ok(Published { version, warnings: checked.warnings().to_vec() })
-        })
-        .await
+            Ok(Published { version, warnings: checked.warnings().to_vec(), awaited: None })
+        });
+        let published = published.await?;
+        Ok(Published { awaited: self.awaited(&namespace).await, ..published })
+    }
+
+    /// Waits until calls of the namespace are carried, and says why they are not after a while.
+    async fn awaited(&self, namespace: &NamespaceName) -> Option<String> {
+        let view = self.state().view.clone()?;
+        let carried = tokio::time::timeout(CARRIED_WITHIN, view.carried(namespace.as_str()));
+        if carried.await.is_ok() {
+            return None;
+        }
+        let told = view.namespaces().into_iter().find(|one| one.name == namespace.as_str());
+        let why = told.and_then(|one| one.problems.into_iter().next());
+        Some(why.unwrap_or_else(|| "it is not served".to_owned()))
     }
 
     /// Makes a platform document the live one: its `namespaces` are the grants from now on. What
@@ -159,7 +179,7 @@ impl Stored {
             let act = Act { principal: &who, source, when: now(), why: &why };
             let version = History::new(&*this.store).publish(act, &checked, read)?;
             this.refresh().map_err(Fault::NotServed)?;
-            Ok(Published { version, warnings: Vec::new() })
+            Ok(Published { version, warnings: Vec::new(), awaited: None })
         })
         .await
     }
@@ -200,7 +220,7 @@ impl Stored {
                     published => published?,
                 };
                 this.refresh().map_err(Fault::NotServed)?;
-                return Ok(Published { version, warnings: Vec::new() });
+                return Ok(Published { version, warnings: Vec::new(), awaited: None });
             }
             unreachable!("the last attempt returns")
         })

@@ -8,7 +8,7 @@
 use tandem_config::history::{DiffLine, Snapshot, SnapshotDocument, diff};
 use tandem_config::load::from_texts;
 use tandem_config::{Loaded, Namespace, Severity, check};
-use tandem_gateway::{ApiKey, ApiKeys};
+use tandem_gateway::{ApiKey, ApiKeys, Held, HeldBack};
 
 use tandem_config::document::NamespaceGrant;
 
@@ -21,7 +21,7 @@ pub(crate) struct Process {
     /// The text of `tandem.yaml`.
     pub(crate) platform: Arc<str>,
     pub(crate) document: Platform,
-    /// Each team's document as its file has it.
+    /// Each team's file.
     pub(crate) files: BTreeMap<NamespaceName, File>,
 }
 
@@ -29,7 +29,6 @@ pub(crate) struct Process {
 #[derive(Clone)]
 pub(crate) struct File {
     pub(crate) text: Arc<str>,
-    pub(crate) document: Namespace,
     /// Where it names files: the contract that they give, and the descriptor set of it.
     pub(crate) contract: Option<(Arc<Contract>, Arc<[u8]>)>,
 }
@@ -51,7 +50,7 @@ impl Process {
             let contract = contracts
                 .get(&document.namespace)
                 .map(|contract| (Arc::clone(contract), contract.descriptor_set().into()));
-            Some((name, File { text: text.into(), document: document.clone(), contract }))
+            Some((name, File { text: text.into(), contract }))
         };
         Process {
             platform: loaded.platform_text().into(),
@@ -104,7 +103,14 @@ impl Stored {
     pub(crate) fn take(&self, process: Process) -> Result<(), String> {
         let mut state = self.state();
         let before = std::mem::replace(&mut state.process, process);
-        self.refresh_locked(&mut state).inspect_err(|_| state.process = before)
+        // Other files may do better.
+        let refused = std::mem::take(&mut state.refused);
+        self.refresh_locked(&mut state).inspect_err(|_| {
+            state.process = before;
+            state.refused = refused;
+        })?;
+        self.taken.notify_one();
+        Ok(())
     }
 
     fn refresh_locked(&self, state: &mut State) -> Result<(), String> {
@@ -139,24 +145,12 @@ impl Stored {
                 Err(problems) => drop(left_out.insert(name.clone(), problems)),
             }
         }
-        for (name, file) in state.process.files.iter().filter(|(name, _)| !live.contains_key(*name))
-        {
-            let contract = file.contract.as_ref().map(|(contract, _)| Arc::clone(contract));
-            let one = match ready_of(state, &basis, name, &file.text, contract.clone()) {
-                Ok(one) => one,
-                // The store's grants count, whatever those of the file say.
-                Err(problems) if problems.iter().any(|one| one.code == Tnd::OutsideGrant) => {
-                    continue;
-                }
-                // Told when it would become version 1.
-                Err(_) => Ready { document: file.document.clone(), contract },
-            };
-            ready.insert(name.clone(), one);
-        }
         let everybody =
             self.everybody(state, grants.as_deref(), &live, &ready).map_err(unreadable)?;
         if let Some(view) = &state.view {
-            let namespaces = ready.values().map(|ready| ready.document.clone()).collect();
+            let (files, held) = held_files(state, &basis, &live);
+            let served = ready.values().map(|ready| ready.document.clone());
+            let namespaces = served.chain(files).collect();
             let contracts = ready.iter().filter_map(|(name, ready)| {
                 Some((name.to_string(), Arc::clone(ready.contract.as_ref()?)))
             });
@@ -165,7 +159,8 @@ impl Stored {
                 .iter()
                 .map(|(name, content)| (name.to_string(), u64::from(content.version.number)))
                 .collect();
-            view.serve(state.process.document.limits.clone(), namespaces, versions, &contracts)?;
+            let limits = state.process.document.limits.clone();
+            view.serve(limits, namespaces, versions, &contracts, held)?;
             view.set_api_keys(caller_keys(&*self.store).map_err(unreadable)?);
         }
         let (tokens, membership, namespaces) = everybody;
@@ -182,6 +177,7 @@ impl Stored {
         }
         state.differences = differences(&state.process, &live);
         state.waiting.retain(|name, _| !live.contains_key(name));
+        state.refused.retain(|name| !live.contains_key(name));
         state.revision = seen.revision;
         state.live = live;
         state.grants = grants;
@@ -272,6 +268,48 @@ fn caller_keys(store: &dyn Store) -> Result<ApiKeys, StoreFault> {
         (id, key)
     };
     Ok(all.into_iter().map(one).collect())
+}
+
+/// The files that may still become version 1. What a file claims is its own only by then: until
+/// that its contract is asked for where the store's grants let it be reached, and nothing of it is
+/// served. Nobody else's call goes by its routes, whatever it or its service says.
+fn held_files(
+    state: &State,
+    basis: &PlatformBasis,
+    live: &BTreeMap<NamespaceName, Arc<Content>>,
+) -> (Vec<Namespace>, HeldBack) {
+    let files = state.process.files.iter().filter(|(name, _)| !live.contains_key(*name));
+    let (mut documents, mut held) = (Vec::new(), HeldBack::new());
+    for (name, file) in files {
+        // Told where it would become version 1 (`watch`).
+        let Ok(document) = granted(basis, name, &file.text) else { continue };
+        let how = match state.refused.contains(name) {
+            true => Held::Refused,
+            false => Held::Coming,
+        };
+        documents.push(document);
+        held.insert(name.to_string(), how);
+    }
+    (documents, held)
+}
+
+/// A document that the platform's grants allow, as far as it can be told without its contract.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(super) fn granted(
+    basis: &PlatformBasis,
+    name: &NamespaceName,
+    text: &str,
+) -> Result<Namespace, Vec<Problem>> {
+    let loaded = basis.load(&[(&format!("teams/{name}.yaml"), text)])?;
+    let mut problems = check(&loaded, &BTreeMap::new());
+    problems.retain(|problem| problem.severity == Severity::Error);
+    let document = loaded.namespaces.into_iter().next().map(|(document, _)| document);
+    match document.filter(|document| problems.is_empty() && document.namespace == name.as_str()) {
+        Some(document) => Ok(document),
+        None => Err(problems),
+    }
 }
 
 /// The contract that is kept with a version.

@@ -23,7 +23,8 @@ impl Stored {
                 let this = Arc::clone(&self);
                 let seeded = tokio::task::spawn_blocking(move || this.seed()).await;
                 match seeded {
-                    Ok(0) => return,
+                    // A reload may bring more of them.
+                    Ok(0) => self.taken.notified().await,
                     Ok(_) => tokio::time::sleep(SEED_EVERY).await,
                     Err(error) => {
                         tracing::error!(%error, "files are not taken into the store");
@@ -103,7 +104,7 @@ impl Stored {
                     let view = self.state().view.clone();
                     let Some(contract) = view.and_then(|view| view.contract(name.as_str())) else {
                         match self.not_granted(&name, &file.text) {
-                            Some(why) => self.not_yet(name, why),
+                            Some(why) => self.refused(name, why),
                             None => {
                                 let why = "its service has not told its contract yet";
                                 self.state().waiting.insert(name, why.to_owned());
@@ -135,7 +136,7 @@ impl Stored {
             match published {
                 Ok(_) => self.refresh_or_say(),
                 Err(why) => {
-                    self.not_yet(name, why);
+                    self.refused(name, why);
                     waiting += 1;
                 }
             }
@@ -145,23 +146,27 @@ impl Stored {
 }
 
 impl Stored {
-    /// Says once why a file is not version 1.
-    fn not_yet(&self, name: NamespaceName, why: String) {
-        let mut state = self.state();
-        if state.waiting.get(&name) != Some(&why) {
-            tracing::warn!(namespace = %name, "its file is not version 1: {why}");
+    /// Says once why a file is not version 1. The gateway is ready without it from now on.
+    fn refused(&self, name: NamespaceName, why: String) {
+        let anew = {
+            let mut state = self.state();
+            if state.waiting.get(&name) != Some(&why) {
+                tracing::warn!(namespace = %name, "its file is not version 1: {why}");
+            }
+            state.waiting.insert(name.clone(), why);
+            state.refused.insert(name)
+        };
+        if anew {
+            self.refresh_or_say();
         }
-        state.waiting.insert(name, why);
     }
 
-    /// What of a file's claims the platform does not grant by what the store says: such a file is
-    /// not served, so nobody asks its service.
+    /// What the platform does not grant to a file by what the store says: nobody asks the service
+    /// of such a file for its contract.
     fn not_granted(&self, name: &NamespaceName, text: &str) -> Option<String> {
-        let loaded = self.basis().ok()?.load(&[(&format!("teams/{name}.yaml"), text)]).ok()?;
-        let problems = tandem_config::check(&loaded, &BTreeMap::new());
-        let claims = problems.into_iter().filter(|one| one.code == Tnd::OutsideGrant);
-        let all: Vec<String> = claims.map(|one| one.what).collect();
-        (!all.is_empty()).then(|| all.join("; "))
+        let problems = compose::granted(&self.basis().ok()?, name, text).err()?;
+        let all: Vec<String> = problems.into_iter().map(|one| one.what).collect();
+        Some(all.join("; "))
     }
 }
 

@@ -154,3 +154,62 @@ fn bash_completes_every_command() {
     let said = crate::place::said(&mut bash);
     assert_eq!((said.exit, &*said.out), (0, "init\n"), "{said:?}");
 }
+
+#[test]
+fn bash_completes_the_methods_of_the_gateway_of_a_server_and_of_a_contract() {
+    if std::process::Command::new("bash").arg("--version").output().is_err() {
+        println!("skipped: there is no bash");
+        return;
+    }
+    let team = crate::teams::Team::start();
+    let script = team.place.tandem(&["completions", "bash"]);
+    team.place.write("tandem.bash", &script.out);
+    team.place.write("own.proto", "syntax = \"proto3\"; package own.v1;\nmessage M {}\nservice Own { rpc Go(M) returns (M); }\n");
+    let (admin, service) = (team.running.admin.to_string(), team.service.address.to_string());
+    let nobody = crate::place::free().to_string();
+    // Bash gives `127.0.0.1:80` as three words.
+    let words = |line: &str| line.replace(':', " : ");
+    let all = "test.v1.Notes/Get test.v1.Notes/Secret test.v1.Notes/Many";
+    let cases = [
+        (format!("tandem call --admin {admin} "), "", ""),
+        ("tandem call ".to_owned(), "test.v1.Notes/Ge", "test.v1.Notes/Get"),
+        ("tandem verdict ".to_owned(), "Secr", "test.v1.Notes/Secret"),
+        ("tandem diffs ".to_owned(), "test.v1.Notes/Rea", "test.v1.Notes/Read"),
+        ("tandem describe ".to_owned(), "test.v1.Notes/", all),
+        (
+            "tandem compare test.v1.Notes/Get ".to_owned(),
+            "test.v1.Notes/Foll",
+            "test.v1.Notes/Follow",
+        ),
+        (
+            format!("tandem call --server {service} test.v1.Notes/Get "),
+            "Talk",
+            "test.v1.Notes/Talk",
+        ),
+        ("tandem compare --contract own.proto own.v1.Own/Go ".to_owned(), "own", "own.v1.Own/Go"),
+        // Nobody answers: nothing is offered, and nothing is said.
+        (format!("tandem call --server {nobody} test.v1.Notes/Get "), "Talk", ""),
+        ("tandem status ".to_owned(), "test", ""),
+    ];
+    for (before, word, expected) in cases {
+        let line = format!("{before}{word}");
+        let ask = format!(
+            "tandem() {{ \"$TANDEM\" \"$@\"; }}; command() {{ \"$@\"; }}; source ./tandem.bash; \
+             COMP_LINE='{line}'; COMP_WORDS=({} '{word}'); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             _tandem_with_methods tandem '{word}' x; echo \"${{COMPREPLY[@]}}\"",
+            words(&before)
+        );
+        let mut bash = std::process::Command::new("bash");
+        bash.args(["--norc", "-c", &ask]).current_dir(&team.place.0);
+        bash.env("TANDEM", env!("CARGO_BIN_EXE_tandem")).env("TANDEM_ADMIN", &admin);
+        // As much as a busy machine needs; whoever pressed a key waits for one.
+        bash.env("TANDEM_COMPLETE_SECONDS", "60");
+        let said = crate::place::said(&mut bash);
+        let offered = said.out.trim();
+        assert!(said.err.is_empty() && said.exit == 0, "{line}: {said:?}");
+        match expected {
+            "" => assert!(!offered.contains('/'), "{line}: {offered}"),
+            _ => assert!(offered.starts_with(expected), "{line}: {offered}"),
+        }
+    }
+}

@@ -1,11 +1,15 @@
 //! `tandem ns create`: a namespace from a command to its first call.
 
+use std::io::ErrorKind;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
 
 use crate::place::{Notes, until};
-use crate::teams::{Request, Team};
+use crate::teams::{Request, Team, document};
 
 /// What the team of `ledger` applies.
 fn ledger(service: &Notes) -> String {
@@ -46,7 +50,7 @@ fn answered(team: &Team) -> String {
     answer.json()["text"].as_str().unwrap_or_default().to_owned()
 }
 
-/// Waits until the ledger answers: its first version is live before its service was asked.
+/// Waits until the ledger answers.
 #[track_caller]
 fn serves(team: &Team) {
     let ledger = until(Duration::from_secs(30), || (answered(team) == "a ledger").then_some(()));
@@ -84,7 +88,8 @@ fn a_namespace_that_a_command_made_serves_and_is_there_after_a_restart() {
     let apply = ["apply", "teams/ledger.yaml", "-m", "first", "--token-file", "lee.token"];
     let applied = team.tandem(&apply);
     assert_eq!((applied.exit, &*applied.out), (0, "ledger: live, version 1\n"), "{applied:?}");
-    serves(&team);
+    // What was said to be live is called at once.
+    assert_eq!(answered(&team), "a ledger");
     // It may no more than it was given.
     let other = ledger(&service).replace("ledger.example.com", "notes.example.com");
     team.place.write("teams/ledger.yaml", &other);
@@ -162,4 +167,157 @@ fn a_namespace_is_made_once_by_the_platform_alone_and_its_grant_is_checked() {
     let live = team.api("GET", "/platform").token(&team.operator()).send();
     assert_eq!(live.json()["version"]["number"], 1);
     assert_eq!(ask(nothing, &json!({ "why": "x" })), 200, "members and grants may come later");
+}
+
+/// A namespace that the store grants the paths of the notes, on their hosts.
+fn create_beside_the_notes(team: &Team) {
+    let words: Vec<&str> = CREATE
+        .into_iter()
+        .filter(|word| !["--host", "ledger.example.com"].contains(word))
+        .collect();
+    let made = team.tandem(&words);
+    assert_eq!(made.exit, 0, "{made:?}");
+}
+
+/// Waits until the gateway says why a file is not version 1.
+#[track_caller]
+fn refused(team: &Team, why: &str) {
+    let told = until(Duration::from_secs(30), || {
+        let said = team.tandem(&["ns", "show", "ledger", "--json"]);
+        said.out.contains(why).then_some(())
+    });
+    assert!(told.is_some(), "{}", team.running.log());
+}
+
+#[test]
+fn security_t_1_a_file_that_claims_what_a_live_team_has_takes_nothing_and_stops_nobody() {
+    // A more exact path takes calls away, the name of a service makes both of them unservable; by
+    // what its service says, and by what its own files say.
+    let narrower =
+        "methods: { test.v1.Notes/*: {}, test.v1.Notes/Get: { http: { get: /v1/notes/x } } }";
+    let cases = [
+        ("{ reflection: go }", format!("{narrower}, defaults")),
+        ("{ reflection: go }", "methods: { test.v1.Notes/*: {} }".to_owned()),
+        ("{ protos: ledger.proto }", "methods: { test.v1.Ledger/*: {} }".to_owned()),
+    ];
+    let proto = "syntax = \"proto3\"; package test.v1; import \"google/api/annotations.proto\";\n\
+         message Line { string text = 1; }\n\
+         service Ledger { rpc Get(Line) returns (Line) \
+         { option (google.api.http) = { get: \"/v1/notes/x\" }; } }\n";
+    let service = Notes::saying("a ledger");
+    let mut team = Team::start();
+    create_beside_the_notes(&team);
+    team.place.write("teams/ledger.proto", proto);
+    for (contract, methods) in cases {
+        let (methods, rest) = match methods.strip_suffix(", defaults") {
+            Some(methods) => (methods.to_owned(), ", rest: { rpc_paths: false }"),
+            None => (methods, ""),
+        };
+        let text = format!(
+            "namespace: ledger\ncontract: {contract}\n\
+             upstreams: {{ go: {{ address: \"{}\" }} }}\n\
+             defaults: {{ primary: go, auth: {{ public: true }}{rest} }}\n{methods}\n",
+            service.address
+        );
+        team.place.write("teams/ledger.yaml", &text);
+        team = team.killed_and_started();
+        refused(&team, "claimed by another namespace");
+        assert_eq!(answered(&team), "a note", "{text}");
+        // Nor does a reload bring it in, and what is live goes on.
+        assert_eq!(team.tandem(&["reload"]).exit, 0);
+        refused(&team, "claimed by another namespace");
+        assert_eq!(answered(&team), "a note", "{text}");
+        assert!(team.tandem(&["history", "ledger"]).out.is_empty());
+        let deadline = document(team.service.address, "3s");
+        team.place.write("teams/notes.yaml", &deadline);
+        let applied = team.tandem(&["apply", "teams/notes.yaml", "-m", "goes on"]);
+        assert_eq!(applied.exit, 0, "{applied:?}");
+        let back = team.tandem(&["rollback", "notes", "--to", "1", "-m", "for the next", "--yes"]);
+        assert_eq!(back.exit, 0, "{back:?}");
+    }
+}
+
+#[test]
+fn security_t_3_a_file_reaches_this_machine_by_the_grants_of_the_store_and_not_by_its_own() {
+    let team = Team::start();
+    let service = TcpListener::bind("127.0.0.1:0").unwrap();
+    service.set_nonblocking(true).unwrap();
+    let address = service.local_addr().unwrap();
+    // The store lets it have 4 KiB and not this machine; its files say that it may have both.
+    let words: Vec<&str> = CREATE.into_iter().filter(|word| *word != "--loopback").collect();
+    let made = team.tandem(&words);
+    assert_eq!(made.exit, 0, "{made:?}");
+    let platform = team.place.read("tandem.yaml").replace("  other:", "  ledger:");
+    team.place.write("tandem.yaml", &platform.replace("other.example.com", "ledger.example.com"));
+    let text = format!(
+        "namespace: ledger\nhosts: [ledger.example.com]\ncontract: {{ reflection: go }}\n\
+         upstreams: {{ go: {{ address: \"{address}\" }} }}\n\
+         defaults: {{ primary: go, auth: {{ public: true }} }}\nmethods: {{ test.v1.Notes/*: {{}} }}\n"
+    );
+    let mut team = team;
+    for (text, why) in [
+        (text.clone(), "may not reach this machine"),
+        // A document that cannot even be read by the store's grants is no way around them.
+        (format!("{text}# {}\n", "long ".repeat(1_000)), "is too large"),
+    ] {
+        team.place.write("teams/ledger.yaml", &text);
+        team = team.killed_and_started();
+        refused(&team, why);
+        assert_eq!(answered(&team), "a note");
+        let asked = service.accept().unwrap_err();
+        assert_eq!(asked.kind(), ErrorKind::WouldBlock, "its service was asked");
+    }
+}
+
+/// Before a service: lets one conversation through and no further one until it is opened.
+struct Gate {
+    address: SocketAddr,
+    open: Arc<AtomicBool>,
+}
+
+impl Gate {
+    fn before(service: SocketAddr) -> Gate {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let open = Arc::new(AtomicBool::new(false));
+        let opened = Arc::clone(&open);
+        // Ends with the test's process, as does what it holds.
+        std::thread::spawn(move || {
+            for (number, caller) in listener.incoming().enumerate() {
+                if number > 0 && !opened.load(Ordering::SeqCst) {
+                    continue;
+                }
+                let (Ok(caller), Ok(callee)) = (caller, TcpStream::connect(service)) else {
+                    return;
+                };
+                let pairs =
+                    [(caller.try_clone().unwrap(), callee.try_clone().unwrap()), (callee, caller)];
+                for (mut from, mut to) in pairs {
+                    std::thread::spawn(move || {
+                        let _ = std::io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(Shutdown::Write);
+                    });
+                }
+            }
+        });
+        Gate { address, open }
+    }
+}
+
+#[test]
+fn a_version_by_which_nobody_is_answered_yet_is_not_said_to_be_live() {
+    let (team, service) = (Team::start(), Notes::saying("a ledger"));
+    assert_eq!(team.tandem(&CREATE).exit, 0);
+    // It tells its contract to the check, and then to nobody.
+    let gate = Gate::before(service.address);
+    let text = ledger(&service).replace(&service.address.to_string(), &gate.address.to_string());
+    team.place.write("teams/ledger.yaml", &text);
+    let applied = team.tandem(&["apply", "teams/ledger.yaml", "-m", "first"]);
+    assert_eq!(applied.exit, 0, "{applied:?}");
+    assert_eq!(applied.out, "ledger: stored, and not live yet, version 1\n", "{applied:?}");
+    assert!(applied.err.contains("as soon as this is over"), "{applied:?}");
+    assert!(applied.err.contains(&gate.address.to_string()), "{applied:?}");
+    assert_ne!(answered(&team), "a ledger");
+    gate.open.store(true, Ordering::SeqCst);
+    serves(&team);
 }
