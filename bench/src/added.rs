@@ -23,7 +23,7 @@ use tandem_bench_payload::order::Random;
 use tandem_judge::stats::draws::Draws;
 use tandem_measure::load::{
     self, Call, Ended, IN_FLIGHT_MOST, Offer, Outcome as CallOutcome, Precise, Recorder, Schedule,
-    Sender,
+    Sender, Waiting,
 };
 use tokio::net::TcpStream;
 
@@ -106,7 +106,12 @@ impl Sender for Calls {
                 CallOutcome::Lost(2)
             }
         };
-        Ended { outcome, answer_bytes: self.call.bytes, answer: Bytes::new() }
+        Ended {
+            outcome,
+            answer_bytes: self.call.bytes,
+            answer: Bytes::new(),
+            quiet: Duration::ZERO,
+        }
     }
 }
 
@@ -116,7 +121,7 @@ async fn measured(
     rounds: usize,
     length: Duration,
 ) -> Outcome<Vec<Lane>> {
-    let clock = Rc::new(Precise::new(Duration::ZERO)?);
+    let clock = Rc::new(Precise::new(Waiting::Asleep)?);
     let recorder = Rc::new(RefCell::new(Recorder::new(1)));
     let calls: Rc<[Call]> = Rc::new([Call { method: 0, messages: Arc::new([]) }]);
     let mut lanes = Vec::new();

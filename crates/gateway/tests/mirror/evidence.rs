@@ -160,7 +160,8 @@ async fn compare_j_6_an_order_that_is_noise_is_proposed_changes_nothing_and_is_p
 
     let documents = setup("unordered: [\"more[]\"]").documents();
     let (namespaces, contracts) = (documents.namespaces, documents.contracts);
-    gateway.view.serve(documents.limits, namespaces, Default::default(), &contracts).unwrap();
+    let (versions, held) = Default::default();
+    gateway.view.serve(documents.limits, namespaces, versions, &contracts, held).unwrap();
     asked_more(&gateway, 20, 40).await;
     assert_eq!((row().both, row().calls), (0, 20));
     assert_eq!(pairs(&gateway, "Ask").proposals, [].into());
