@@ -31,20 +31,25 @@ fn compare_t_5_ten_runs_of_one_binary_against_itself_find_no_difference() {
     let place = Place::new();
     let (one, other) = (side("one", &program, ""), side("other", &program, ""));
     let (plan, fill) = (format!("plan:{CASES}/load.yaml"), format!("{CASES}/fill.sh"));
-    let mut found = Vec::new();
+    let (mut found, mut valid, mut rows_seen) = (Vec::new(), 0, 0);
     for seed in 1..=10 {
         let seed = seed.to_string();
         let words = ["compare", "Catalogue/GetProduct", "--primary", &one, "--candidate", &other];
-        let more = ["--quick", "--rate=300", "--seed", &seed, "--json"];
+        let more = ["--quick", "--block=500ms", "--rate=300", "--seed", &seed, "--json"];
         let data = ["--data", &plan, "--stateful", &fill];
         let result = place.tandem(&[&words[..], &more, &data].concat()).json();
         let rows = result["metrics"].as_array().unwrap().clone();
+        println!("seed {seed}: {} {}", result["verdict"]["word"], result["validity"]);
+        valid += u32::from(result["verdict"]["word"] != "invalid");
+        rows_seen += rows.len();
         let is_found = |cell: &serde_json::Value| cell == "better" || cell == "worse";
         let rows = rows.iter().filter(|row| is_found(&row["cell"]));
         found.extend(rows.map(|row| format!("seed {seed}: {} {}", row["id"], row["ratio"])));
     }
     // Seventy rows at 5 %, most of which the floor and the headline's correction hold back.
+    println!("{valid} of 10 runs valid, {rows_seen} rows, called different: {found:?}");
     assert!(found.len() <= 3, "{found:?}");
+    assert!(valid >= 8, "a run that measured nothing shows nothing: {valid} of 10 did");
 }
 
 #[test]
