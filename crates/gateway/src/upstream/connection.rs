@@ -39,21 +39,15 @@ pub(crate) struct Windows {
 }
 
 impl Windows {
-    /// Towards upstreams (security LI-36): the library's own throttle large answers. It also (h2
-    /// 0.4.20) charges 256 bytes less its own for a small frame that comes after its stream was
-    /// taken back, and never gives that back: with its 2 MiB some ten thousand such frames ended a
-    /// connection that others were using, so that callers who leave their streams harmed those who
-    /// stay. This takes thirty times as many; what an upstream can make it hold is a quarter of a
-    /// million frames of a byte.
-    pub(crate) const CALLS: Windows = Windows {
-        stream_bytes: 1 << 20,
-        connection_bytes: 4 << 20,
-        overhead_bytes: Some(64 << 20),
-    };
-    /// Of calls off the path, which a server that somebody names himself may cost more.
+    /// Towards upstreams (security LI-36): the library's own throttle large answers.
+    pub(crate) const CALLS: Windows =
+        Windows { stream_bytes: 1 << 20, connection_bytes: 4 << 20, overhead_bytes: None };
+    /// Of calls off the path. The library (h2 0.4.20) charges small frames of a stream that was
+    /// taken back and never gives that back, so a connection on which many streams are cut would
+    /// end by its own guard; a server that somebody names himself may cost that.
     pub(crate) const DIRECT: Windows = Windows { overhead_bytes: Some(1 << 40), ..Windows::CALLS };
     /// Of copies, whose answers are read no further than that: what an endless one leaves in the
-    /// library's buffers counts too, and a connection that ends harms no caller.
+    /// library's buffers counts too.
     pub(crate) const COPIES: Windows =
         Windows { stream_bytes: 256 << 10, connection_bytes: 1 << 20, overhead_bytes: None };
 }

@@ -90,29 +90,6 @@ async fn hybrid_hy_2_the_upstream_of_a_grpc_caller_that_leaves_knows_within_100_
     }
 }
 
-/// 200 small messages a call, of which the caller reads one: what was on its way when the others were
-/// taken back was counted against the upstream's connection for good.
-#[tokio::test(flavor = "multi_thread")]
-async fn callers_that_leave_their_streams_do_not_end_the_connection_of_the_others() {
-    let backend = Backend::start(vec![Script::Flood(200, note("b"))]);
-    let gateway = gateway(backend.address).contract(STREAMS).start().await;
-    let leave = async || {
-        let path = ("POST", "/v1/many");
-        let mut call = RestCall::open(gateway.public, true, path, &[JSON], true).await;
-        call.send(br#"{"text":"a"}"#).await;
-        call.send(b"").await;
-        call.until("\"b\"").await;
-        let RestCall::Http2(open) = &mut call else { panic!("it is HTTP/2") };
-        open.reset();
-    };
-    leave().await;
-    let opened = backend.connections().opened;
-    for _ in 0..200 {
-        leave().await;
-    }
-    assert_eq!(backend.connections().opened, opened);
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn security_li_6_a_caller_that_takes_nothing_is_cut_and_its_upstream_cancelled() {
     for http2 in [HTTP1, HTTP2] {

@@ -4,7 +4,7 @@
 //! than the thread had the processor for is one in which nobody sent or read anything, and no fault
 //! of the calls in it: a burst of answers keeps the thread busy, and that is work. A host that takes
 //! a virtual core away is not seen so, for the guest's clock counts on; but a turn runs a handful
-//! of tasks, so one of more than half a millisecond is no work either. A call that should have been sent in it, or
+//! of tasks of some 20 µs, so one of more than 200 µs is no work either. A call that should have been sent in it, or
 //! whose answer came in it, has a time that says more about the generator than about the service:
 //! such a call is set aside from the times, whichever side it went to and however it was answered,
 //! and counted (compare L-4). The middle of a call may hold as many stalls as it likes, so long
@@ -19,7 +19,7 @@ use std::time::Duration;
 pub const STALL_LEAST: Duration = Duration::from_micros(100);
 
 /// A turn longer than this is a stall, whatever the thread's clock says of it.
-const TURN_MOST: Duration = Duration::from_micros(500);
+const TURN_MOST: Duration = Duration::from_micros(200);
 
 /// Until an answer that was waiting when a stall ended has been read.
 const AFTER: Duration = STALL_LEAST;
@@ -108,10 +108,10 @@ mod tests {
         for (took, worked, expected) in [
             (100, 0, false),
             (101, 0, true),
-            (500, 400, false),
-            (500, 399, true),
-            (500, 500, false),
-            (501, 501, true),
+            (200, 100, false),
+            (200, 99, true),
+            (200, 200, false),
+            (201, 201, true),
         ] {
             let mut stalls = Stalls::default();
             stalls.begin(at(0, 7));

@@ -2,9 +2,9 @@
 //! four times both at once, each on cores of its own: then what drifts meets both alike, order means
 //! nothing, and a coin says only which of two calls of one moment goes first.
 //!
-//! A quartet in which a block is void ends there, for it cannot count any more, and is sent again, up
-//! to as many again as were planned. Whether a block is void depends on the generator and the
-//! machine alone, never on what was answered.
+//! A quartet in which a block is void is sent again, up to as many again as were planned. Its answers
+//! are compared all the same: what was answered does not depend on when it was sent. Where no answers
+//! are looked at it ends at its void block, for it cannot count any more.
 //!
 //! Not here: what follows from them (`tandem_judge::cost`).
 
@@ -121,7 +121,7 @@ impl Series {
                     sent.push(generator.send(which, primary, off, &order).await?);
                 }
             }
-            if sent.iter().any(|sent| sent.block.void.is_some()) {
+            if answers.is_none() && sent.iter().any(|sent| sent.block.void.is_some()) {
                 break;
             }
         }

@@ -111,7 +111,7 @@ fn experience_ux_39_each_command_ends_with_the_code_of_its_situation() {
     check(&["call", "Read", "--server", &server], none, 0, "\"text\":\"x\"");
     check(&["call", "Nothing", "--server", &server], none, 2, "TND0112");
     check(&["call", "Read", "--server", &dead], none, 6, "TND0301");
-    check(&["compare", "Read", "--primary=a", "--candidate=b"], none, 2, "TND0004");
+    check(&["compare", "Read", "--primary=a", "--candidate=b"], none, 2, "TND0113");
     check(&["contract", "diff", "old", "old"], none, 0, "0 breaking");
     check(&["contract", "diff", "old", "new"], none, 3, "1 breaking");
     check(&["contract", "diff", "old", "nowhere"], none, 2, "there is no `nowhere`");
