@@ -65,8 +65,8 @@ fn compare_t_4_two_processes_of_one_build_are_told_apart_in_at_most_five_percent
 fn recorded() -> Vec<Quartet> {
     let packed = include_bytes!("recorded/one-binary.csv.gz");
     let mut text = String::new();
-    flate2::read::GzDecoder::new(&packed[..]).read_to_string(&mut text).unwrap();
-    series_of_text(&text).unwrap()
+    flate2::read::GzDecoder::new(&packed[..]).read_to_string(&mut text).expect("it was packed so");
+    series_of_text(&text).expect("it was written so")
 }
 
 #[test]

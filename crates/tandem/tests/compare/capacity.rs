@@ -32,6 +32,7 @@ fn compared(place: &Place, sides: [&str; 2], more: &[&str]) -> Said {
         "--cpus=none",
         "--seed=7",
         "--budget=3m",
+        "--quick",
         "--margin=capacity=30%",
         "--out=out",
     ];
