@@ -164,23 +164,6 @@ fn compare_c_5_a_verdict_is_0_whatever_it_is() {
 }
 
 #[test]
-fn compare_l_4_a_generator_that_is_late_measures_nothing() {
-    let place = Place::new();
-    let service = steady(Duration::ZERO);
-    let (one, other) = (side("one", service.address), side("other", service.address));
-    let more = [
-        "--quartets=1",
-        "--block=50ms",
-        "--connections=1",
-        "--rate=20000",
-        "--quick",
-        "--budget=5m",
-    ];
-    let said = place.tandem(&words(&one, &other, &more));
-    assert!(said.exit == 8 && said.out.contains("INVALID"), "{said:?}");
-}
-
-#[test]
 fn compare_c_4_an_interrupted_run_leaves_a_valid_report() {
     let place = Place::new();
     let (one, other) = (steady(Duration::ZERO), steady(Duration::ZERO));
