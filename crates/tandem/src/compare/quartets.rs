@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tandem_judge::cost::{self, Block, Quartet};
 use tandem_judge::report;
 use tandem_judge::stats::draws::Draws;
-use tandem_measure::load::Recorded;
+use tandem_measure::load::{Clock as _, Recorded};
 
 use super::answers::Answers;
 use super::blocks::{Generator, Order, Sent};
@@ -110,8 +110,8 @@ impl Series {
         for step in steps(pace.duet && pair.other.is_some(), draws) {
             let mut blocks = send_step(generator, pair, step, &order).await?;
             // A block that did not count is sent once more, in its place: four in a row seldom all
-            // count where one in five does not.
-            if is_void(&blocks) {
+            // count where one in five does not. A generator that sleeps is late again.
+            if is_void(&blocks) && generator.clock().is_awake() {
                 for sent in &blocks {
                     self.keep(sent, pace, false);
                 }
