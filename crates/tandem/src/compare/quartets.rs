@@ -2,7 +2,7 @@
 //! four times both at once, each on cores of its own: then what drifts meets both alike, order means
 //! nothing, and a coin says only which of two calls of one moment goes first.
 //!
-//! A block that is void is sent once more, and a quartet in which one still is, is sent again, up to as many again as were planned. Its answers
+//! A quartet in which a block is void is sent again, up to as many again as were planned. Its answers
 //! are compared all the same: what was answered does not depend on when it was sent. Where no answers
 //! are looked at it ends at its void block, for it cannot count any more.
 //!
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tandem_judge::cost::{self, Block, Quartet};
 use tandem_judge::report;
 use tandem_judge::stats::draws::Draws;
-use tandem_measure::load::{Clock as _, Recorded};
+use tandem_measure::load::Recorded;
 
 use super::answers::Answers;
 use super::blocks::{Generator, Order, Sent};
@@ -108,17 +108,20 @@ impl Series {
         let mut sent: Vec<Sent> = Vec::new();
         // One process against itself is called twice in turns, whatever is asked for.
         for step in steps(pace.duet && pair.other.is_some(), draws) {
-            let mut blocks = send_step(generator, pair, step, &order).await?;
-            // A block that did not count is sent once more, in its place: four in a row seldom all
-            // count where one in five does not. A generator that sleeps is late again.
-            if is_void(&blocks) && generator.clock().is_awake() {
-                for sent in &blocks {
-                    self.keep(sent, pace, false);
+            let Pair { primary, other } = &mut *pair;
+            match (step, other.as_deref_mut()) {
+                (Step::Both(first), Some(other)) => {
+                    sent.extend(generator.send_both(first, primary, other, &order).await?);
                 }
-                blocks = send_step(generator, pair, step, &order).await?;
+                (Step::One(which @ cost::Side::Candidate), Some(other)) => {
+                    let off = Some(&mut **primary);
+                    sent.push(generator.send(which, other, off, &order).await?);
+                }
+                (Step::One(which) | Step::Both(which), off) => {
+                    sent.push(generator.send(which, primary, off, &order).await?);
+                }
             }
-            sent.extend(blocks);
-            if answers.is_none() && is_void(&sent) {
+            if answers.is_none() && sent.iter().any(|sent| sent.block.void.is_some()) {
                 break;
             }
         }
@@ -166,30 +169,6 @@ impl Series {
             void: block.void.map(|void| void.to_string()),
         });
     }
-}
-
-async fn send_step(
-    generator: &Generator,
-    pair: &mut Pair<'_>,
-    step: Step,
-    order: &Order,
-) -> Result<Vec<Sent>, Failure> {
-    let Pair { primary, other } = pair;
-    Ok(match (step, other.as_deref_mut()) {
-        (Step::Both(first), Some(other)) => {
-            generator.send_both(first, primary, other, order).await?.into()
-        }
-        (Step::One(which @ cost::Side::Candidate), Some(other)) => {
-            vec![generator.send(which, other, Some(primary), order).await?]
-        }
-        (Step::One(which) | Step::Both(which), off) => {
-            vec![generator.send(which, primary, off, order).await?]
-        }
-    })
-}
-
-fn is_void(sent: &[Sent]) -> bool {
-    sent.iter().any(|sent| sent.block.void.is_some())
 }
 
 pub(crate) fn role(side: cost::Side) -> &'static str {
