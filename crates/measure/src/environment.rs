@@ -9,6 +9,7 @@
 mod machine;
 pub mod own_cpu;
 pub mod pin;
+pub mod priority;
 mod steal;
 
 pub use self::machine::Machine;

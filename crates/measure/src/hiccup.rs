@@ -18,13 +18,10 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::environment::own_cpu;
-use crate::load::{Call, Clock, Outcome, Schedule, Sender};
+use crate::load::{Call, Clock, Outcome, Schedule, Sender, drain, reap};
 
 /// Probes a second, at most.
 pub const RATE_MOST: f64 = 1_000.0;
-
-/// Between two looks at what has ended, when nothing more is to be sent.
-const LOOK_LEAST: Duration = Duration::from_micros(20);
 
 /// What probing for some time found.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,21 +79,10 @@ pub async fn probe<S: Sender, C: Clock>(
                 false => Probed::Failed,
             };
         });
-        while let Some(joined) = probes.try_join_next() {
-            expect_end(joined);
-        }
+        reap(&mut probes);
     }
     clock.until(start + length).await;
-    while !probes.is_empty() {
-        if clock.is_awake() {
-            clock.until(clock.now() + LOOK_LEAST).await;
-            while let Some(joined) = probes.try_join_next() {
-                expect_end(joined);
-            }
-        } else if let Some(joined) = probes.join_next().await {
-            expect_end(joined);
-        }
-    }
+    drain(&**clock, &mut probes).await;
     clock.look();
     let worked = own_cpu::of_thread().saturating_sub(cpu);
     let spun = clock.spun().saturating_sub(spun);
@@ -134,12 +120,4 @@ enum Probed {
     Open,
     Answered { intended: Duration, sent: Duration, ended: Duration },
     Failed,
-}
-
-fn expect_end(joined: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = joined
-        && error.is_panic()
-    {
-        std::panic::resume_unwind(error.into_panic());
-    }
 }

@@ -31,6 +31,7 @@ use bytes::Bytes;
 
 pub use self::capacity::{search, search_both};
 pub use self::offer::{IN_FLIGHT_MOST, Offer, offer};
+pub(crate) use self::offer::{drain, reap};
 pub use self::pace::{Clock, Precise, Waiting};
 pub use self::plan::{Due, Flow, OfferPlan, Plan, Step, Take, offer_plan};
 pub use self::record::{OfMethod, Offered, Quantile, Recorded, Recorder, Times, Usage};

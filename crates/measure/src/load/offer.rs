@@ -206,9 +206,7 @@ impl<C: Clock> Pacing<C> {
 
     /// Takes in what has ended until now, for by now it is known which of it met a stall.
     fn settle(&mut self) {
-        while let Some(joined) = self.tasks.try_join_next() {
-            expect_end(joined);
-        }
+        reap(&mut self.tasks);
         self.clock.look();
         let met =
             |moments: &Moments| self.clock.met_stall(moments.intended, moments.sent, moments.ended);
@@ -219,14 +217,8 @@ impl<C: Clock> Pacing<C> {
     pub(super) async fn end(mut self) -> Offered {
         let end = self.start + self.length;
         self.wait(end).await;
-        while !self.tasks.is_empty() {
-            if self.clock.is_awake() {
-                self.clock.until(self.clock.now() + LOOK_LEAST).await;
-            } else if let Some(joined) = self.tasks.join_next().await {
-                expect_end(joined);
-            }
-            self.settle();
-        }
+        drain(&*self.clock, &mut self.tasks).await;
+        self.settle();
         let now = self.clock.now();
         let worked = own_cpu::of_thread().saturating_sub(self.cpu);
         let worked = worked.saturating_sub(self.clock.spun().saturating_sub(self.spun));
@@ -248,6 +240,28 @@ impl<C: Clock> Pacing<C> {
                 share(self.steal_halfway, Steal::read().ok()),
             ],
         }
+    }
+}
+
+/// Waits until all of `tasks` have ended, in the clock's own way of waiting.
+///
+/// # Panics
+/// When one of them did.
+pub(crate) async fn drain<C: Clock>(clock: &C, tasks: &mut JoinSet<()>) {
+    while !tasks.is_empty() {
+        if clock.is_awake() {
+            clock.until(clock.now() + LOOK_LEAST).await;
+            reap(tasks);
+        } else if let Some(joined) = tasks.join_next().await {
+            expect_end(joined);
+        }
+    }
+}
+
+/// Forgets those that have ended.
+pub(crate) fn reap(tasks: &mut JoinSet<()>) {
+    while let Some(joined) = tasks.try_join_next() {
+        expect_end(joined);
     }
 }
 

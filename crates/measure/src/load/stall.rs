@@ -4,11 +4,12 @@
 //! than the thread had the processor for is one in which nobody sent or read anything, and no fault
 //! of the calls in it: a burst of answers keeps the thread busy, and that is work. A host that takes
 //! a virtual core away is not seen so, for the guest's clock counts on; but a turn runs a handful
-//! of tasks of some 20 µs, so one of more than 200 µs is no work either. A call that should have been sent in it, or
-//! whose answer came in it, has a time that says more about the generator than about the service:
-//! such a call is set aside from the times, whichever side it went to and however it was answered,
-//! and counted (compare L-4). The middle of a call may hold as many stalls as it likes, so long
-//! calls are set aside as seldom as short ones.
+//! of tasks of some 20 µs, so one of more than 200 µs is no work either.
+//!
+//! A call that should have been sent in a stall, or that ended in one, has a time that says more
+//! about the generator than about the service: it is set aside from the times, whichever side it
+//! went to and however it was answered, and counted (compare L-4). The middle of a call may hold as
+//! many stalls as it likes, so long calls are set aside as seldom as short ones.
 //!
 //! Not here: how many of them make a block void (`tandem_judge::cost`).
 
@@ -35,7 +36,7 @@ pub(super) struct Moment {
 #[derive(Debug, Default)]
 pub(super) struct Stalls {
     looked: Moment,
-    /// In their order; they do not overlap.
+    /// In their order; they do not overlap. At most a block's length over [`STALL_LEAST`] of them.
     gaps: Vec<(Duration, Duration)>,
 }
 

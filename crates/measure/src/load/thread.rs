@@ -4,18 +4,15 @@ use std::future::Future;
 use std::io;
 use std::thread::JoinHandle;
 
-use crate::environment::pin;
+use crate::environment::{pin, priority};
 
 /// Tasks that run before the pacer is asked again. The library's 61 would let a burst of answers
 /// keep a due slot waiting for a millisecond.
 const TASKS_A_TURN: u32 = 4;
 
-/// Of a generator with a core to itself, and of what it starts, where the system allows it: whoever
-/// else runs on the core keeps slots waiting.
-const NICE: i32 = -10;
-
 /// Runs `work` to its end on a new thread with a loop of its own, pinned to `cores` unless there
-/// are none in it, and then ahead of others on them where that is allowed. Joining it gives the result, or why the loop could not be had.
+/// are none in it, and then ahead of others on them where that is allowed. Joining it gives the
+/// result, or why the loop could not be had.
 ///
 /// All of a comparison can be `work`: whoever sends, reads and waits between blocks does it here.
 /// Readings while a block runs belong elsewhere, for they would keep slots waiting.
@@ -32,9 +29,7 @@ where
     std::thread::Builder::new().name("load".into()).spawn(move || {
         if !cores.is_empty() {
             pin::this_thread(&cores)?;
-            // Of the calling thread alone, on Linux. Without the right to it blocks are void more
-            // often, which they say.
-            _ = rustix::process::setpriority_process(None, NICE);
+            priority::go_ahead();
         }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

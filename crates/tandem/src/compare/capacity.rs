@@ -18,7 +18,8 @@ use super::run::{Halt, Run};
 /// says nothing of the side: it is sent again, so often in all. One that passes all the same counts.
 const TRIES: u32 = 3;
 
-/// Searches both sides; probes and confirmations are as long as two and a half and ten blocks; `None` where the budget ends it first.
+/// Searches both sides; probes and confirmations are as long as two and a half and ten blocks. `None`
+/// where the budget ends it first.
 pub(crate) async fn search(
     run: &mut Run,
     objective: &Objective,

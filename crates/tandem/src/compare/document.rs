@@ -160,7 +160,14 @@ pub(crate) fn unattributed(evidence: &Evidence) -> f64 {
 
 /// Why the measurement cannot be believed.
 fn invalid(evidence: &Evidence) -> Vec<String> {
-    evidence.judged().map_or_else(Vec::new, |(_, series)| cost::unbelievable(&series.quartets))
+    let Some((_, series)) = evidence.judged() else { return Vec::new() };
+    let (void, all) = (series.void(), series.blocks.len() as u64);
+    let mut reasons = cost::unbelievable(&series.quartets);
+    // Sent again until they count, they would be a choice of moments as well.
+    if reasons.is_empty() && void * 2 > all {
+        reasons.push(format!("{void} of {all} blocks are void"));
+    }
+    reasons
 }
 
 /// The noise floor of every metric that two processes of one build show.

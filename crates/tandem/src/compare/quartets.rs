@@ -2,8 +2,9 @@
 //! four times both at once, each on cores of its own: then what drifts meets both alike, order means
 //! nothing, and a coin says only which of two calls of one moment goes first.
 //!
-//! A quartet in which a block is void is sent again, up to as many again as were planned. Its answers
-//! are compared all the same: what was answered does not depend on when it was sent. Where no answers
+//! A void block is sent once more in its place: where one in five does not count, four in a row seldom
+//! all do. A quartet in which one still is void is sent again, up to as many again as were planned. Its
+//! answers are compared all the same: what was answered does not depend on when it was sent. Where no answers
 //! are looked at it ends at its void block, for it cannot count any more.
 //!
 //! Not here: what follows from them (`tandem_judge::cost`).
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 use tandem_judge::cost::{self, Block, Quartet};
 use tandem_judge::report;
 use tandem_judge::stats::draws::Draws;
-use tandem_measure::load::Recorded;
+use tandem_measure::load::{Clock as _, Recorded};
 
 use super::answers::Answers;
 use super::blocks::{Generator, Order, Sent};
@@ -108,20 +109,14 @@ impl Series {
         let mut sent: Vec<Sent> = Vec::new();
         // One process against itself is called twice in turns, whatever is asked for.
         for step in steps(pace.duet && pair.other.is_some(), draws) {
-            let Pair { primary, other } = &mut *pair;
-            match (step, other.as_deref_mut()) {
-                (Step::Both(first), Some(other)) => {
-                    sent.extend(generator.send_both(first, primary, other, &order).await?);
-                }
-                (Step::One(which @ cost::Side::Candidate), Some(other)) => {
-                    let off = Some(&mut **primary);
-                    sent.push(generator.send(which, other, off, &order).await?);
-                }
-                (Step::One(which) | Step::Both(which), off) => {
-                    sent.push(generator.send(which, primary, off, &order).await?);
-                }
+            let again = generator.clock().is_awake();
+            let send = async || send_step(generator, pair, step, &order).await;
+            let (void, blocks) = until_it_counts(again, send, |blocks| is_void(blocks)).await?;
+            for sent in void.iter().flatten() {
+                self.keep(sent, pace, false);
             }
-            if answers.is_none() && sent.iter().any(|sent| sent.block.void.is_some()) {
+            sent.extend(blocks);
+            if answers.is_none() && is_void(&sent) {
                 break;
             }
         }
@@ -169,6 +164,44 @@ impl Series {
             void: block.void.map(|void| void.to_string()),
         });
     }
+}
+
+async fn send_step(
+    generator: &Generator,
+    pair: &mut Pair<'_>,
+    step: Step,
+    order: &Order,
+) -> Result<Vec<Sent>, Failure> {
+    let Pair { primary, other } = pair;
+    Ok(match (step, other.as_deref_mut()) {
+        (Step::Both(first), Some(other)) => {
+            generator.send_both(first, primary, other, order).await?.into()
+        }
+        (Step::One(which @ cost::Side::Candidate), Some(other)) => {
+            vec![generator.send(which, other, Some(primary), order).await?]
+        }
+        (Step::One(which) | Step::Both(which), off) => {
+            vec![generator.send(which, primary, off, order).await?]
+        }
+    })
+}
+
+/// What counts of one sending, or of a second one where `again` allows it, with the first. A generator
+/// that sleeps is late as a rule, and would be again.
+async fn until_it_counts<T, E>(
+    again: bool,
+    mut send: impl AsyncFnMut() -> Result<T, E>,
+    is_void: impl Fn(&T) -> bool,
+) -> Result<(Option<T>, T), E> {
+    let first = send().await?;
+    if !again || !is_void(&first) {
+        return Ok((None, first));
+    }
+    Ok((Some(first), send().await?))
+}
+
+fn is_void(sent: &[Sent]) -> bool {
+    sent.iter().any(|sent| sent.block.void.is_some())
 }
 
 pub(crate) fn role(side: cost::Side) -> &'static str {
@@ -219,6 +252,25 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn compare_l_4_what_does_not_count_is_sent_once_more_and_not_a_third_time() {
+        // Numbers below ten are void.
+        for (again, sendings, void, counts, left) in [
+            (true, vec![10, 11], None, 10, 1),
+            (true, vec![1, 10, 11], Some(1), 10, 1),
+            (true, vec![1, 2, 10], Some(1), 2, 1),
+            (false, vec![1, 10], None, 1, 1),
+        ] {
+            let mut sendings = sendings.into_iter();
+            let send = async || sendings.next().ok_or("nobody is there");
+            let found = until_it_counts(again, send, |number| *number < 10).await;
+            assert_eq!(found, Ok((void, counts)));
+            assert_eq!(sendings.count(), left);
+        }
+        let gone = until_it_counts(true, async || Err::<u32, _>("gone"), |_| true).await;
+        assert_eq!(gone, Err("gone"));
+    }
 
     #[test]
     fn compare_i_3_a_duet_is_four_times_both_and_a_coin_says_who_goes_first() {

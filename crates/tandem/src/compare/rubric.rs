@@ -15,7 +15,7 @@ use std::time::Duration;
 use tandem_judge::cost;
 use tandem_judge::report;
 use tandem_judge::verdict::{self, Cell, CellInput};
-use tandem_measure::environment::pin;
+use tandem_measure::environment::{pin, priority};
 use tandem_measure::rubric::{
     self, BuildTimes, Findings, NOT_RUN, Options, Row, Source, Sources, Start,
 };
@@ -91,6 +91,7 @@ pub(crate) async fn rubric(run: &mut Run) -> Result<(), Halt> {
             // The thread that sends has one core, and what it starts would have no other.
             let _ = pin::this_thread(&cores);
         }
+        priority::as_usual();
         rubric::run(&sources, &options, |what| _ = say.send(what.to_owned()))
     });
     let halted = loop {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tandem_testkit::Script;
 
-use crate::place::{Notes, Place, free, until};
+use crate::place::{Notes, Place, free};
 use crate::schema;
-use crate::sides::{SLOW, measured, note, side, steady, words, wrong_each};
+use crate::sides::{SLOW, interrupted, measured, note, side, steady, words, wrong_each};
 
 #[test]
 fn compare_c_5_what_cannot_be_asked_is_2_and_says_what_to_write() {
@@ -170,23 +170,7 @@ fn compare_c_4_an_interrupted_run_leaves_a_valid_report() {
     let (one, other) = (side("one", one.address), side("other", other.address));
     let more = ["--quartets=11", "--block=1s", "--budget=5m", "--out", "out"];
     let words = words(&one, &other, &more);
-    let (out, err) = (place.0.join("out.txt"), place.0.join("err.txt"));
-    let mut child = place
-        .command(&words)
-        .stdout(std::fs::File::create(&out).unwrap())
-        .stderr(std::fs::File::create(&err).unwrap())
-        .spawn()
-        .unwrap();
     // Answers are compared: quartets are being sent.
-    let begun =
-        until(Duration::from_secs(120), || place.read("err.txt").contains("answers").then_some(()));
-    assert!(begun.is_some(), "{}", place.read("err.txt"));
-    let pid = child.id().to_string();
-    std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{}", place.read("err.txt"));
-    assert!(place.read("out.txt").contains("partial: the run ended before its plan did"));
-    let result: serde_json::Value = serde_json::from_str(&place.read("out/result.json")).unwrap();
-    assert_eq!(result["run"]["partial"], true);
-    schema::keeps(&result);
-    assert!(place.read("out/report.html").contains("</html>"));
+    let (_, said) = interrupted(&place, &words, "answers", Duration::from_secs(120));
+    assert!(said.contains("partial: the run ended before its plan did"), "{said}");
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::place::{Place, until};
+use crate::place::Place;
 use crate::schema;
-use crate::sides::{side, steady, words};
+use crate::sides::{interrupted, side, steady, words};
 
 /// A tiny program in Rust, with a package beneath it.
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../measure/tests/data/tiny-rust");
@@ -76,25 +76,8 @@ fn compare_c_4_an_interrupted_rubric_leaves_what_was_counted() {
     let sources = [format!("--src-primary={SOURCES}"), format!("--src-candidate={SOURCES}")];
     let more = ["--quick", "--rubric", &sources[0], &sources[1], "--budget=8m", "--out=out"];
     let words = words(&one, &other, &more);
-    let (out, err) = (place.0.join("out.txt"), place.0.join("err.txt"));
-    let mut child = place
-        .command(&words)
-        .stdout(std::fs::File::create(&out).unwrap())
-        .stderr(std::fs::File::create(&err).unwrap())
-        .spawn()
-        .unwrap();
     // The last line before the rubric: a gateway has health, so pauses are looked for.
-    let begun = until(Duration::from_secs(240), || {
-        place.read("err.txt").contains("  pauses  ").then_some(())
-    });
-    assert!(begun.is_some(), "{}", place.read("err.txt"));
-    let pid = child.id().to_string();
-    std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{}", place.read("err.txt"));
-    let result: Value = serde_json::from_str(&place.read("out/result.json")).unwrap();
-    assert_eq!(result["run"]["partial"], true);
-    schema::keeps(&result);
+    let (result, _) = interrupted(&place, &words, "  pauses  ", Duration::from_secs(240));
     let last = rows(&result, "candidate", "R-8");
     assert!(last.iter().all(|row| row["value"] == "not_run"), "{last:?}");
-    assert!(place.read("out/report.html").contains("</html>"));
 }

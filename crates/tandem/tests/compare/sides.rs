@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tandem_testkit::Script;
 
-use crate::place::{Notes, Place, Said};
+use crate::place::{Notes, Place, Said, until};
+use crate::schema;
 
 /// A `Note` with this text and number.
 pub(crate) fn note(text: &str, number: u8) -> Vec<u8> {
@@ -62,4 +63,31 @@ pub(crate) fn measured(place: &Place, words: &[&str]) -> Option<Said> {
         println!("skipped: this machine is too busy to measure anything");
     }
     said
+}
+
+/// Runs these words, which write to `out`, until `sign` is said on stderr, and interrupts it then:
+/// it ends with 130 and leaves a report that is whole. The result, and what stood on stdout.
+pub(crate) fn interrupted(
+    place: &Place,
+    words: &[&str],
+    sign: &str,
+    within: Duration,
+) -> (serde_json::Value, String) {
+    let (out, err) = (place.0.join("out.txt"), place.0.join("err.txt"));
+    let mut child = place
+        .command(words)
+        .stdout(std::fs::File::create(&out).unwrap())
+        .stderr(std::fs::File::create(&err).unwrap())
+        .spawn()
+        .unwrap();
+    let begun = until(within, || place.read("err.txt").contains(sign).then_some(()));
+    assert!(begun.is_some(), "{}", place.read("err.txt"));
+    let pid = child.id().to_string();
+    std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{}", place.read("err.txt"));
+    let result: serde_json::Value = serde_json::from_str(&place.read("out/result.json")).unwrap();
+    assert_eq!(result["run"]["partial"], true);
+    schema::keeps(&result);
+    assert!(place.read("out/report.html").contains("</html>"));
+    (result, place.read("out.txt"))
 }
