@@ -46,7 +46,7 @@ export async function withPage({ viewport = WIDE, colorScheme = 'light', as = 'o
   const context = await (await launch()).newContext({ viewport, colorScheme, reducedMotion: 'reduce', locale: 'en-GB', timezoneId: 'UTC' });
   const seen = { foreign: [], console: [], policy: [], strangers: 0 };
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(30_000);
   page.on('request', (request) => {
     const to = request.url();
     if (!to.startsWith(`${url}/`) && !to.startsWith('data:')) seen.foreign.push(to);

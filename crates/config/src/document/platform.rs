@@ -121,9 +121,9 @@ pub struct PlatformLimits {
     pub json_out_bytes: u64,
     /// LI-18, at once on one connection.
     pub streams: u32,
-    /// LI-19.
+    /// LI-19. Four streams fill a connection's; one alone must not, for the others would wait.
     pub stream_window_bytes: u32,
-    /// LI-19.
+    /// LI-19: what one connection can make us hold of requests.
     pub connection_window_bytes: u32,
     /// LI-20, resets pending accept.
     pub resets: u32,
@@ -165,7 +165,7 @@ impl Default for PlatformLimits {
             json_nodes: 100_000,
             json_out_bytes: 64 * MIB,
             streams: 100,
-            stream_window_bytes: 64 * 1024,
+            stream_window_bytes: 256 * 1024,
             connection_window_bytes: 1024 * 1024,
             resets: 20,
             control_frames_per_second: 100,

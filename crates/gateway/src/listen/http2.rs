@@ -33,7 +33,7 @@ use crate::body::{Body, BodyError, Piece};
 use crate::call::{Answer, Incoming, Version};
 use crate::limits::Limits;
 use crate::observe::{Record, Shard};
-use crate::outbox::Outbox;
+use crate::outbox::{self, Outbox};
 use crate::path;
 use crate::thread::Thread;
 
@@ -469,6 +469,7 @@ async fn send_data(
         });
         let room = timeout(stalled, room).await.map_err(|_elapsed| Gone::Stalled)??;
         let part = data.split_to(room.min(data.len()));
+        outbox::lend(&part);
         stream.send_data(part, last && data.is_empty())?;
     }
     Ok(())

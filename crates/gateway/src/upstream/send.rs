@@ -33,6 +33,7 @@ use super::{Outgoing, OutgoingBody, SendError, Terms, Upstream, UpstreamAnswer};
 use crate::body::Companion;
 use crate::call::value_of_one_call;
 use crate::observe::{Journey, Outcome};
+use crate::outbox;
 
 /// Connections that may turn out to be unusable before a call has a stream. Nothing has left for
 /// the upstream then, so these are no attempts.
@@ -283,6 +284,7 @@ fn begin(
             if !bytes.is_empty() {
                 // The bytes are in memory already: the library keeps them and sends them as the
                 // window opens. Where it does not take them, the answer says why.
+                outbox::lend(bytes);
                 let _ = stream.send_data(bytes.clone(), true);
             }
             Ok((response, None))
@@ -311,6 +313,7 @@ async fn pump(kept: Rc<std::cell::RefCell<Kept>>, mut stream: SendStream<Bytes>)
                 Some(Err(_)) | None => return,
             };
             let part = data.split_to(room.min(data.len()));
+            outbox::lend(&part);
             if !part.is_empty() && stream.send_data(part, false).is_err() {
                 return;
             }
