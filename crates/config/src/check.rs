@@ -639,7 +639,9 @@ fn services_claimed_twice(
             let told = [first, second].iter().all(|one| contracts.contains_key(&one.namespace));
             let both_open = first.hosts.is_empty() && second.hosts.is_empty();
             let meet = both_open || first.hosts.iter().any(|host| second.hosts.contains(host));
-            if told || !meet {
+            // By REST alone several may answer for one service.
+            let by_rpc = first.rpc_paths() && second.rpc_paths();
+            if told || !meet || !by_rpc {
                 continue;
             }
             for service in first.services().intersection(&second.services()) {

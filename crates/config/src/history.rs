@@ -7,7 +7,8 @@
 //! transaction, and the audit entry is written there too.
 //!
 //! [`History::publish`] refuses when another version was published since the one that the author
-//! read (`If-Match`), and when a claim belongs to somebody else.
+//! read (`If-Match`), and when a claim belongs to somebody else. [`History::claim`] is for what a
+//! service tells beside a version that is live.
 //!
 //! Not here: what a document may say (`crate::check`), who may do what (`crate::access`), what is
 //! served (`tandem-gateway`); the copy on the local disk is `last_good`.
@@ -295,6 +296,52 @@ impl<'a> History<'a> {
         })
     }
 
+    /// Makes what `checked` claims the namespace's own, beside what it holds: its service tells
+    /// more than when version `live` was published, whose text `checked` is. Claims that it holds
+    /// already cost one reading and leave no entry in the audit log.
+    ///
+    /// # Errors
+    /// A principal without the right, a newer version, a claim of somebody else's (which is not
+    /// written down: a service may tell it every second), a store that cannot be written.
+    pub fn claim(
+        &self,
+        act: Act<'_>,
+        checked: &Checked,
+        live: u32,
+    ) -> Result<(), ActFault<HistoryFault>> {
+        let Some(claims) = checked.claims() else { return Ok(()) };
+        let next = || self.next_claims(checked, claims, live);
+        if let Ok(Worked { value: Gain::Nothing, .. }) = next() {
+            return Ok(());
+        }
+        let object = ObjectId::only(ObjectKind::Document, checked.scope());
+        carry_out(self.store, act, Action::Claim, &object, next).map(|_| ())
+    }
+
+    /// The change by which the namespace holds `claims` as well.
+    fn next_claims(
+        &self,
+        checked: &Checked,
+        claims: &Claims,
+        read: u32,
+    ) -> Result<Worked<Gain>, Objection<HistoryFault>> {
+        let scope = checked.scope();
+        let own = Key::claims(scope);
+        let keys = [Key::live(scope), Key::claims_guard(), Key::live(&Scope::Platform)];
+        let view = self.store.read(&keys, &[Range::of(Kind::Claims)])?;
+        let mut change = Change::new();
+        rests_on(&mut change, &view, checked, read)?;
+        let held = claims_in(&view, &own)?.unwrap_or_default();
+        let joined = held.clone().joined(claims);
+        let value = if joined == held { Gain::Nothing } else { Gain::Something };
+        take_claims(&mut change, &view, scope, &joined).map_err(|objection| match objection {
+            Objection::WrittenDown(fault, _) => Objection::Plain(fault),
+            other => other,
+        })?;
+        let before = view.value(&own).map(Digest::of);
+        Ok(Worked { change, before, after: Some(Digest::of(&to_bytes(&joined))), value })
+    }
+
     /// Whether every field that the change touches was opened to the principal (security RB-10).
     fn may_publish_fields(
         &self,
@@ -331,17 +378,8 @@ impl<'a> History<'a> {
         let ranges = [Range::of(Kind::Claims), Range::of(Kind::Version).within(scope)];
         let view = self.store.read(&keys, &ranges)?;
         let live = live_in(&view, scope)?;
-        if live != read {
-            return Err(Objection::Plain(HistoryFault::Newer { read, live }));
-        }
         let mut change = Change::new();
-        if let Some(seen) = checked.platform_revision() {
-            if view.revision_of(&Key::live(&Scope::Platform)) != seen {
-                return Err(Objection::Plain(HistoryFault::PlatformMoved));
-            }
-            change.expect(Key::live(&Scope::Platform), seen);
-        }
-        change.expect_as_in(&view, Key::live(scope));
+        rests_on(&mut change, &view, checked, read)?;
         if let Some(claims) = checked.claims() {
             take_claims(&mut change, &view, scope, claims)?;
         }
@@ -396,6 +434,36 @@ impl<'a> History<'a> {
     }
 }
 
+/// Whether a service told more than its namespace claims.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gain {
+    Nothing,
+    Something,
+}
+
+/// What `checked` was made from is so in `view`, where version `read` is live, and must be so still
+/// when `change` is made.
+fn rests_on(
+    change: &mut Change,
+    view: &View,
+    checked: &Checked,
+    read: u32,
+) -> Result<(), Objection<HistoryFault>> {
+    let scope = checked.scope();
+    let live = live_in(view, scope)?;
+    if live != read {
+        return Err(Objection::Plain(HistoryFault::Newer { read, live }));
+    }
+    if let Some(seen) = checked.platform_revision() {
+        if view.revision_of(&Key::live(&Scope::Platform)) != seen {
+            return Err(Objection::Plain(HistoryFault::PlatformMoved));
+        }
+        change.expect(Key::live(&Scope::Platform), seen);
+    }
+    change.expect_as_in(view, Key::live(scope));
+    Ok(())
+}
+
 /// Makes `claims` those of `scope`, if no other namespace holds any of them.
 fn take_claims(
     change: &mut Change,
@@ -417,8 +485,12 @@ fn take_claims(
     }
     change.expect_as_in(view, Key::claims_guard());
     change.put(Key::claims_guard(), Vec::new());
-    change.put(own, serde_json::to_vec(claims).expect("texts are JSON"));
+    change.put(own, to_bytes(claims));
     Ok(())
+}
+
+fn to_bytes(claims: &Claims) -> Vec<u8> {
+    serde_json::to_vec(claims).expect("texts are JSON")
 }
 
 /// Takes away the oldest versions above the number that is kept, and content that no other needs.

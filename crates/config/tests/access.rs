@@ -27,6 +27,7 @@ const OF_NAMESPACES: &[(&str, &str)] = &[
     ("read draft", "epo"),
     ("write draft", "epo"),
     ("publish", "po"),
+    ("claim", "pog"),
     ("publish field", "pof"),
     ("roll back", "pog"),
     ("move rollout", "pog"),

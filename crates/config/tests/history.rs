@@ -5,7 +5,7 @@
 mod parts;
 
 use parts::{Folder, PLATFORM, act, admin, checked, contract, document, member, name, scope};
-use tandem_config::access::Role;
+use tandem_config::access::{Principal, Role};
 use tandem_config::audit::{Outcome, chain, verify};
 use tandem_config::history::{
     Checked, DRAFT_BYTES_MOST, History, HistoryFault, LastGood, Origin, PlatformBasis,
@@ -96,6 +96,50 @@ fn of_two_who_publish_at_once_one_learns_of_the_other() {
             both.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert_eq!(outcomes.iter().filter(|done| **done).count(), 1);
+        assert_eq!(check(store).unwrap(), []);
+    });
+}
+
+#[test]
+fn security_t_1_what_a_service_tells_later_is_claimed_beside_its_version() {
+    // `p.A` at a path, and at one more.
+    let more = |path: &str| {
+        contract(&[("A", &format!("/v1/a\" additional_bindings {{ get: \"{path}\" }} body: \""))])
+    };
+    let text = document("a", &["p.A"], 1);
+    let with = |contract| checked("a", &text, &contract).unwrap();
+    let of_b =
+        |path: &str| checked("b", &document("b", &["p.B"], 2), &contract(&[("B", path)])).unwrap();
+    each(|store| {
+        let (history, gateway) = (History::new(store), Principal::gateway());
+        let (a, b) = (member("a", Role::Publisher), member("b", Role::Publisher));
+        let claim = |checked: &Checked, live| history.claim(act(&gateway, ""), checked, live);
+        let entries = || chain(store, &scope("a"), 0, 10).unwrap();
+        history.publish(act(&a, ""), &of_a(1), 0).unwrap();
+        // It tells more, and from then on it is its own.
+        claim(&with(more("/v1/x")), 1).unwrap();
+        assert_eq!(entries().len(), 2);
+        assert_eq!((&*entries()[1].action, &*entries()[1].who), ("claim", "gateway"));
+        let taken = fault(history.publish(act(&b, ""), &of_b("/v1/{name}"), 0));
+        assert_eq!(taken.code(), Tnd::ClaimedByAnother);
+        // The same again, and less, change nothing.
+        claim(&with(more("/v1/x")), 1).unwrap();
+        claim(&of_a(1), 1).unwrap();
+        assert_eq!(entries().len(), 2);
+        assert!(history.publish(act(&b, ""), &of_b("/v1/x"), 0).is_err());
+        // A version gives back what is no longer told.
+        let late = fault(claim(&with(more("/v1/y")), 2));
+        assert_eq!(late, HistoryFault::Newer { read: 2, live: 1 });
+        history.publish(act(&a, ""), &of_a(2), 1).unwrap();
+        history.publish(act(&b, ""), &of_b("/v1/x"), 0).unwrap();
+        // Equal, wider, narrower: nothing that another has comes by a service. No entry tells of
+        // it, for a service may tell it every second.
+        for path in ["/v1/x", "/v1/{name}", "/v1/{name=**}"] {
+            let refused = fault(claim(&with(more(path)), 2));
+            assert_eq!(refused.code(), Tnd::ClaimedByAnother, "{path}");
+        }
+        assert_eq!(entries().iter().filter(|entry| entry.action == "claim").count(), 1);
+        assert!(is_refused(history.claim(act(&b, ""), &with(more("/v1/y")), 2)));
         assert_eq!(check(store).unwrap(), []);
     });
 }
@@ -405,6 +449,19 @@ fn security_cf_3_the_newest_whole_snapshot_is_found_and_twenty_are_kept() {
     assert_eq!(last_good.newest().unwrap(), Some(snapshot(21)));
     paths.iter().for_each(|path| damage(path, b"x"));
     assert!(last_good.newest().is_err());
+}
+
+#[test]
+fn security_cf_3_what_a_store_held_before_it_was_put_back_is_no_longer_the_newest() {
+    let folder = Folder::new();
+    let last_good = LastGood::below(folder.path());
+    for revision in [7, 8, 9, 30] {
+        last_good.keep(&snapshot(revision)).unwrap();
+    }
+    last_good.keep(&snapshot(8)).unwrap();
+    assert_eq!(last_good.newest().unwrap(), Some(snapshot(8)));
+    last_good.keep(&snapshot(9)).unwrap();
+    assert_eq!(last_good.newest().unwrap(), Some(snapshot(9)));
 }
 
 #[test]

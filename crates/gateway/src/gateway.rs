@@ -30,7 +30,9 @@ use crate::own::board::{Board, Declare, ServiceInstances, SettingsRefused};
 use crate::policy::Judges;
 use crate::policy::auth::{ApiKeys, Identity, IssuerStatus, KeyTiming};
 use crate::policy::limit::Registry;
-use crate::reconcile::{ContractState, Documents, HeldBack, KeepContracts, Reconciler, Standing};
+use crate::reconcile::{
+    AdmitContracts, ContractState, Documents, HeldBack, KeepContracts, Reconciler, Standing,
+};
 use crate::route::CandidateShare;
 use crate::snapshot::Snapshot;
 use crate::tasks::Side;
@@ -53,6 +55,8 @@ pub struct Plan {
     pub contracts: BTreeMap<String, Arc<Contract>>,
     /// Where contracts that came by reflection are kept over a restart; `None` keeps none.
     pub keeper: Option<Arc<dyn KeepContracts>>,
+    /// Who judges contracts that come by reflection, each time that one comes.
+    pub admit: Arc<dyn AdmitContracts>,
     pub access_log: Option<AccessLog>,
     /// The collector of sampled traces; `None` sends none.
     pub traces: Option<Traces>,
@@ -137,6 +141,7 @@ impl Gateway {
             settings,
             contracts,
             keeper,
+            admit,
             access_log,
             traces,
             grace,
@@ -180,7 +185,7 @@ impl Gateway {
                 contracts: &contracts,
                 held: HeldBack::new(),
             },
-            keeper,
+            (keeper, admit),
             settings,
             Arc::clone(&current),
             Standing {
@@ -334,19 +339,20 @@ impl View {
         let held = HeldBack::new();
         self.reconciler.replace(Documents { limits, namespaces, versions, contracts, held })?;
         self.reconciler.fetch_missing(&self.side, &self.drain);
-        let (reconciler, mut drain) = (Arc::clone(&self.reconciler), self.drain.clone());
-        self.side.start(async move {
-            tokio::select! {
-                () = reconciler.read_again() => {}
-                () = drain.begun() => {}
-            }
-        });
+        self.read_contracts_again();
         Ok(())
     }
 
+    /// Reads the contracts that came by reflection once more, in a task.
+    pub fn read_contracts_again(&self) {
+        let reconciler = Arc::clone(&self.reconciler);
+        self.on_the_side(async move { reconciler.read_again().await });
+    }
+
     /// As [`View::reload`], for documents whose contracts nothing changed: contracts that come by
-    /// reflection are asked for where there is none, and not read again. Of the namespaces that are
-    /// `held` back the contract is asked for and nothing else is done.
+    /// reflection are asked for where there is none, or where another one is told than serves, and
+    /// not read again. Of the namespaces that are `held` back the contract is asked for and nothing
+    /// else is done.
     ///
     /// # Errors
     /// The namespaces do not fit together; everything stays as it was.
@@ -360,6 +366,8 @@ impl View {
     ) -> Result<(), String> {
         self.reconciler.replace(Documents { limits, namespaces, versions, contracts, held })?;
         self.reconciler.fetch_missing(&self.side, &self.drain);
+        let reconciler = Arc::clone(&self.reconciler);
+        self.on_the_side(async move { reconciler.read_untaken_again().await });
         Ok(())
     }
 
@@ -423,9 +431,12 @@ impl View {
                     contract: Some(known.how),
                     digest: Some(tandem_protocol::identity::hex(known.plans.contract().digest())),
                 },
-                ContractState::Waiting { why } => {
-                    NamespaceStatus { name, contract: None, digest: None, problems: vec![why] }
-                }
+                ContractState::Waiting(waiting) => NamespaceStatus {
+                    name,
+                    contract: None,
+                    digest: None,
+                    problems: vec![waiting.why().to_owned()],
+                },
             })
             .collect()
     }

@@ -51,5 +51,5 @@ pub use self::own::board::{
 };
 pub use self::own::instances::{INSTANCES_MOST, Instance, InstanceState, Values};
 pub use self::policy::auth::{ApiKey, ApiKeys, IssuerStatus, KeyTiming};
-pub use self::reconcile::{Held, HeldBack, KeepContracts};
+pub use self::reconcile::{AdmitContracts, Held, HeldBack, KeepContracts, NotTaken};
 pub use self::route::CandidateShare;

@@ -7,6 +7,7 @@
 //!
 //! Not here: reading and checking documents (`tandem-config`).
 
+mod admit;
 mod follow;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use tandem_measure::probe::Target;
 use tandem_transcode::Plans;
 use tokio::sync::watch;
 
+pub use self::admit::{AdmitContracts, NotTaken};
 use crate::cache::Caches;
 use crate::mirror::Mirrors;
 use crate::observe::Metrics;
@@ -46,14 +48,27 @@ pub trait KeepContracts: Send + Sync {
 #[derive(Debug, Clone)]
 pub(crate) enum ContractState {
     Known(Known),
-    /// With the last reason; [`NOT_ASKED`] before there is one.
-    Waiting {
-        why: String,
-    },
+    Waiting(Waiting),
 }
 
-/// Why there is no contract before the service was asked.
-const NOT_ASKED: &str = "not asked yet";
+/// Why there is no contract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    NotAsked,
+    /// The service did not tell one, for this reason last.
+    Untold(String),
+    /// What it told is not taken, for this reason.
+    Refused(String),
+}
+
+impl Waiting {
+    pub(crate) fn why(&self) -> &str {
+        match self {
+            Waiting::NotAsked => "not asked yet",
+            Waiting::Untold(why) | Waiting::Refused(why) => why,
+        }
+    }
+}
 
 /// A contract that serves.
 #[derive(Debug, Clone)]
@@ -74,6 +89,7 @@ pub(crate) struct Reconciler {
     // the path waits for it.
     wanted: Mutex<Wanted>,
     keeper: Option<Arc<dyn KeepContracts>>,
+    admit: Arc<dyn AdmitContracts>,
     declare: Declare,
     current: Arc<ArcSwap<Snapshot>>,
     /// Moves with each swap.
@@ -135,7 +151,7 @@ impl Wanted {
     fn known(&self, namespace: &str) -> Option<&Known> {
         match self.states.get(namespace)? {
             ContractState::Known(known) if !self.held.contains_key(namespace) => Some(known),
-            ContractState::Known(_) | ContractState::Waiting { .. } => None,
+            ContractState::Known(_) | ContractState::Waiting(_) => None,
         }
     }
 }
@@ -143,7 +159,7 @@ impl Wanted {
 impl Reconciler {
     pub(crate) fn new(
         documents: Documents<'_>,
-        keeper: Option<Arc<dyn KeepContracts>>,
+        (keeper, admit): (Option<Arc<dyn KeepContracts>>, Arc<dyn AdmitContracts>),
         declare: Declare,
         current: Arc<ArcSwap<Snapshot>>,
         standing: Standing,
@@ -154,7 +170,7 @@ impl Reconciler {
         let wanted = Wanted { generation: 0, limits, namespaces, versions, states, held, shares };
         let wanted = Mutex::new(wanted);
         let (swapped, _) = watch::channel(());
-        Arc::new(Reconciler { wanted, keeper, declare, current, swapped, standing })
+        Arc::new(Reconciler { wanted, keeper, admit, declare, current, swapped, standing })
     }
 
     pub(crate) fn board(&self) -> &Board {
@@ -179,7 +195,7 @@ impl Reconciler {
         let wanted = self.wanted();
         let contract = |namespace: &Namespace| match wanted.states.get(&namespace.namespace) {
             Some(ContractState::Known(known)) => Some(Arc::clone(known.plans.contract())),
-            Some(ContractState::Waiting { .. }) | None => None,
+            Some(ContractState::Waiting(_)) | None => None,
         };
         let mut served: Vec<_> = wanted
             .namespaces
@@ -194,7 +210,7 @@ impl Reconciler {
     pub(crate) fn contract(&self, namespace: &str) -> Option<Arc<Contract>> {
         match self.wanted().states.get(namespace) {
             Some(ContractState::Known(known)) => Some(Arc::clone(&known.raw)),
-            Some(ContractState::Waiting { .. }) | None => None,
+            Some(ContractState::Waiting(_)) | None => None,
         }
     }
 
@@ -284,11 +300,15 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Whether everything that is to be served has a contract.
+    /// Whether everything that is to be served has a contract. What was refused is not waited for:
+    /// no team keeps the others from being served by what its service tells.
     pub(crate) fn complete(&self) -> bool {
         let wanted = self.wanted();
-        wanted.states.keys().all(|name| match wanted.held.get(name) {
-            None => wanted.known(name).is_some(),
+        wanted.states.iter().all(|(name, state)| match wanted.held.get(name) {
+            None => match state {
+                ContractState::Known(_) | ContractState::Waiting(Waiting::Refused(_)) => true,
+                ContractState::Waiting(Waiting::NotAsked | Waiting::Untold(_)) => false,
+            },
             Some(Held::Coming) => false,
             Some(Held::Refused) => true,
         })
@@ -326,32 +346,6 @@ impl Reconciler {
             fields::each(&set).map(|field| field.map(|field| field.bytes.to_vec())).collect();
         Contract::from_file_descriptors(&files.ok()?).ok().map(Arc::new)
     }
-
-    fn accept(
-        &self,
-        generation: u64,
-        namespace: &Namespace,
-        contract: &Arc<Contract>,
-        how: String,
-    ) -> Result<(), String> {
-        let from_keeper = how == KEPT;
-        // Compiled before the lock is taken: it may take a while.
-        let state = known(namespace, contract, how);
-        let mut wanted = self.wanted();
-        if wanted.generation != generation {
-            // Other documents have come; whoever serves them asks for himself.
-            return Ok(());
-        }
-        let mut next = wanted.clone();
-        next.states.insert(namespace.namespace.clone(), state);
-        self.swap(&next)?;
-        *wanted = next;
-        drop(wanted);
-        if let Some(keeper) = self.keeper.as_ref().filter(|_| !from_keeper) {
-            keeper.keep(&namespace.namespace, &contract.descriptor_set());
-        }
-        Ok(())
-    }
 }
 
 /// What is known of each namespace at first: what came by file, and what `before` knew of a
@@ -369,11 +363,14 @@ fn states_of(
             && old.upstreams.get(upstream) == namespace.upstreams.get(upstream);
         match before.states.get(&namespace.namespace)? {
             ContractState::Known(state) if same => {
-                Some(known(namespace, &state.raw, state.how.clone()))
+                let mut now = known(namespace, &state.raw, state.how.clone(), &state.problems);
+                let told = state.problems.iter().filter(|problem| follow::is_of_telling(problem));
+                now.problems.extend(told.cloned());
+                Some(ContractState::Known(now))
             }
             // What was told of a service that is down is not told again for other documents.
-            waiting @ ContractState::Waiting { .. } if same => Some(waiting.clone()),
-            ContractState::Known(_) | ContractState::Waiting { .. } => None,
+            waiting @ ContractState::Waiting(_) if same => Some(waiting.clone()),
+            ContractState::Known(_) | ContractState::Waiting(_) => None,
         }
     };
     namespaces
@@ -381,9 +378,15 @@ fn states_of(
         .map(|namespace| {
             let name = &namespace.namespace;
             let state = match contracts.get(name) {
-                Some(contract) => known(namespace, contract, "descriptors".into()),
-                None => kept(namespace)
-                    .unwrap_or_else(|| ContractState::Waiting { why: NOT_ASKED.into() }),
+                Some(contract) => {
+                    let state = before.and_then(|before| before.states.get(name));
+                    let said = match state {
+                        Some(ContractState::Known(known)) => &*known.problems,
+                        Some(ContractState::Waiting(_)) | None => &[],
+                    };
+                    ContractState::Known(known(namespace, contract, "descriptors".into(), said))
+                }
+                None => kept(namespace).unwrap_or(ContractState::Waiting(Waiting::NotAsked)),
             };
             (name.clone(), state)
         })
@@ -391,8 +394,8 @@ fn states_of(
 }
 
 /// The contract as the namespace serves it: its rules under `http` in the place of annotations
-/// (protocols P-14).
-fn known(namespace: &Namespace, contract: &Arc<Contract>, how: String) -> ContractState {
+/// (protocols P-14). Problems that were `said` are not said again.
+fn known(namespace: &Namespace, contract: &Arc<Contract>, how: String, said: &[String]) -> Known {
     let raw = Arc::clone(contract);
     let (contract, faults) = namespace.served(contract);
     let mut problems: Vec<String> = contract.faults().iter().map(ToString::to_string).collect();
@@ -402,8 +405,8 @@ fn known(namespace: &Namespace, contract: &Arc<Contract>, how: String) -> Contra
         let column = column.map(|column| format!("column {column}: ")).unwrap_or_default();
         format!("{method}: http[{rule}]: {column}{what}; {fix}")
     }));
-    for fault in &problems {
+    for fault in problems.iter().filter(|problem| !said.contains(problem)) {
         tracing::warn!(namespace = %namespace.namespace, "left out of the contract: {fault}");
     }
-    ContractState::Known(Known { raw, plans: Arc::new(Plans::new(contract)), how, problems })
+    Known { raw, plans: Arc::new(Plans::new(contract)), how, problems }
 }

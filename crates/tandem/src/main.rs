@@ -6,6 +6,7 @@
 //! Not here: what a gateway does (`tandem-gateway`), what documents mean (`tandem-config`).
 
 mod admin;
+mod admit;
 mod cli;
 mod client;
 mod compare;

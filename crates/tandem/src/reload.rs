@@ -16,15 +16,15 @@ use tandem_config::{Paint, Platform, Severity};
 use tandem_gateway::View;
 use tokio::sync::Mutex;
 
+use crate::admit::{Files, Judge};
 use crate::documents::{Documents, problems_of, settled_by_store};
-use crate::stored::{Process, Stored};
+use crate::stored::Process;
 
 /// Reads the files of a running gateway again.
 pub(crate) struct Reloader {
     documents: Documents,
     view: View,
-    /// `None`: files alone are served.
-    stored: Option<Arc<Stored>>,
+    judge: Judge,
     /// As the process was started.
     started: Platform,
     one_at_a_time: Mutex<()>,
@@ -45,10 +45,10 @@ impl Reloader {
     pub(crate) fn new(
         documents: Documents,
         view: View,
-        stored: Option<Arc<Stored>>,
+        judge: Judge,
         started: Platform,
     ) -> Reloader {
-        Reloader { documents, view, stored, started, one_at_a_time: Mutex::new(()) }
+        Reloader { documents, view, judge, started, one_at_a_time: Mutex::new(()) }
     }
 
     /// Reads, checks and takes the files, or says why not.
@@ -60,7 +60,7 @@ impl Reloader {
         let Ok((mut problems, loaded)) = read else {
             return self.refused("the files could not be read: a fault of the gateway".into());
         };
-        if self.stored.is_some() && loaded.is_some() {
+        if self.judge.stored().is_some() && loaded.is_some() {
             settled_by_store(&mut problems);
         }
         let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
@@ -84,17 +84,31 @@ impl Reloader {
             ("store", *store != self.started.store),
         ];
         let count = loaded.namespaces.len();
-        let taken = match &self.stored {
-            Some(stored) => {
+        let taken = match &self.judge {
+            Judge::Store(stored) => {
                 let (stored, process) = (Arc::clone(stored), Process::new(&loaded, &contracts));
                 let taken = tokio::task::spawn_blocking(move || stored.take(process)).await;
                 taken.unwrap_or_else(|error| Err(error.to_string()))
             }
-            None => {
-                let namespaces =
-                    loaded.namespaces.iter().map(|(namespace, _)| namespace.clone()).collect();
-                self.view.reload(limits.clone(), namespaces, BTreeMap::new(), &contracts)
+            Judge::Files(admission) => {
+                let (admission, view) = (Arc::clone(admission), self.view.clone());
+                // Contracts are checked, and while one is judged it is waited for.
+                let taken = tokio::task::spawn_blocking(move || {
+                    let (limits, namespaces) = (
+                        loaded.platform.limits.clone(),
+                        loaded.namespaces.iter().map(|(namespace, _)| namespace.clone()).collect(),
+                    );
+                    let files = Files::of(&loaded);
+                    admission.replace(files, &contracts, &view, || {
+                        view.reload(limits, namespaces, BTreeMap::new(), &contracts)
+                    })
+                });
+                taken.await.unwrap_or_else(|error| Err(error.to_string()))
             }
+            // What a file says may be long past.
+            Judge::LastGood(_) => Err("the store cannot be used, and what the files say may be \
+                                       older than what it holds: what was served last goes on"
+                .to_owned()),
         };
         match taken {
             Ok(()) => Reloaded {

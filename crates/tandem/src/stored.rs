@@ -14,6 +14,7 @@
 //! Not here: versions and rights themselves (`tandem_config`), HTTP (`crate::admin`).
 
 mod acts;
+mod admit;
 mod compose;
 mod probation;
 mod values;
@@ -72,6 +73,8 @@ pub(crate) struct Stored {
     evidence: probation::Evidence,
     people: Arc<People>,
     state: Mutex<State>,
+    /// Before `state`, where both are held.
+    alone: Mutex<()>,
     /// Told when other files were taken.
     taken: Notify,
     news: broadcast::Sender<Live>,
@@ -173,6 +176,7 @@ impl Stored {
             evidence: probation::Evidence::below(data),
             people,
             state: Mutex::new(state),
+            alone: Mutex::new(()),
             taken: Notify::new(),
             news,
         };

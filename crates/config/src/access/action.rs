@@ -142,6 +142,7 @@ actions! {
     ReadDraft "read draft" on Draft: From(Editor);
     WriteDraft "write draft" on Draft: From(Editor);
     Publish "publish" on Document: From(Publisher);
+    Claim "claim" on Document: FromOrGateway(Publisher);
     PublishField "publish field" on SettingsField: FromOrField(Publisher);
     RollBack "roll back" on Document: FromOrGateway(Publisher);
     MoveRollout "move rollout" on Rollout: FromOrGateway(Publisher);

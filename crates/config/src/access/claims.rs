@@ -3,7 +3,10 @@
 //!
 //! The claims of a namespace are stored in the transaction that makes its version live, and every
 //! such transaction moves one guard that all of them rest on; so of two that race the second is
-//! judged beside the first.
+//! judged beside the first. A service that tells more than when its version was published claims
+//! it in the same way, before anything of it serves. One that tells less gives nothing back: it may
+//! be an older build that runs for an hour, and its team must find its paths again. What is no
+//! longer told is given back by the next version that somebody publishes.
 //!
 //! Two namespaces meet where they answer one host. There, a service belongs to one of them, and
 //! so does each path, whatever the HTTP method: it is refused to claim a path that another's
@@ -99,6 +102,17 @@ impl Claims {
             claims.paths.extend(method.rules.iter().map(|rule| ClaimedPath::of(&rule.template)));
         }
         claims
+    }
+
+    /// Everything that either claims; both are of one document, so of the same hosts.
+    #[must_use]
+    pub fn joined(mut self, other: &Claims) -> Claims {
+        let Claims { hosts, services, paths, settings } = other;
+        self.hosts.extend(hosts.iter().cloned());
+        self.services.extend(services.iter().cloned());
+        self.paths.extend(paths.iter().cloned());
+        self.settings.extend(settings.iter().cloned());
+        self
     }
 
     /// The first thing that both claim, in the words of `self`.

@@ -186,8 +186,9 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// The gateway, for what it does on its own: it reads to serve, rolls back by itself and
-    /// moves rollouts, and nothing else.
+    /// The gateway, for what it does on its own: it reads to serve, claims what a
+    /// service tells beside its document, rolls back by itself and moves rollouts, and nothing
+    /// else.
     pub fn gateway() -> Principal {
         Principal {
             name: "gateway".to_owned(),

@@ -68,6 +68,8 @@ pub struct Checked {
     text: Arc<str>,
     contract: Option<Arc<[u8]>>,
     claims: Option<Claims>,
+    /// SHA-256 of the contract that it was checked with.
+    contract_digest: Option<[u8; 32]>,
     platform_revision: Option<Option<Revision>>,
     warnings: Vec<Problem>,
 }
@@ -103,6 +105,7 @@ impl Checked {
             text: text.into(),
             contract: descriptor_set,
             claims: Some(claims),
+            contract_digest: Some(*contract.digest()),
             platform_revision: platform.revision,
             warnings: problems,
         })
@@ -125,6 +128,7 @@ impl Checked {
             text: text.into(),
             contract: None,
             claims: None,
+            contract_digest: None,
             platform_revision: None,
             warnings: Vec::new(),
         })
@@ -150,6 +154,11 @@ impl Checked {
         self.claims.as_ref()
     }
 
+    /// The digest of the contract that it was checked with; none for the platform's.
+    pub fn contract_digest(&self) -> Option<&[u8; 32]> {
+        self.contract_digest.as_ref()
+    }
+
     pub(super) fn contract(&self) -> Option<&[u8]> {
         self.contract.as_deref()
     }
@@ -172,6 +181,7 @@ impl Checked {
             text: text.into(),
             contract: None,
             claims: Some(claims),
+            contract_digest: None,
             platform_revision: None,
             warnings: Vec::new(),
         }

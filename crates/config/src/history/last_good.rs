@@ -64,8 +64,9 @@ impl LastGood {
         LastGood { folder: folder.to_owned() }
     }
 
-    /// Keeps a snapshot, and takes away the oldest above the number that is kept. One that cannot
-    /// be taken away is left.
+    /// Keeps a snapshot as the newest, and takes away the oldest above the number that is kept.
+    /// Those of later revisions go as well: the store that had them was put back to an older state,
+    /// or another is in its place. One that cannot be taken away is left.
     ///
     /// # Errors
     /// A disk that refuses; what was kept before is untouched.
@@ -74,9 +75,10 @@ impl LastGood {
         let body = serde_json::to_string(snapshot).expect("texts and numbers are JSON");
         let text = format!("{FIRST_WORD} {}\n{body}", Digest::of(body.as_bytes()));
         let name = format!("{:020}{ENDING}", snapshot.revision.0);
-        files::write_whole(&self.folder.join(name), text.as_bytes())?;
-        let names = self.names()?;
-        for old in &names[..names.len().saturating_sub(SNAPSHOTS_KEPT)] {
+        files::write_whole(&self.folder.join(&name), text.as_bytes())?;
+        let (names, later): (Vec<String>, Vec<String>) =
+            self.names()?.into_iter().partition(|one| *one <= name);
+        for old in names[..names.len().saturating_sub(SNAPSHOTS_KEPT)].iter().chain(&later) {
             let _ = files::remove(&self.folder.join(old));
         }
         Ok(())

@@ -478,12 +478,19 @@ impl Source for AnswerGate {
             Poll::Ready(Some(Ok(Piece::Data(data)))) => {
                 self.activity.seen();
                 if let Err(error) = self.scanner.pass(&data) {
-                    let refusal = match error {
-                        EnvelopeError::TooLarge { .. } | EnvelopeError::Expands { .. } => {
-                            Refusal::new(Reason::UpstreamTooLarge, error.to_string())
-                                .over(Limit::UpstreamMessage)
+                    let limit = match error {
+                        EnvelopeError::TooLarge { .. } => Some(Limit::UpstreamMessage),
+                        EnvelopeError::Expands { .. } => Some(Limit::Ratio),
+                        EnvelopeError::Flag(_)
+                        | EnvelopeError::Unnamed
+                        | EnvelopeError::Unsound
+                        | EnvelopeError::Truncated => None,
+                    };
+                    let refusal = match limit {
+                        Some(limit) => {
+                            Refusal::new(Reason::UpstreamTooLarge, error.to_string()).over(limit)
                         }
-                        error => unusable(&self.upstream, &error.to_string()),
+                        None => unusable(&self.upstream, &error.to_string()),
                     };
                     return self.break_off(&refusal);
                 }

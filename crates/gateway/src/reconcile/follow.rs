@@ -4,12 +4,13 @@
 //! [`ASK_AGAIN_MOST`]; the others serve meanwhile. A contract that serves is read again every
 //! [`FOLLOW_EVERY`], and soon after a data thread has connected anew, for a server that comes back
 //! may be another build. What its namespace says under `contract.follow` decides whether it takes
-//! over or waits and is shown (protocols ).
+//! over or waits and is shown (protocols ). One that is not admitted ([`super::admit`])
+//! does not: what was good last goes on, and why is told once.
 //!
 //! Not here: building snapshots and swapping them (`super`); the decision itself
 //! (`compat::follow` of the contract crate).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use tandem_contract::compat::{self, Change, Decision, Follow};
 use tandem_protocol::identity;
 use tokio::time::Instant;
 
-use super::{ContractState, KEPT, Known, NOT_ASKED, Reconciler};
+use super::{ContractState, KEPT, Known, NotTaken, Reconciler, Waiting};
 use crate::snapshot::upstreams_of;
 use crate::tasks::Side;
 use crate::thread::Drain;
@@ -98,11 +99,26 @@ impl Reconciler {
 
     /// Reads the contracts that came by reflection once more. An upstream that does not answer
     /// changes nothing.
-    pub(crate) async fn read_again(&self) {
+    pub(crate) async fn read_again(self: &Arc<Self>) {
         self.read_some_again(|_| true).await;
     }
 
-    async fn read_some_again(&self, which: impl Fn(&str) -> bool) {
+    /// Reads the contracts once more of which another one is told than serves: what it was not
+    /// taken for may have changed.
+    pub(crate) async fn read_untaken_again(self: &Arc<Self>) {
+        let untaken: BTreeSet<String> = {
+            let wanted = self.wanted();
+            let of_telling = |state: &ContractState| match state {
+                ContractState::Known(known) => known.problems.iter().any(|one| is_of_telling(one)),
+                ContractState::Waiting(_) => false,
+            };
+            let untaken = wanted.states.iter().filter(|(_, state)| of_telling(state));
+            untaken.map(|(name, _)| name.clone()).collect()
+        };
+        self.read_some_again(|name| untaken.contains(name)).await;
+    }
+
+    async fn read_some_again(self: &Arc<Self>, which: impl Fn(&str) -> bool) {
         let wanted = self.wanted().clone();
         for namespace in wanted.namespaces.iter().filter(|one| which(&one.namespace)) {
             let ContractSource::Reflection(upstream) = &namespace.contract else { continue };
@@ -113,7 +129,7 @@ impl Reconciler {
             let Some(upstream) = upstreams.get(upstream) else { continue };
             match ask(upstream).await {
                 Ok((contract, how)) => {
-                    self.decide(wanted.generation, namespace, known, &contract, how);
+                    self.decide(wanted.generation, namespace, known, &contract, how).await;
                 }
                 Err(why) => {
                     tracing::debug!(namespace = %namespace.namespace, "not read again: {why}");
@@ -153,8 +169,8 @@ impl Reconciler {
     }
 
     /// Takes a contract that was read again, or says why not (protocols ).
-    fn decide(
-        &self,
+    async fn decide(
+        self: &Arc<Self>,
         generation: u64,
         namespace: &Namespace,
         known: &Known,
@@ -166,61 +182,51 @@ impl Reconciler {
         let not_taken = match compat::follow(policy, recorded.as_ref(), Some(&known.raw), contract)
         {
             Decision::Stay => None,
-            Decision::Swap(_) => match self.accept(generation, namespace, contract, how) {
+            Decision::Swap(_) => match self.accept(generation, namespace, contract, how).await {
                 Ok(()) => {
                     tracing::info!(namespace = %name, "the contract has changed and serves");
                     return;
                 }
-                Err(why) => Some(format!("{CHANGED} and was not taken: {why}")),
+                Err(why) => Some(not_admitted(contract, &why)),
             },
             Decision::Wait(changes) => Some(waits(&changes, contract)),
             Decision::Refuse => Some(format!("{CHANGED}; {}", refused(contract))),
         };
-        let mut wanted = self.wanted();
-        if wanted.generation != generation {
-            return;
-        }
-        if let Some(ContractState::Known(known)) = wanted.states.get_mut(name) {
-            let said = known.problems.iter().any(|problem| Some(problem) == not_taken.as_ref());
-            known.problems.retain(|problem| !problem.starts_with(CHANGED));
-            if let Some(problem) = not_taken {
-                if !said {
-                    tracing::warn!(namespace = %name, "{problem}");
-                }
-                known.problems.push(problem);
-            }
-        }
+        self.note_told(generation, name, not_taken);
     }
 
-    async fn fetch(&self, generation: u64, namespace: &Namespace, upstream: &str) {
+    async fn fetch(self: &Arc<Self>, generation: u64, namespace: &Namespace, upstream: &str) {
         let name = &namespace.namespace;
         let mut wait = ASK_AGAIN;
-        let mut kept = self.kept(name);
+        let mut kept = self.kept(name).filter(|kept| may_serve(namespace, kept));
         loop {
             let why = match upstreams_of(namespace, &self.standing.metrics).get(upstream) {
-                None => format!("no upstream `{upstream}`"),
+                None => NotTaken::Failed(format!("no upstream `{upstream}`")),
                 Some(upstream) => match ask(upstream).await {
                     Ok((contract, how)) => {
-                        match self.take_first(generation, namespace, &mut kept, &contract, how) {
+                        let taken =
+                            self.take_first(generation, namespace, &mut kept, &contract, how);
+                        match taken.await {
                             Ok(()) => return self.compare_others(generation, namespace).await,
                             Err(why) => why,
                         }
                     }
-                    Err(why) => why,
+                    Err(why) => NotTaken::Failed(why),
                 },
             };
-            // What was good last serves until the service can be asked; where one is pinned, only
-            // that one.
-            let may_serve = |contract: &Arc<Contract>| match namespace.follow.policy {
-                Follow::Pinned => namespace.follow.recorded == Some(*contract.digest()),
-                Follow::Compatible | Follow::Manual => true,
-            };
-            if let Some(contract) = kept.take().filter(may_serve)
-                && self.accept(generation, namespace, &contract, KEPT.into()).is_ok()
-            {
-                tracing::warn!(namespace = %name, "the last good contract serves: {why}");
+            // What was good last serves until the service can be asked.
+            if let Some(contract) = kept.take() {
+                match self.accept(generation, namespace, &contract, KEPT.into()).await {
+                    Ok(()) => {
+                        tracing::warn!(namespace = %name, "the last good contract serves: {why}");
+                    }
+                    Err(NotTaken::Failed(_)) => kept = Some(contract),
+                    Err(NotTaken::Refused(why)) => {
+                        tracing::warn!(namespace = %name, "the last good contract does not serve: {why}");
+                    }
+                }
             }
-            if !self.note_unasked(generation, name, &why) {
+            if !self.note_untold(generation, name, &why) {
                 return;
             }
             tokio::time::sleep(wait).await;
@@ -229,45 +235,66 @@ impl Reconciler {
     }
 
     /// Takes the first contract that a service tells, or what was kept in its place where the
-    /// namespace does not follow by itself: what served before a restart serves after it.
-    fn take_first(
-        &self,
+    /// namespace does not follow by itself, or may not have what it tells: what served before a
+    /// restart serves after it.
+    async fn take_first(
+        self: &Arc<Self>,
         generation: u64,
         namespace: &Namespace,
         kept: &mut Option<Arc<Contract>>,
         contract: &Arc<Contract>,
         how: String,
-    ) -> Result<(), String> {
+    ) -> Result<(), NotTaken> {
         let FollowRules { policy, recorded } = namespace.follow;
         let before = match policy {
             // Whoever restarts means what the service tells now.
             Follow::Compatible => None,
-            Follow::Manual => kept.as_deref(),
-            // Another one than the recorded is worth nothing.
-            Follow::Pinned => kept.as_deref().filter(|kept| recorded == Some(*kept.digest())),
+            Follow::Manual | Follow::Pinned => kept.as_deref(),
         };
         let why = match compat::follow(policy, recorded.as_ref(), before, contract) {
             Decision::Stay | Decision::Swap(_) => {
-                return self.accept(generation, namespace, contract, how);
+                match self.accept(generation, namespace, contract, how).await {
+                    Err(why @ NotTaken::Refused(_)) => {
+                        NotTaken::Refused(not_admitted(contract, &why))
+                    }
+                    taken => return taken,
+                }
             }
-            Decision::Wait(changes) => waits(&changes, contract),
-            Decision::Refuse => format!("{CHANGED}; {}", refused(contract)),
+            Decision::Wait(changes) => NotTaken::Failed(waits(&changes, contract)),
+            Decision::Refuse => NotTaken::Failed(format!("{CHANGED}; {}", refused(contract))),
         };
-        let serves = before.is_some();
-        let Some(before) = kept.take().filter(|_| serves) else { return Err(why) };
-        self.accept(generation, namespace, &before, KEPT.into())?;
-        // The state has just been made.
-        if let Some(ContractState::Known(known)) =
-            self.wanted().states.get_mut(&namespace.namespace)
-        {
-            tracing::warn!(namespace = %namespace.namespace, "{why}");
-            known.problems.push(why);
+        if let Some(before) = kept.take() {
+            self.accept(generation, namespace, &before, KEPT.into()).await?;
         }
-        Ok(())
+        match self.note_told(generation, &namespace.namespace, Some(why.to_string())) {
+            true => Ok(()),
+            false => Err(why),
+        }
     }
 
-    /// Writes down why a service could not be asked; `false` when other documents have come.
-    fn note_unasked(&self, generation: u64, name: &str, why: &str) -> bool {
+    /// Writes down why what a service told is not what serves, or that it is; `false` where
+    /// nothing serves.
+    fn note_told(&self, generation: u64, name: &str, not_taken: Option<String>) -> bool {
+        let mut wanted = self.wanted();
+        if wanted.generation != generation {
+            // Other documents have come; whoever serves them notes for himself.
+            return true;
+        }
+        let Some(ContractState::Known(known)) = wanted.states.get_mut(name) else { return false };
+        let said = known.problems.iter().any(|problem| Some(problem) == not_taken.as_ref());
+        let old = |problem: &str| problem.starts_with(CHANGED) || problem.starts_with(UNASKED);
+        known.problems.retain(|problem| !old(problem));
+        if let Some(problem) = not_taken {
+            if !said {
+                tracing::warn!(namespace = %name, "{problem}");
+            }
+            known.problems.push(problem);
+        }
+        true
+    }
+
+    /// Writes down why there is no contract of a service; `false` when other documents have come.
+    fn note_untold(&self, generation: u64, name: &str, why: &NotTaken) -> bool {
         let mut wanted = self.wanted();
         if wanted.generation != generation {
             return false;
@@ -277,17 +304,36 @@ impl Reconciler {
                 known.problems.retain(|problem| !problem.starts_with(UNASKED));
                 known.problems.push(format!("{UNASKED}: {why}"));
             }
-            Some(ContractState::Waiting { why: before }) => {
-                // Once: a service that is down may be down in several ways, one after another.
-                if before == NOT_ASKED {
+            Some(ContractState::Waiting(before)) => {
+                let (now, said) = match why {
+                    NotTaken::Refused(why) => {
+                        let now = Waiting::Refused(why.clone());
+                        let said = *before == now;
+                        (now, said)
+                    }
+                    // Once: a service that is down may be down in several ways, one after another.
+                    NotTaken::Failed(why) => {
+                        (Waiting::Untold(why.clone()), *before != Waiting::NotAsked)
+                    }
+                };
+                if !said {
                     tracing::warn!(namespace = %name, "no contract yet: {why}");
                 }
-                why.clone_into(before);
+                *before = now;
             }
             // Every namespace has a state.
             None => {}
         }
         true
+    }
+}
+
+/// Whether a contract that was kept may serve: where one is pinned, only that one.
+fn may_serve(namespace: &Namespace, kept: &Contract) -> bool {
+    let FollowRules { policy, recorded } = namespace.follow;
+    match policy {
+        Follow::Pinned => recorded == Some(*kept.digest()),
+        Follow::Compatible | Follow::Manual => true,
     }
 }
 
@@ -297,6 +343,11 @@ const UNASKED: &str = "the service does not tell its contract";
 const UNLIKE: &str = "the contract differs at upstream";
 /// How a problem about a newer contract begins.
 const CHANGED: &str = "the contract has changed";
+
+/// Whether a problem is about what services tell, and not about the contract that serves.
+pub(super) fn is_of_telling(problem: &str) -> bool {
+    [UNASKED, UNLIKE, CHANGED].iter().any(|beginning| problem.starts_with(beginning))
+}
 
 /// Why a contract waits, and how it is taken all the same.
 fn waits(changes: &[Change], contract: &Contract) -> String {
@@ -316,6 +367,12 @@ fn waits(changes: &[Change], contract: &Contract) -> String {
     }
     let named = named.join("; ");
     format!("{CHANGED} in a way that breaks callers, and was not taken: {named}; {take}")
+}
+
+/// Why a contract is not taken though its namespace would follow it.
+fn not_admitted(contract: &Contract, why: &NotTaken) -> String {
+    let digest = identity::hex(contract.digest());
+    format!("{CHANGED} (\"{digest}\") and was not taken: {why}")
 }
 
 fn refused(contract: &Contract) -> String {

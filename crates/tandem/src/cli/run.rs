@@ -16,13 +16,16 @@ use tandem_config::store::{Embedded, NamespaceName};
 use tandem_config::{Platform, Severity, Tnd};
 use tandem_gateway::observe::AccessLog;
 use tandem_gateway::tasks::Side;
-use tandem_gateway::{Gateway, Listener, Plan, StartError, net, settings_of_documents};
+use tandem_gateway::{
+    AdmitContracts, Gateway, Listener, Plan, StartError, net, settings_of_documents,
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::check::show;
 use super::init::{call_lines, reach, table};
 use super::{address_of_listener, say_all};
 use crate::admin::{self, About, Admin, Guard, Opened};
+use crate::admit::{Admission, Files, Judge};
 use crate::discover::{self, Reflection, TrustArguments};
 use crate::documents::{Contracts, Documents, problems_of, settled_by_store};
 use crate::draft::{self, Draft, Drafted, Profile, Wishes};
@@ -223,7 +226,15 @@ async fn serve(
     people.replace(BTreeMap::new(), Membership::new(), &operators);
     let files = || loaded.namespaces.iter().map(|(namespace, _)| namespace.clone()).collect();
     let begun = match &platform.store {
-        None => Begun { stored: None, fault: None, namespaces: files(), contracts },
+        None => {
+            let admission = Arc::new(Admission::new(
+                Files::of(&loaded),
+                &contracts,
+                &Kept::below(&arguments.data),
+            ));
+            let files = files();
+            Begun { judge: Judge::Files(admission), fault: None, namespaces: files, contracts }
+        }
         Some(place) => {
             let process = Process::new(&loaded, &contracts);
             let (place, data) = (place.clone(), arguments.data.clone());
@@ -234,8 +245,9 @@ async fn serve(
             })??
         }
     };
-    let Begun { stored, fault, namespaces, contracts } = begun;
-    let plan = plan(&platform, namespaces, contracts, threads, &arguments.data)?;
+    let Begun { judge, fault, namespaces, contracts } = begun;
+    let stored = judge.stored().cloned();
+    let plan = plan(&platform, namespaces, contracts, judge.admits(), threads, &arguments.data)?;
     let gateway = Gateway::start(plan, side.clone()).await.map_err(not_started)?;
     if let Some(stored) = &stored {
         let (this, view) = (Arc::clone(stored), gateway.view());
@@ -260,12 +272,8 @@ async fn serve(
         listeners: listeners.clone(),
         threads,
     });
-    let reloader = Arc::new(Reloader::new(
-        documents.clone(),
-        gateway.view(),
-        stored.clone(),
-        platform.clone(),
-    ));
+    let reloader =
+        Arc::new(Reloader::new(documents.clone(), gateway.view(), judge, platform.clone()));
     let mut admin_tasks = Vec::new();
     for (name, socket) in [(Platform::ADMIN, admin_socket), (Platform::METRICS, metrics_socket)] {
         let (Some(socket), Some(address)) = (socket, listeners.get(name)) else { continue };
@@ -317,7 +325,7 @@ async fn serve(
 
 /// What a gateway begins to serve with.
 struct Begun {
-    stored: Option<Arc<Stored>>,
+    judge: Judge,
     /// Why there is no store where one is wanted.
     fault: Option<Arc<str>>,
     namespaces: Vec<tandem_config::Namespace>,
@@ -335,16 +343,18 @@ fn begin(
         Ok(stored) => {
             // Nothing is served until the store was asked: what a file says may be long past.
             let (namespaces, contracts) = (Vec::new(), Contracts::new());
-            return Ok(Begun { stored: Some(stored), fault: None, namespaces, contracts });
+            let judge = Judge::Store(stored);
+            return Ok(Begun { judge, fault: None, namespaces, contracts });
         }
         Err(failure) if failure.code == Some(Tnd::StoreDamaged) => failure,
         Err(failure) => return Err(failure),
     };
-    match last_good(data, &process) {
-        Ok(Some((namespaces, contracts))) => {
+    match last_good(data, &process, &Kept::below(data)) {
+        Ok(Some((namespaces, contracts, admission))) => {
             output::talk(&failure.text());
             let fault = failure.why.unwrap_or(failure.what);
-            Ok(Begun { stored: None, fault: Some(fault.into()), namespaces, contracts })
+            let judge = Judge::LastGood(Arc::new(admission));
+            Ok(Begun { judge, fault: Some(fault.into()), namespaces, contracts })
         }
         Ok(None) => Err(failure),
         Err(why) => {
@@ -358,6 +368,7 @@ fn plan(
     platform: &Platform,
     namespaces: Vec<tandem_config::Namespace>,
     contracts: Contracts,
+    admit: Arc<dyn AdmitContracts>,
     threads: usize,
     data: &Path,
 ) -> Result<Plan, Failure> {
@@ -387,6 +398,7 @@ fn plan(
         settings: Arc::new(settings_of_documents),
         contracts,
         keeper: Some(Arc::new(Kept::below(data))),
+        admit,
         access_log,
         traces: platform.observe.traces.clone(),
         grace: GRACE,

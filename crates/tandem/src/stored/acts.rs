@@ -16,7 +16,7 @@ use tandem_gateway::upstream::{Upstream, reflection};
 use super::values::never;
 use super::*;
 
-/// How often a namespace is added to the platform's document when others change it meanwhile.
+/// How often an act begins anew when what it rests on has changed meanwhile.
 const ATTEMPTS_MOST: u32 = 5;
 /// How long an act waits until calls are carried by what it published: a service that has just told
 /// its contract to the check tells it again in milliseconds.
@@ -53,6 +53,7 @@ impl From<StoreFault> for Fault {
 }
 
 /// A document with what its publication needs.
+#[derive(Clone)]
 pub(crate) struct Change {
     pub(crate) namespace: NamespaceName,
     pub(crate) text: String,
@@ -98,17 +99,11 @@ impl Stored {
         why: String,
         read: u32,
     ) -> Result<Published, Fault> {
-        let namespace = change.namespace.clone();
-        let checked = self.check(change).await?;
-        let this = Arc::clone(self);
-        let published = blocking(move || {
+        self.make_live(change, move |history, checked| {
             let act = Act { principal: &who, source, when: now(), why: &why };
-            let version = History::new(&*this.store).publish(act, &checked, read)?;
-            this.refresh().map_err(Fault::NotServed)?;
-            Ok(Published { version, warnings: checked.warnings().to_vec(), awaited: None })
-        });
-        let published = published.await?;
-        Ok(Published { awaited: self.awaited(&namespace).await, ..published })
+            history.publish(act, checked, read)
+        })
+        .await
     }
 
     /// Makes the text of version `to` live again, as a new version.
@@ -132,16 +127,42 @@ impl Stored {
         };
         let contract = old.contract.as_ref().map(|set| set.to_vec());
         let change = Change { namespace: namespace.clone(), text: old.text.to_string(), contract };
-        let checked = self.check(change).await?;
-        let this = Arc::clone(self);
-        let published = blocking(move || {
+        self.make_live(change, move |history, checked| {
             let act = Act { principal: &who, source, when: now(), why: &why };
-            let version = History::new(&*this.store).roll_back(act, &checked, to, read)?;
-            this.refresh().map_err(Fault::NotServed)?;
-            Ok(Published { version, warnings: checked.warnings().to_vec(), awaited: None })
-        });
-        let published = published.await?;
-        Ok(Published { awaited: self.awaited(&namespace).await, ..published })
+            history.roll_back(act, checked, to, read)
+        })
+        .await
+    }
+
+    /// Checks a document, lets `act` make it live, and serves it. Where its service has told
+    /// another contract since the check it is checked again: what is claimed is what is served.
+    async fn make_live(
+        self: &Arc<Self>,
+        change: Change,
+        act: impl Fn(History<'_>, &Checked) -> Result<Version, ActFault<HistoryFault>>
+        + Clone
+        + Send
+        + 'static,
+    ) -> Result<Published, Fault> {
+        for _ in 0..ATTEMPTS_MOST {
+            let checked = self.check(change.clone()).await?;
+            let (this, act) = (Arc::clone(self), act.clone());
+            let published = blocking(move || {
+                let _alone = this.alone();
+                if this.contract_moved(&checked)? {
+                    return Ok(None);
+                }
+                let version = act(History::new(&*this.store), &checked)?;
+                this.refresh().map_err(Fault::NotServed)?;
+                let warnings = checked.warnings().to_vec();
+                Ok(Some(Published { version, warnings, awaited: None }))
+            });
+            if let Some(published) = published.await? {
+                let awaited = self.awaited(&change.namespace).await;
+                return Ok(Published { awaited, ..published });
+            }
+        }
+        Err(Fault::NoContract("its service tells another one each time that it is asked".into()))
     }
 
     /// Waits until calls of the namespace are carried, and says why they are not after a while.
@@ -343,7 +364,11 @@ impl Stored {
     }
 
     /// The contract that serves, where the document would have it from the same place.
-    fn served_contract(&self, document: &Namespace, upstream: &str) -> Option<Arc<Contract>> {
+    pub(super) fn served_contract(
+        &self,
+        document: &Namespace,
+        upstream: &str,
+    ) -> Option<Arc<Contract>> {
         let state = self.state();
         let view = state.view.as_ref()?;
         let served = view.served();

@@ -8,11 +8,12 @@
 use tandem_config::history::{DiffLine, Snapshot, SnapshotDocument, diff};
 use tandem_config::load::from_texts;
 use tandem_config::{Loaded, Namespace, Severity, check};
-use tandem_gateway::{ApiKey, ApiKeys, Held, HeldBack};
+use tandem_gateway::{ApiKey, ApiKeys, Held, HeldBack, KeepContracts};
 
 use tandem_config::document::NamespaceGrant;
 
 use super::*;
+use crate::admit::Admission;
 use crate::documents::Contracts;
 
 /// What a process was given beside its store: its files, read and checked.
@@ -66,6 +67,9 @@ impl Process {
     }
 }
 
+type LiveVersions = BTreeMap<NamespaceName, Arc<Content>>;
+type LeftOut = BTreeMap<NamespaceName, Vec<Problem>>;
+
 /// A live version, made ready.
 struct Ready {
     document: Namespace,
@@ -110,6 +114,9 @@ impl Stored {
             state.refused = refused;
         })?;
         self.taken.notify_one();
+        if let Some(view) = &state.view {
+            view.read_contracts_again();
+        }
         Ok(())
     }
 
@@ -165,9 +172,7 @@ impl Stored {
         }
         let (tokens, membership, namespaces) = everybody;
         self.people.replace(tokens, membership, &namespaces);
-        if left_out.is_empty() {
-            self.keep(state, seen.revision, grants.as_deref(), &live);
-        }
+        self.keep(state, seen.revision, grants.as_deref(), (&live, &left_out));
         self.tell(state, &live);
         for (name, problems) in
             left_out.iter().filter(|(name, _)| !state.left_out.contains_key(name))
@@ -208,15 +213,23 @@ impl Stored {
         Ok((tokens, membership, namespaces))
     }
 
-    /// Keeps what is served for a start without the store.
+    /// Keeps what is served for a start without the store: without the namespaces that are left
+    /// out, for the sake of the others. What they were when they were served may be more than the
+    /// platform grants now.
     fn keep(
         &self,
         state: &State,
         revision: Revision,
         grants: Option<&Content>,
-        live: &BTreeMap<NamespaceName, Arc<Content>>,
+        (live, left_out): (&LiveVersions, &LeftOut),
     ) {
-        if live.is_empty() || (state.live == *live && state.grants.as_deref() == grants) {
+        fn served(live: &LiveVersions, left_out: &LeftOut) -> LiveVersions {
+            let served = live.iter().filter(|(name, _)| !left_out.contains_key(*name));
+            served.map(|(name, content)| (name.clone(), Arc::clone(content))).collect()
+        }
+        let now = served(live, left_out);
+        let same = now == served(&state.live, &state.left_out);
+        if live.is_empty() || (same && state.grants.as_deref() == grants) {
             return;
         }
         let document = |content: &Content| SnapshotDocument {
@@ -227,7 +240,7 @@ impl Stored {
         let snapshot = Snapshot {
             revision,
             platform: grants.map(document),
-            namespaces: live.iter().map(|(name, one)| (name.clone(), document(one))).collect(),
+            namespaces: now.iter().map(|(name, one)| (name.clone(), document(one))).collect(),
         };
         if let Err(fault) = self.last_good.keep(&snapshot) {
             tracing::warn!(%fault, "what is served is not kept beside the store");
@@ -345,15 +358,16 @@ fn ready_of(
     Ok(Ready { document: document.ok_or_else(Vec::new)?, contract })
 }
 
-/// What was served last, for a start without the store (security S-5): the documents and their
-/// contracts. `None` where nothing was ever kept.
+/// What was served last, for a start without the store (security S-5): the documents, their
+/// contracts, and who judges what services tell. `None` where nothing was ever kept.
 ///
 /// # Errors
 /// Nothing that was kept is whole, or what it says cannot be served by this process's file.
 pub(crate) fn last_good(
     data: &Path,
     process: &Process,
-) -> Result<Option<(Vec<Namespace>, Contracts)>, String> {
+    contracts_kept: &dyn KeepContracts,
+) -> Result<Option<(Vec<Namespace>, Contracts, Admission)>, String> {
     let kept = LastGood::below(&data.join(LAST_GOOD)).newest();
     let Some(snapshot) = kept.map_err(|fault| fault.to_string())? else { return Ok(None) };
     let Snapshot { revision, platform, namespaces } = snapshot;
@@ -363,6 +377,7 @@ pub(crate) fn last_good(
         Some(grants) => PlatformBasis::with_grants(text, grants.text, &Default::default()),
     };
     let (mut documents, mut contracts) = (Vec::new(), Contracts::new());
+    let mut texts = BTreeMap::new();
     for (name, kept) in namespaces {
         let SnapshotDocument { version, text, contract } = kept;
         let file = format!("teams/{name}.yaml");
@@ -375,9 +390,12 @@ pub(crate) fn last_good(
             contracts.insert(name.to_string(), Arc::new(contract));
         }
         documents.extend(loaded.namespaces.into_iter().map(|(document, _)| document));
+        texts.insert(name, text.into());
     }
     tracing::warn!(%revision, "what was served last is served on");
-    Ok(Some((documents, contracts)))
+    let beside = crate::admit::Files { platform: basis, teams: texts };
+    let admission = Admission::new(beside, &contracts, contracts_kept);
+    Ok(Some((documents, contracts, admission)))
 }
 
 /// Files that say something else than what is live.

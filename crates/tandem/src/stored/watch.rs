@@ -98,6 +98,8 @@ impl Stored {
         }
         let mut waiting = 0;
         for (name, file) in files {
+            // Until it is live, no other contract of its service is taken.
+            let _alone = self.alone();
             let (contract, set) = match &file.contract {
                 Some((contract, set)) => (Arc::clone(contract), Some(Arc::clone(set))),
                 None => {

@@ -9,6 +9,7 @@ mod both;
 mod examples;
 mod exits;
 mod golden;
+mod grown;
 mod init;
 mod kills;
 mod namespaces;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::place::{Notes, until};
-use crate::teams::{Request, Team, document};
+use crate::teams::{CREATE, Request, Team, create_beside_the_notes, document};
 
 /// What the team of `ledger` applies.
 fn ledger(service: &Notes) -> String {
@@ -20,28 +20,6 @@ fn ledger(service: &Notes) -> String {
         service.address
     )
 }
-
-const CREATE: [&str; 19] = [
-    "ns",
-    "create",
-    "ledger",
-    "--owner",
-    "token:lee",
-    "--host",
-    "ledger.example.com",
-    "--service",
-    "test.v1.*",
-    "--path",
-    "/v1/**",
-    "--upstream",
-    "127.0.0.0/8:1-65535",
-    "--public-methods",
-    "--loopback",
-    "--document",
-    "4KiB",
-    "-m",
-    "a team of its own",
-];
 
 /// Who answers for its host: the notes, which name none, where nobody else does.
 fn answered(team: &Team) -> String {
@@ -167,16 +145,6 @@ fn a_namespace_is_made_once_by_the_platform_alone_and_its_grant_is_checked() {
     let live = team.api("GET", "/platform").token(&team.operator()).send();
     assert_eq!(live.json()["version"]["number"], 1);
     assert_eq!(ask(nothing, &json!({ "why": "x" })), 200, "members and grants may come later");
-}
-
-/// A namespace that the store grants the paths of the notes, on their hosts.
-fn create_beside_the_notes(team: &Team) {
-    let words: Vec<&str> = CREATE
-        .into_iter()
-        .filter(|word| !["--host", "ledger.example.com"].contains(word))
-        .collect();
-    let made = team.tandem(&words);
-    assert_eq!(made.exit, 0, "{made:?}");
 }
 
 /// Waits until the gateway says why a file is not version 1.

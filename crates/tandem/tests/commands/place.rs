@@ -1,5 +1,6 @@
 //! Where commands are tried: a folder, services behind addresses, a gateway that runs.
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -39,6 +40,15 @@ impl Place {
 
     pub(crate) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.0.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// Spoils the store of a gateway that has ended.
+    pub(crate) fn damage_the_store(&self) {
+        let file = self.0.join("data/store/store.redb");
+        let mut bytes = std::fs::read(&file).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[..middle].fill(0x55);
+        std::fs::write(&file, bytes).unwrap();
     }
 
     /// Every file below it, in order.
@@ -121,7 +131,8 @@ pub(crate) fn free() -> SocketAddr {
 /// A service of `test.v1.Notes` with reflection, each call of which is answered with `answer`.
 pub(crate) struct Notes {
     pub(crate) address: SocketAddr,
-    _backend: Backend,
+    view: tandem_gateway::View,
+    backend: Backend,
     _stop: std::sync::mpsc::Sender<()>,
 }
 
@@ -158,12 +169,21 @@ impl Notes {
             let running = runtime.block_on(
                 gateway(address).contract(&contract).rules(&rules).one_thread().offering().start(),
             );
-            say.send(running.public).unwrap();
+            say.send((running.public, running.view)).unwrap();
             // Ends when the test drops its end.
             let _ = stopped.recv();
             runtime.block_on(running.gateway.stop());
         });
-        Notes { address: heard.recv().unwrap(), _backend: backend, _stop: stop }
+        let (address, view) = heard.recv().unwrap();
+        Notes { address, view, backend, _stop: stop }
+    }
+
+    /// Tells another contract from now on.
+    pub(crate) fn promises(&self, contract: &str) {
+        let documents = gateway(self.backend.address).contract(contract).offering().documents();
+        let (limits, namespaces) = (documents.limits, documents.namespaces);
+        let taken = self.view.reload(limits, namespaces, BTreeMap::new(), &documents.contracts);
+        taken.unwrap();
     }
 
     /// Saying `text` to everybody.

@@ -35,6 +35,39 @@ namespaces:
     may: { hosts: [other.example.com], services: [test.v1.*], paths: [/v1/**], upstreams: ["127.0.0.0/8:1-65535"], public_methods: true, loopback: true }
 "#;
 
+/// Makes a namespace of its own host.
+pub(crate) const CREATE: [&str; 19] = [
+    "ns",
+    "create",
+    "ledger",
+    "--owner",
+    "token:lee",
+    "--host",
+    "ledger.example.com",
+    "--service",
+    "test.v1.*",
+    "--path",
+    "/v1/**",
+    "--upstream",
+    "127.0.0.0/8:1-65535",
+    "--public-methods",
+    "--loopback",
+    "--document",
+    "4KiB",
+    "-m",
+    "a team of its own",
+];
+
+/// A namespace that the store grants the paths of the notes, on their hosts.
+pub(crate) fn create_beside_the_notes(team: &Team) {
+    let words: Vec<&str> = CREATE
+        .into_iter()
+        .filter(|word| !["--host", "ledger.example.com"].contains(word))
+        .collect();
+    let made = team.tandem(&words);
+    assert_eq!(made.exit, 0, "{made:?}");
+}
+
 /// A gateway with a store, whose one namespace is at version 1.
 pub(crate) struct Team {
     // Ends before its folder goes.

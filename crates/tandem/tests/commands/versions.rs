@@ -218,11 +218,7 @@ fn security_s_5_a_store_belongs_to_one_gateway_and_for_a_damaged_one_what_was_se
 
     let Team { running, place, service: _service } = team;
     running.signal("-TERM");
-    let file = place.0.join("data/store/store.redb");
-    let mut bytes = std::fs::read(&file).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[..middle].fill(0x55);
-    std::fs::write(&file, bytes).unwrap();
+    place.damage_the_store();
     let running = Running::start_unready(&place, &[]);
     let answer = until(Duration::from_secs(30), || {
         ask(running.public, "GET /v1/notes/x HTTP/1.1", "").filter(|(status, _)| *status == 200)
