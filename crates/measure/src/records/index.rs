@@ -70,7 +70,8 @@ impl Index {
             let IndexedCall { method, at, key, bytes, frame, status } = *call;
             let mut message = Vec::new();
             put_number(1, method.into(), &mut message);
-            put_number(2, at.map_or(0, |at| at.as_nanos() as u64), &mut message);
+            let nanos = at.and_then(|at| u64::try_from(at.as_nanos()).ok());
+            put_number(2, nanos.unwrap_or_default(), &mut message);
             put_number(3, key, &mut message);
             put_number(4, bytes, &mut message);
             put_number(5, frame.into(), &mut message);

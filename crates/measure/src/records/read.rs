@@ -204,6 +204,8 @@ impl<'a> Entries<'a> {
     /// The file ends within an entry, as it does when the process that writes it is killed.
     fn cut(&self, why: &str) -> RecordFault {
         let fix = match self.packed {
+            // Nothing of it is whole, so most likely it is something else.
+            _ if self.number == 0 => FOREIGN.to_owned(),
             true => AGAIN.to_owned(),
             false => format!(
                 "copy the file when its writer has closed it, or keep what is whole: `head -c {}`",

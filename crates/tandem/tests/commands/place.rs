@@ -121,7 +121,7 @@ pub(crate) fn free() -> SocketAddr {
 /// A service of `test.v1.Notes` with reflection, each call of which is answered with `answer`.
 pub(crate) struct Notes {
     pub(crate) address: SocketAddr,
-    _backend: Backend,
+    _backend: Option<Backend>,
     _stop: std::sync::mpsc::Sender<()>,
 }
 
@@ -145,8 +145,13 @@ impl Notes {
     /// With rules of its methods: what it refuses, say.
     pub(crate) fn by_rules(answer: Vec<Script>, contract: &str, rules: &str) -> Notes {
         let backend = Backend::start(answer);
-        let (address, contract) = (backend.address, contract.to_owned());
-        let rules = rules.to_owned();
+        let notes = Notes::before(backend.address, contract, rules);
+        Notes { _backend: Some(backend), ..notes }
+    }
+
+    /// Before a backend that the test keeps.
+    pub(crate) fn before(address: SocketAddr, contract: &str, rules: &str) -> Notes {
+        let (contract, rules) = (contract.to_owned(), rules.to_owned());
         let (say, heard) = std::sync::mpsc::channel();
         let (stop, stopped) = std::sync::mpsc::channel::<()>();
         std::thread::spawn(move || {
@@ -163,7 +168,7 @@ impl Notes {
             let _ = stopped.recv();
             runtime.block_on(running.gateway.stop());
         });
-        Notes { address: heard.recv().unwrap(), _backend: backend, _stop: stop }
+        Notes { address: heard.recv().unwrap(), _backend: None, _stop: stop }
     }
 
     /// Saying `text` to everybody.
