@@ -186,6 +186,11 @@ fn compare_l_1_a_log_of_grpc_go_is_sent_at_its_own_gaps_and_rate() {
     for side in &sides {
         assert_eq!(side.sent(READ), expected);
     }
+    // The four blocks of a quartet send the same part of the record.
+    let blocks = result["series"]["blocks"].as_array().unwrap();
+    let calls: Vec<u64> = blocks.iter().map(|block| block["calls"].as_u64().unwrap()).collect();
+    assert!(calls.len() >= 8 && calls.iter().all(|count| *count > 0), "{calls:?}");
+    assert!(calls.chunks(4).all(|quartet| quartet.iter().all(|it| it == &quartet[0])), "{calls:?}");
     // Its record keeps the times, and neither it nor the result the credential.
     let record = log(&place, "out/corpus.binlog");
     assert_eq!(record.calls[1].at, Some(Duration::from_millis(1_700_000_000_005)));
@@ -198,6 +203,26 @@ fn compare_l_1_a_log_of_grpc_go_is_sent_at_its_own_gaps_and_rate() {
     let more = ["--data", "corpus:go.binlog", "--arrivals=trace", "--rate=60", "--plan-only"];
     let said = compare(&place, READ, addresses(&sides), &more);
     assert!(said.exit == 0 && said.out.contains("at 60/s"), "{said:?}");
+}
+
+#[test]
+fn compare_i_4_the_noise_floor_of_a_trace_is_measured_at_its_gaps() {
+    let place = Place::new();
+    std::fs::write(place.0.join("go.binlog"), burst()).unwrap();
+    let sides = two();
+    let more = [
+        "--data",
+        "corpus:go.binlog",
+        "--arrivals=trace",
+        "--quartets=12",
+        "--block=100ms",
+        "--out",
+        "out",
+    ];
+    let said = compare(&place, READ, addresses(&sides), &more);
+    assert!(said.err.contains("quartets of one process of one"), "{said:?}");
+    let blocks = &result(&place, "out")["series"]["blocks"];
+    assert!(blocks.as_array().unwrap().iter().all(|it| it["calls"].as_u64() > Some(0)), "{blocks}");
 }
 
 #[test]
