@@ -182,6 +182,26 @@ fn logs_of_grpc_go_and_of_others_are_told_apart_packed_or_not() {
 }
 
 #[test]
+fn a_log_that_grpc_go_itself_wrote_is_read() {
+    // By 1.83 with `binarylog.NewTempFileSink`; caller and service are one process, so each call is
+    // there as both logged it.
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/records");
+    let log = all(&std::fs::read(format!("{folder}/grpc_go_itself")).unwrap()).unwrap();
+    assert_eq!((log.framing, log.packed, log.strays), (Framing::BigEndian, false, 0));
+    assert_eq!(log.methods, ["grpc.health.v1.Health/Check", "grpc.health.v1.Health/Watch"]);
+    let calls: Vec<_> = log.calls.iter().map(|call| (call.method, call.status)).collect();
+    let (found, missing, cancelled) = ((0, Some(0)), (0, Some(5)), (1, Some(1)));
+    let expected = [found, found, found, found, missing, missing, cancelled, cancelled];
+    assert_eq!(calls, expected);
+    assert!(
+        log.calls.iter().all(|call| {
+            call.whole == Whole::Yes && call.messages.len() == 1 && call.at.is_some()
+        })
+    );
+    assert_eq!(log.calls[4].messages, [&b"\x0a\x06nobody"[..]]);
+}
+
+#[test]
 fn only_calls_of_wanted_methods_are_kept_and_numbered_among_all() {
     let log = read(&big_endian(&entries()), &BOUNDS, |name| name.ends_with("/Load")).unwrap();
     assert_eq!((log.calls.len(), log.calls[0].number, log.others), (1, 1, 2));

@@ -50,7 +50,7 @@ fn compare(place: &Place, method: &str, sides: [SocketAddr; 2], more: &[&str]) -
     let is_paced = said("--arrivals") || said("--speed");
     let is_small = |word: &&&str| {
         let flag = word.split('=').next().unwrap();
-        !said(flag) && !(is_paced && flag == "--rate")
+        !(said(flag) || is_paced && flag == "--rate")
     };
     words.extend(SMALL.iter().filter(is_small));
     words.extend(more);
