@@ -16,10 +16,10 @@ pub mod units;
 
 pub use self::document::{
     Aa, Answers, Block, Build, Capacity, CapacityProbe, CapacitySide, Cost, CostSide, Curve,
-    CurvePoint, Document, Generator, Histogram, Ledger, LoadPoint, Machine, Memory, MemoryPoint,
-    Metric, MetricSide, Must, PathLine, PathSample, Pauses, PausesSide, Prices, Rubric, Run,
-    Runtime, SCHEMA, SCHEMA_NAME, Series, Side, SideSlope, Sides, Slopes, Sources, Validity,
-    VerdictLine,
+    CurvePoint, Data, Document, Generator, Histogram, Ledger, LoadPoint, Machine, Memory,
+    MemoryPoint, Metric, MetricSide, Must, PathLine, PathSample, Pauses, PausesSide, Prices,
+    Rubric, Run, Runtime, SCHEMA, SCHEMA_NAME, Series, Side, SideSlope, Sides, Slopes, Sources,
+    Validity, VerdictLine,
 };
 pub use self::html::html;
 pub use self::table::{blocks_csv, table};

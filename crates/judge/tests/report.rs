@@ -155,6 +155,14 @@ fn document() -> Document {
             block_s: 2.0,
             machine: report::Machine { cpu: "a processor".into(), cores: 2, ..Default::default() },
             generator: report::Generator { rate_most: Some(90_000.0), lag_p99_s: Some(14e-6) },
+            data: Some(report::Data {
+                source: "corpus".into(),
+                calls: 3,
+                arrivals: "trace".into(),
+                recorded_rate: Some(40.0),
+                redacted: Some(1),
+                left_out: Some(0),
+            }),
             notes: vec!["a note with <markup>".into()],
         },
         sides: [

@@ -1,7 +1,7 @@
 //! Load at an offered rate, and what has to be read beside it so that a number can be believed.
 //!
 //! `load` sends calls by a schedule that was fixed before, whatever the answers do; `histogram`
-//! keeps their times; `data` makes the messages from a contract; `hiccup` looks for pauses from
+//! keeps their times; `data` makes the messages from a contract, `records` has those of files; `hiccup` looks for pauses from
 //! outside; `probe` reads what an implementation uses, `environment` says which machine it was and
 //! what it took away.
 //!
@@ -14,4 +14,5 @@ pub mod hiccup;
 pub mod histogram;
 pub mod load;
 pub mod probe;
+pub mod records;
 pub mod rubric;

@@ -35,7 +35,7 @@ pub(crate) use self::offer::{drain, reap};
 pub use self::pace::{Clock, Precise, Waiting};
 pub use self::plan::{Due, Flow, OfferPlan, Plan, Step, Take, offer_plan};
 pub use self::record::{OfMethod, Offered, Quantile, Recorded, Recorder, Times, Usage};
-pub use self::schedule::{Arrivals, Schedule};
+pub use self::schedule::{Arrivals, Schedule, Trace};
 pub use self::stall::STALL_LEAST;
 pub use self::thread::on_own_thread;
 pub use self::warm_up::{WarmUp, Warmth, Window};

@@ -13,6 +13,7 @@ mod completions;
 mod config;
 mod context;
 mod contract;
+mod corpus;
 mod describe;
 mod help;
 mod init;
@@ -162,6 +163,9 @@ enum Command {
     Call(call::Arguments),
     /// Measures two implementations of the same methods against each other.
     Compare(Box<compare::Arguments>),
+    /// Looks into files of recorded calls, and makes smaller ones.
+    #[command(subcommand)]
+    Corpus(corpus::Corpora),
     /// Shows what holds and where it comes from; what may be written.
     #[command(subcommand)]
     Config(config::Configs),
@@ -281,6 +285,7 @@ pub(crate) fn main() -> ExitCode {
         }
         Command::Call(arguments) => on_a_loop(call::call(arguments, form, common.timeout())),
         Command::Compare(arguments) => compare::compare(*arguments, form, common.timeout()),
+        Command::Corpus(command) => corpus::corpora(command, form, common.timeout()),
         Command::Config(configs) => config::config(&configs, form),
         Command::Reload(arguments) => on_a_loop(reload::reload(arguments, form, common.timeout())),
         Command::Status(arguments) => on_a_loop(status::status(arguments, form, common.timeout())),

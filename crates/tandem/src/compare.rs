@@ -7,7 +7,8 @@
 //! nothing runs while a block is sent.
 //!
 //! Rooms: what was asked (`ask`, `rules`, `plan`), whom (`target`, `configured`, `process`, `side`,
-//! `contract`), what is sent (`requests`, `streams`, `wire`, `blocks`, `quartets`), what is found
+//! `contract`), what is sent (`requests`, `corpus`, `streams`,
+//! `wire`, `blocks`, `quartets`), what is found
 //! (`answers`, `runtime`, `rubric`, `evidence`), and how it is
 //! told (`document`, `figures`, `report`, `progress`).
 //!
@@ -21,6 +22,7 @@ mod calibrate;
 mod capacity;
 mod configured;
 mod contract;
+pub(crate) mod corpus;
 mod document;
 mod ending;
 mod evidence;

@@ -66,9 +66,31 @@ pub struct Run {
     pub block_s: f64,
     pub machine: Machine,
     pub generator: Generator,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Data>,
     /// What could not be done as it was asked, and what a reader must not conclude.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+/// What was sent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Data {
+    /// `schema`, `plan` or `corpus`.
+    pub source: String,
+    /// How many calls there are, sent in turn; longer runs begin again with the first.
+    pub calls: u64,
+    /// `poisson`, `uniform` or `trace`.
+    pub arrivals: String,
+    /// Calls a second, on average, when they were recorded; of `trace`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded_rate: Option<f64>,
+    /// Calls of corpus.binlog in which something was redacted; where it was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redacted: Option<u64>,
+    /// Calls that are not in corpus.binlog, for its size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

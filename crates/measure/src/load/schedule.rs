@@ -17,18 +17,90 @@ pub enum Arrivals {
     Exponential,
     /// All gaps are equal.
     Uniform,
-    /// As recorded, from its first call on, this many times as fast.
-    Trace { moments: Arc<[Duration]>, speed: f64 },
+    /// Those of a recording, stretched or pressed together to the rate.
+    Trace(Arc<Trace>),
 }
 
 impl Arrivals {
-    /// The schedule of a block. A trace has a rate of its own; `rate` is not asked.
-    pub fn schedule(&self, rate: f64, length: Duration, draws: &mut Draws) -> Schedule {
+    /// The schedule of a block, and the number of the call that its first slot sends: `first`,
+    /// unless the calls have moments of their own. Of a trace `first` says which part is sent.
+    pub fn block(
+        &self,
+        rate: f64,
+        length: Duration,
+        first: u64,
+        draws: &mut Draws,
+    ) -> (u64, Schedule) {
         match self {
-            Arrivals::Exponential => Schedule::exponential(rate, length, draws),
-            Arrivals::Uniform => Schedule::uniform(rate, length),
-            Arrivals::Trace { moments, speed } => Schedule::trace(moments, *speed, length),
+            Arrivals::Exponential => (first, Schedule::exponential(rate, length, draws)),
+            Arrivals::Uniform => (first, Schedule::uniform(rate, length)),
+            Arrivals::Trace(trace) => trace.block(rate, length, first),
         }
+    }
+}
+
+/// Numbers of first calls that blocks are drawn with: 48 bits.
+const FIRSTS: u64 = 1 << 48;
+
+/// The moments of recorded calls, which go round: behind the last one comes the first again, after
+/// a gap as they have on average.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trace {
+    /// Since the first one, in rising order.
+    at_ns: Vec<u64>,
+    round_ns: f64,
+}
+
+impl Trace {
+    /// Of moments in rising order, one a call; `None` where they are fewer than two, or all the
+    /// same, or not in order.
+    pub fn new(moments: &[Duration]) -> Option<Trace> {
+        let (first, last) = (*moments.first()?, *moments.last()?);
+        let span_ns = u64::try_from(last.checked_sub(first)?.as_nanos()).ok()?;
+        if span_ns == 0 || !moments.is_sorted() {
+            return None;
+        }
+        let since = |moment: &Duration| (*moment - first).as_nanos() as u64;
+        let calls = moments.len() as f64;
+        let round_ns = span_ns as f64 * calls / (calls - 1.0);
+        Some(Trace { at_ns: moments.iter().map(since).collect(), round_ns })
+    }
+
+    /// Calls a second, on average.
+    pub fn rate(&self) -> f64 {
+        self.at_ns.len() as f64 * 1e9 / self.round_ns
+    }
+
+    /// From the first call to the last.
+    pub fn span(&self) -> Duration {
+        Duration::from_nanos(self.at_ns.last().copied().unwrap_or_default())
+    }
+
+    /// What follows on a moment of the recording; `first` says which, each as likely as any other,
+    /// so that bursts are met as often as they last. A part without any call begins with the next
+    /// one, for a block without calls shows nothing.
+    fn block(&self, rate: f64, length: Duration, first: u64) -> (u64, Schedule) {
+        let none = Schedule { at_ns: Vec::new(), length };
+        if !(rate.is_finite() && rate > 0.0) {
+            return (0, none);
+        }
+        let slower = self.rate() / rate;
+        let end = length.as_nanos() as f64;
+        let from = self.round_ns * ((first % FIRSTS) as f64 / FIRSTS as f64);
+        let begin = self.at_ns.partition_point(|at| (*at as f64) < from);
+        let count = self.at_ns.len();
+        // Since the beginning of the recording, rounds included.
+        let at = |place: usize| {
+            self.at_ns[place % count] as f64 + (place / count) as f64 * self.round_ns
+        };
+        let from = match (at(begin) - from) * slower < end {
+            true => from,
+            false => at(begin),
+        };
+        let moments = (begin..).map(|place| (at(place) - from) * slower);
+        let moments = moments.take_while(|at| *at < end).take(SLOTS_MOST);
+        let at_ns = moments.map(|at| at.round() as u64).collect();
+        ((begin % count) as u64, Schedule { at_ns, length })
     }
 }
 
@@ -51,21 +123,6 @@ impl Schedule {
     /// `rate` calls a second at equal distances, the first after one of them.
     pub fn uniform(rate: f64, length: Duration) -> Schedule {
         Schedule::by_gaps(rate, length, |mean_ns| mean_ns)
-    }
-
-    /// The moments of a recording, told from its first one on, `speed` times as fast. What lies
-    /// beyond `length` is left out.
-    pub fn trace(moments: &[Duration], speed: f64, length: Duration) -> Schedule {
-        let speed = if speed.is_finite() && speed > 0.0 { speed } else { 1.0 };
-        let first = moments.iter().min().copied().unwrap_or_default();
-        let mut at_ns: Vec<u64> = moments
-            .iter()
-            .map(|moment| ((*moment - first).as_nanos() as f64 / speed) as u64)
-            .filter(|at| u128::from(*at) < length.as_nanos())
-            .collect();
-        at_ns.sort_unstable();
-        at_ns.truncate(SLOTS_MOST);
-        Schedule { at_ns, length }
     }
 
     fn by_gaps(rate: f64, length: Duration, mut gap: impl FnMut(f64) -> f64) -> Schedule {
@@ -144,12 +201,60 @@ mod tests {
         assert_eq!(moments, [250, 500, 750]);
     }
 
+    fn trace() -> Trace {
+        let moments = [5_000, 5_100, 5_200, 9_000].map(Duration::from_millis);
+        Trace::new(&moments).unwrap()
+    }
+
     #[test]
-    fn a_trace_begins_with_its_first_call_and_runs_at_its_speed() {
-        let moments: Vec<Duration> = [5_000, 5_400, 5_200, 9_000].map(Duration::from_millis).into();
-        let schedule = Schedule::trace(&moments, 2.0, SECOND);
-        let moments: Vec<u128> = schedule.moments().map(|at| at.as_millis()).collect();
-        assert_eq!(moments, [0, 100, 200]);
+    fn compare_l_1_a_trace_has_the_rate_of_its_record_and_sends_its_calls_at_its_gaps() {
+        let trace = trace();
+        // Four calls in 4 s and a gap of 4/3 s before the first comes again.
+        assert!((trace.rate() - 0.75).abs() < 1e-9, "{}", trace.rate());
+        assert_eq!(trace.span(), 4 * SECOND);
+        let of = |rate, seconds, first| {
+            let (first, schedule) = trace.block(rate, seconds * SECOND, first);
+            let moments: Vec<u128> = schedule.moments().map(|at| at.as_millis()).collect();
+            (first, moments)
+        };
+        assert_eq!(of(0.75, 5, 0), (0, vec![0, 100, 200, 4_000]));
+        assert_eq!(of(0.75, 6, 0), (0, vec![0, 100, 200, 4_000, 5_333, 5_433, 5_533]));
+        // Twice as fast.
+        assert_eq!(of(1.5, 1, 0), (0, vec![0, 50, 100]));
+        // From the middle of the round on: nothing comes for 1.3 s.
+        assert_eq!(of(0.75, 2, FIRSTS / 2), (3, vec![1_333]));
+        // So a shorter block begins with what comes next.
+        assert_eq!(of(0.75, 1, FIRSTS / 2), (3, vec![0]));
+        // Behind the last call comes the first.
+        assert_eq!(of(0.75, 2, FIRSTS - 1), (0, vec![0, 100, 200]));
+        assert_eq!(of(f64::NAN, 2, 0), (0, vec![]));
+    }
+
+    #[test]
+    fn a_trace_over_many_blocks_has_as_many_calls_as_its_rate_says() {
+        const SEED: u64 = 5;
+        let (trace, mut draws) = (trace(), Draws::new(SEED));
+        let blocks = 20_000;
+        let calls: usize =
+            (0..blocks).map(|_| trace.block(1.5, 4 * SECOND, draws.next() >> 16).1.len()).sum();
+        let rate = calls as f64 / f64::from(blocks) / 4.0;
+        assert!((rate - 1.5).abs() < 0.02, "seed {SEED}: {rate}");
+    }
+
+    #[test]
+    fn a_trace_has_two_moments_at_least_and_all_in_order() {
+        for (moments, expected) in [
+            (&[][..], false),
+            (&[1], false),
+            (&[1, 1], false),
+            (&[2, 1], false),
+            (&[1, 3, 2, 4], false),
+            (&[1, 2], true),
+        ] {
+            let moments: Vec<Duration> =
+                moments.iter().map(|it| Duration::from_secs(*it)).collect();
+            assert_eq!(Trace::new(&moments).is_some(), expected, "{moments:?}");
+        }
     }
 
     #[test]

@@ -11,11 +11,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use tandem_config::Tnd;
 use tandem_config::document::units::parse_duration;
 
 use crate::compare::ask::{
-    self, Ask, Cores, Data, Demand, Duties, Keys, Noise, Objective, Offered, Prices,
+    self, Ask, Cores, Data, Demand, Duties, Gaps, Keys, Noise, Objective, Offered, Prices,
 };
 use crate::compare::rubric::{self, Wanted};
 use crate::compare::rules::PathRule;
@@ -83,7 +82,9 @@ pub(super) struct Arguments {
     /// Where the search for capacity begins.
     #[arg(long, value_name = "N", default_value = "100", help_heading = "Load")]
     start: String,
-    /// What is sent: `schema` (values made from the contract), `plan:FILE`, `corpus:FILE`.
+    /// What is sent: `schema` (values made from the contract), `plan:FILE` (calls of your own),
+    /// `corpus:FILE` (recorded calls, in their order: corpus.binlog of another `--out`, or the
+    /// binary log of a gRPC library).
     #[arg(long, value_name = "DATA", default_value = "schema", help_heading = "Load")]
     data: String,
     /// How many keys there are, and how they are drawn: 1000:zipf1.1, 1e6:uniform.
@@ -100,9 +101,13 @@ pub(super) struct Arguments {
     /// Bytes of texts that the contract does not bound.
     #[arg(long, value_name = "BYTES", help_heading = "Load")]
     payload: Option<String>,
-    /// Gaps between calls: `poisson`, `uniform`, `trace`.
+    /// Gaps between calls: `poisson`, `uniform`, or `trace`, those of `corpus:FILE`. Without
+    /// `--rate` that is its own rate; with one the gaps become so much longer or shorter.
     #[arg(long, value_name = "KIND", default_value = "poisson", help_heading = "Load")]
     arrivals: String,
+    /// How many times as fast as recorded, with `--arrivals trace`.
+    #[arg(long, value_name = "X", conflicts_with_all = ["rate", "rates"], help_heading = "Load")]
+    speed: Option<String>,
     /// Connections to each side.
     #[arg(long, value_name = "N", default_value_t = 8,
           value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Load")]
@@ -182,7 +187,8 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DIR", requires = "rubric", help_heading = "Verdict")]
     src_candidate: Option<PathBuf>,
 
-    /// A folder for report.html, result.json, blocks.csv and histograms.
+    /// A folder for report.html, result.json, blocks.csv, histograms and corpus.binlog, the calls
+    /// that were sent.
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
     /// An older result.json: a row that became worse ends with 4.
@@ -229,6 +235,7 @@ fn read(arguments: Arguments, timeout: Duration) -> Result<Ask, Failure> {
         seed,
         payload,
         arrivals,
+        speed,
         connections,
         cut,
         cpus,
@@ -266,15 +273,19 @@ fn read(arguments: Arguments, timeout: Duration) -> Result<Ask, Failure> {
     for text in &runtime {
         Named::told_by(&mut sides, text)?;
     }
+    let data = Data::read(&data)?;
+    let gaps = Gaps::read(&arrivals, &data)?;
+    let speed = speed.map(|text| ask::speed(&text, gaps)).transpose()?;
     let offered = match (rate, rates.as_slice()) {
         (Some(rate), _) => Offered::At(vec![ask::rate("--rate", &rate)?]),
-        (None, []) if capacity => Offered::OfCapacity,
+        (None, []) if capacity && speed.is_none() => Offered::OfCapacity,
+        (None, []) if gaps == Gaps::Trace => Offered::OfRecord(speed.unwrap_or(1.0)),
         (None, []) => Offered::At(vec![RATE_DEFAULT]),
         (None, rates) => Offered::read(rates, capacity)?,
     };
     let several = match &offered {
         Offered::At(rates) | Offered::Parts(rates) => rates.len() > 1,
-        Offered::OfCapacity => false,
+        Offered::OfCapacity | Offered::OfRecord(_) => false,
     };
     let few = quick || several;
     let duration = |flag: &str, text: &str| {
@@ -313,12 +324,6 @@ fn read(arguments: Arguments, timeout: Duration) -> Result<Ask, Failure> {
     }
     let (noise, declared) = Noise::read(&noise)?;
     rules.extend(declared);
-    if !matches!(&*arrivals, "poisson" | "uniform") {
-        return Err(match &*arrivals {
-            "trace" => not_built("--arrivals trace", "use `poisson` or `uniform`"),
-            other => ask::wrong("--arrivals", other, "it is `poisson` or `uniform`"),
-        });
-    }
     if let Some(wrong) = fail_on.iter().flatten().find(|code| !matches!(code, 3 | 4 | 5 | 8)) {
         let text = wrong.to_string();
         return Err(ask::wrong("--fail-on", &text, "only 3, 4, 5 and 8 can be left out"));
@@ -334,11 +339,11 @@ fn read(arguments: Arguments, timeout: Duration) -> Result<Ask, Failure> {
         offered,
         objective,
         start: ask::rate("--start", &start)?,
-        data: Data::read(&data)?,
+        data,
         keys: Keys::read(&keys)?,
         seed: seed.unwrap_or_else(rand::random),
         payload: payload.as_deref().map(ask::bytes).transpose()?,
-        uniform: arrivals == "uniform",
+        gaps,
         connections,
         cut: Cut::read(cut.as_deref(), timeout)?,
         cores: Cores::read(cpus.as_deref())?,
@@ -364,11 +369,3 @@ fn read(arguments: Arguments, timeout: Duration) -> Result<Ask, Failure> {
 
 /// Offered where nobody says anything: what a small service serves without sweat.
 const RATE_DEFAULT: f64 = 200.0;
-
-fn not_built(what: &str, fix: &str) -> Failure {
-    Failure::new(Exit::Usage, format!("`{what}` is not built in yet"))
-        .coded(Tnd::NotBuiltIn)
-        .at(what)
-        .because("a flag without effect would promise what does not happen")
-        .fix(fix)
-}

@@ -29,7 +29,12 @@ impl ServerArguments {
     }
 }
 
-async fn reach(server: &str, trust: &Trust, timeout: Duration) -> Result<Upstream, Failure> {
+/// The server at `HOST:PORT`, as it is to be called.
+pub(super) async fn reach(
+    server: &str,
+    trust: &Trust,
+    timeout: Duration,
+) -> Result<Upstream, Failure> {
     let address = discover::address_of(server).map_err(|(why, fix)| {
         Failure::new(Exit::Usage, format!("`{server}` is no address"))
             .coded(Tnd::WrongAddress)

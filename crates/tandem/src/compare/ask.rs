@@ -39,8 +39,7 @@ pub(crate) struct Ask {
     pub(crate) keys: Keys,
     pub(crate) seed: u64,
     pub(crate) payload: Option<u64>,
-    /// Even gaps instead of exponential ones.
-    pub(crate) uniform: bool,
+    pub(crate) gaps: Gaps,
     pub(crate) connections: u16,
     pub(crate) cut: Cut,
     pub(crate) cores: Cores,
@@ -75,13 +74,15 @@ pub(crate) enum Offered {
     OfCapacity,
     /// These parts of what the weaker side can take, in rising order, once that is known.
     Parts(Vec<f64>),
+    /// So many times as fast as the calls were recorded; known once they are read.
+    OfRecord(f64),
 }
 
 impl Offered {
     pub(crate) fn rates(&self) -> &[f64] {
         match self {
             Offered::At(rates) => rates,
-            Offered::OfCapacity | Offered::Parts(_) => &[],
+            Offered::OfCapacity | Offered::Parts(_) | Offered::OfRecord(_) => &[],
         }
     }
 
@@ -124,7 +125,7 @@ pub(crate) fn wrong(flag: &str, text: &str, right: &str) -> Failure {
 }
 
 /// Highest rate that anybody may ask for, as the search for capacity has it.
-const RATE_MOST: f64 = 1e7;
+pub(crate) const RATE_MOST: f64 = 1e7;
 
 /// Calls a second: `200`, `200/s`, `1e4`.
 pub(crate) fn rate(flag: &str, text: &str) -> Result<f64, Failure> {
@@ -202,6 +203,7 @@ impl Objective {
 pub(crate) enum Data {
     Schema,
     Plan(PathBuf),
+    Corpus(PathBuf),
 }
 
 impl Data {
@@ -209,16 +211,62 @@ impl Data {
         match text.split_once(':') {
             None if text == "schema" => Ok(Data::Schema),
             Some(("plan", file)) if !file.is_empty() => Ok(Data::Plan(file.into())),
-            Some(("corpus", file)) if !file.is_empty() => {
-                Err(Failure::new(Exit::Usage, "`--data corpus:FILE` is not built in yet")
-                    .coded(Tnd::NotBuiltIn)
-                    .at("--data")
-                    .because("nothing records calls yet")
-                    .fix("write the calls into a plan: `--data plan:FILE`"))
-            }
-            _ => Err(wrong("--data", text, "it is `schema` or `plan:FILE`")),
+            Some(("corpus", file)) if !file.is_empty() => Ok(Data::Corpus(file.into())),
+            _ => Err(wrong("--data", text, "it is `schema`, `plan:FILE` or `corpus:FILE`")),
         }
     }
+
+    /// The word in front of the file.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Data::Schema => "schema",
+            Data::Plan(_) => "plan",
+            Data::Corpus(_) => "corpus",
+        }
+    }
+}
+
+/// What lies between two calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gaps {
+    Poisson,
+    Uniform,
+    /// What lay between them when they were recorded.
+    Trace,
+}
+
+impl Gaps {
+    pub(crate) fn read(text: &str, data: &Data) -> Result<Gaps, Failure> {
+        match text {
+            "poisson" => Ok(Gaps::Poisson),
+            "uniform" => Ok(Gaps::Uniform),
+            "trace" if matches!(data, Data::Corpus(_)) => Ok(Gaps::Trace),
+            "trace" => Err(wrong("--arrivals", text, "name the record: `--data corpus:FILE`")
+                .because("only recorded calls have gaps of their own")),
+            other => Err(wrong("--arrivals", other, "it is `poisson`, `uniform` or `trace`")),
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Gaps::Poisson => "poisson",
+            Gaps::Uniform => "uniform",
+            Gaps::Trace => "trace",
+        }
+    }
+}
+
+/// `--speed`: so many times as fast as recorded, `2` or `0.5`.
+pub(crate) fn speed(text: &str, gaps: Gaps) -> Result<f64, Failure> {
+    const RIGHT: &str = "it is a number from 0.001 to 1000: `--speed 2`";
+    if gaps != Gaps::Trace {
+        return Err(wrong("--speed", text, "leave it out, or add `--arrivals trace`").because(
+            "it is how fast recorded calls follow each other; other calls have `--rate`",
+        ));
+    }
+    let number = text.trim().trim_end_matches('x').parse::<f64>().ok();
+    let number = number.filter(|speed| (0.001..=1_000.0).contains(speed));
+    number.ok_or_else(|| wrong("--speed", text, RIGHT))
 }
 
 /// The keys that requests draw from.

@@ -52,7 +52,7 @@ pub(crate) struct Order {
     pub(crate) rate: f64,
     pub(crate) length: Duration,
     pub(crate) seed: u64,
-    /// Number of its first call.
+    /// Number of its first call; of a trace, which part of it.
     pub(crate) first: u64,
     /// Answers to keep, about.
     pub(crate) keep: u64,
@@ -153,8 +153,9 @@ impl Generator {
     /// What `order` sends.
     pub(crate) fn offer(&self, order: &Order) -> Offer {
         let Order { rate, length, seed, first, keep: _ } = *order;
+        let (first, schedule) = self.arrivals.block(rate, length, first, &mut Draws::new(seed));
         Offer {
-            schedule: self.arrivals.schedule(rate, length, &mut Draws::new(seed)),
+            schedule,
             calls: Rc::clone(&self.calls),
             first,
             deadline: self.deadline,

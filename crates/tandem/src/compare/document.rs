@@ -127,6 +127,7 @@ fn run(ask: &Ask, evidence: &Evidence, generator: report::Generator) -> report::
         block_s: ask.block.as_secs_f64(),
         machine: evidence.machine.clone(),
         generator,
+        data: Some(evidence.data.clone()),
         notes: evidence.notes.clone(),
     }
 }

@@ -35,6 +35,8 @@ pub(crate) struct Evidence {
     pub(crate) facts: BTreeMap<String, BTreeMap<String, Fact>>,
     /// How long builds took: the primary's, the candidate's.
     pub(crate) builds: [BuildTimes; 2],
+    /// What is sent.
+    pub(crate) data: report::Data,
     /// What the run could not do as it was asked; said beside the verdict.
     pub(crate) notes: Vec<String>,
     /// Ended before its plan did.

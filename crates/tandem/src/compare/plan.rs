@@ -60,10 +60,11 @@ fn steps(ask: &Ask) -> Vec<Step> {
                 |part: &f64| format!("{:.0} % of the weaker side's capacity", part * 100.0);
             parts.iter().map(percent).collect()
         }
+        Offered::OfRecord(speed) => vec![format!("the rate of the record × {speed}")],
     };
     let data = match &ask.data {
         Data::Schema => "values made from the contract".to_owned(),
-        Data::Plan(file) => format!("calls of {}", file.display()),
+        Data::Plan(file) | Data::Corpus(file) => format!("calls of {}", file.display()),
     };
     let mut all = vec![
         step(format!("start or find {primary} and {candidate}; are their contracts the same"), 2.0),

@@ -71,11 +71,16 @@ pub(crate) fn machine() -> report::Machine {
 pub(crate) fn report(mut run: Run, halt: Option<Halt>, form: Form) -> Result<Exit, Failure> {
     run.evidence.partial |= halt.is_some();
     run.evidence.machine.sources = sources(&run);
+    // Before the document is drawn, which says what had to be changed or left out.
+    let corpus = match run.ask.out {
+        Some(_) => Some(recorded(&mut run)?),
+        None => None,
+    };
     let Judged { mut document, verdict, regressions, unproven } =
         document::judged(&run.ask, &run.evidence);
     document.ledger = ledger(&run.ask, &document);
-    if let Some(folder) = &run.ask.out {
-        write(folder, &document, &run.evidence)?;
+    if let Some((folder, corpus)) = run.ask.out.as_ref().zip(corpus) {
+        write(folder, &document, &run.evidence, corpus)?;
     }
     match form {
         Form::Json => output::data(&report::json(&document)),
@@ -175,13 +180,28 @@ fn ledger(ask: &Ask, document: &Document) -> Vec<report::Ledger> {
 
 const RESULT: &str = "result.json";
 
-fn write(folder: &Path, document: &Document, evidence: &Evidence) -> Result<(), Failure> {
+/// The record of what was sent.
+fn recorded(run: &mut Run) -> Result<Vec<u8>, Failure> {
+    let (written, notes) = run.sent.record(&run.generator.calls)?;
+    run.evidence.notes.extend(notes);
+    run.evidence.data.redacted = Some(written.redacted);
+    run.evidence.data.left_out = Some(written.left_out);
+    Ok(written.bytes)
+}
+
+fn write(
+    folder: &Path,
+    document: &Document,
+    evidence: &Evidence,
+    corpus: Vec<u8>,
+) -> Result<(), Failure> {
     let file =
         |name: &str, bytes: Vec<u8>| New { path: folder.join(name), bytes, over: Over::Replace };
     let mut all = vec![
         file("report.html", report::html(document).into_bytes()),
         file(RESULT, report::json(document).into_bytes()),
         file("blocks.csv", report::blocks_csv(document).into_bytes()),
+        file("corpus.binlog", corpus),
     ];
     all.extend(figures::series(evidence).into_iter().map(|(name, text)| file(&name, text)));
     all.extend(figures::interval_logs(evidence).into_iter().map(|(name, text)| file(&name, text)));

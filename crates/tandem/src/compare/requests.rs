@@ -1,15 +1,16 @@
-//! What is sent: values made from the contract, or calls of a plan.
+//! What is sent: values made from the contract, calls of a plan, or recorded ones.
 //!
 //! A plan is a small YAML file: a list of calls, each with its method, its share of the whole, and
 //! a request as JSON in which `{key}` stands for a key drawn by Zipf's law and `{number}` for the
 //! number of the call. The same seed makes the same bytes, and both sides are sent them in the
 //! same order.
 //!
-//! Not here: values of fields (`tandem_measure::data`), when calls are sent (`quartets`).
+//! Not here: values of fields (`tandem_measure::data`), recorded calls (`corpus`), when calls are
+//! sent (`quartets`).
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -18,10 +19,11 @@ use tandem_config::load::value_of_yaml;
 use tandem_contract::{MessageId, Method, MethodId};
 use tandem_judge::stats::draws::Draws;
 use tandem_measure::data::{self, DataOptions, Values, Zipf};
-use tandem_measure::load::Call;
+use tandem_measure::load::{Call, Trace};
 use tandem_transcode::{JsonOptions, Limits, Plans, wire_from_json};
 
-use super::ask::{Ask, Data, Keys, read_file};
+use super::ask::{Ask, Data, Gaps, Keys, read_file};
+use super::corpus;
 use crate::cli::find_method;
 use crate::failure::{Exit, Failure};
 
@@ -31,18 +33,40 @@ const BYTES_MOST: usize = 64 << 20;
 /// Messages of a call that may send any number, where they are made from the contract.
 const STREAM_MESSAGES: usize = 10;
 
-/// The calls of a run, in the order in which they are sent.
+/// The calls of a run.
+pub(crate) struct Requests {
+    /// In the order in which they are sent.
+    pub(crate) calls: Vec<Call>,
+    /// When each was recorded; empty for calls that were made.
+    pub(crate) at: Vec<Option<Duration>>,
+    /// The gaps between them, where those are wanted.
+    pub(crate) trace: Option<Trace>,
+    /// What a reader of the result has to know of them.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Requests {
+    fn made(calls: Vec<Call>) -> Requests {
+        Requests { calls, at: Vec::new(), trace: None, notes: Vec::new() }
+    }
+}
+
+/// The calls of a run.
 ///
 /// # Errors
-/// A plan that cannot be read, or names what is not compared.
+/// A plan or a record that cannot be read, names what is not compared, or has no call of a method.
 pub(crate) fn calls(
     ask: &Ask,
     plans: &Arc<Plans>,
     methods: &[Method],
-) -> Result<Vec<Call>, Failure> {
+) -> Result<Requests, Failure> {
     match &ask.data {
-        Data::Schema => of_schema(ask, plans, methods),
-        Data::Plan(file) => Plan::read(file, plans, methods)?.calls(plans, ask.keys, ask.seed),
+        Data::Schema => of_schema(ask, plans, methods).map(Requests::made),
+        Data::Plan(file) => {
+            let plan = Plan::read(file, plans, methods)?;
+            plan.calls(plans, ask.keys, ask.seed).map(Requests::made)
+        }
+        Data::Corpus(file) => corpus::requests(file, plans, methods, ask.gaps == Gaps::Trace),
     }
 }
 

@@ -13,14 +13,16 @@ use tandem_measure::load::{Arrivals, Precise, Waiting, WarmUp, Warmth, Window};
 
 use super::Layout;
 use super::answers::{self, Answers};
-use super::ask::{Ask, Noise, Offered};
+use super::ask::{Ask, Gaps, Noise, Offered};
 use super::blocks::{Generator, Order};
 use super::contract::{Agreed, agreed};
+use super::corpus::{self, Sent};
 use super::evidence::Evidence;
 use super::interrupt::{Interrupt, Interrupted};
 use super::process::Running;
 use super::progress::Progress;
 use super::quartets::{Budget, Pace, Pair, Series};
+use super::requests::Requests;
 use super::side::{self, Settings, Side};
 use super::streams::Callee;
 use super::{calibrate, capacity, pauses, report, requests, rubric, runtime};
@@ -71,6 +73,7 @@ pub(crate) struct Run {
     pub(crate) settings: Settings,
     pub(crate) callees: Rc<[Callee]>,
     pub(crate) generator: Generator,
+    pub(crate) sent: Sent,
     pub(crate) primary: Side,
     pub(crate) candidate: Side,
     pub(crate) evidence: Evidence,
@@ -103,7 +106,7 @@ pub(crate) async fn run(ask: Ask, layout: Layout, form: Form) -> Result<Exit, Fa
 
 /// Both sides running, their contracts equal, their requests made.
 async fn begin(
-    ask: Ask,
+    mut ask: Ask,
     layout: Layout,
     tasks: Tasks,
     running: Running,
@@ -138,7 +141,16 @@ async fn begin(
     for name in &unasked {
         progress.note(&format!("`{name}` does not reflect: `--contract` is taken at its word"));
     }
-    let calls = requests::calls(&ask, &plans, &methods)?;
+    let Requests { calls, at, trace, notes } = requests::calls(&ask, &plans, &methods)?;
+    for note in &notes {
+        progress.note(note);
+    }
+    if let (Offered::OfRecord(speed), Some(trace)) = (&ask.offered, &trace) {
+        let (rate, said) = corpus::rate(trace, *speed)?;
+        progress.done("record", &said);
+        ask.offered = Offered::At(vec![rate]);
+    }
+    let data = corpus::described(&ask, calls.len(), trace.as_ref());
     let answers = Answers::new(&plans, &methods, &ask.rules, ask.noise, ask.seed)?;
     let callees: Rc<[Callee]> = methods.iter().map(|method| Callee::of(method, ask.cut)).collect();
     primary.connect(&settings, &callees).await?;
@@ -147,7 +159,12 @@ async fn begin(
     let clock = Precise::new(waiting).map_err(|error| {
         Failure::new(Exit::Failed, "the kernel gives no timer").because(error.to_string())
     })?;
-    let arrivals = if ask.uniform { Arrivals::Uniform } else { Arrivals::Exponential };
+    let arrivals = match (ask.gaps, trace) {
+        (Gaps::Trace, Some(trace)) => Arrivals::Trace(trace.into()),
+        (Gaps::Uniform, _) => Arrivals::Uniform,
+        (Gaps::Poisson | Gaps::Trace, _) => Arrivals::Exponential,
+    };
+    let sent = Sent::new(&plans, &methods, at);
     let generator =
         Generator::new(clock, calls.into(), methods.len(), arrivals, ask.timeout, began);
     let names: Vec<&str> = methods.iter().map(|method| method.full_name()).collect();
@@ -168,7 +185,8 @@ async fn begin(
         rubric: Vec::new(),
         facts: BTreeMap::new(),
         builds: Default::default(),
-        notes: Vec::new(),
+        data,
+        notes,
         partial: false,
     };
     let repeatable = methods.iter().all(|method| method.idempotency == Idempotency::NoSideEffects);
@@ -191,6 +209,7 @@ async fn begin(
         settings,
         callees,
         generator,
+        sent,
         primary,
         candidate,
         evidence,
@@ -496,7 +515,7 @@ async fn warm(
     let mut warm_up = WarmUp::new(most);
     for number in 0.. {
         // No two windows are alike, and none is a block of the run.
-        let order = Order { rate, length: block, seed: number, first: number << 20, keep: 0 };
+        let order = Order { rate, length: block, seed: number, first: number << 42, keep: 0 };
         let sent = generator.send(tandem_judge::cost::Side::Primary, side, None, &order).await?;
         let calls = sent.block.calls.max(1) as f64;
         let window = Window {

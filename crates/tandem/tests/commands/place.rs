@@ -132,7 +132,8 @@ pub(crate) fn free() -> SocketAddr {
 pub(crate) struct Notes {
     pub(crate) address: SocketAddr,
     view: tandem_gateway::View,
-    backend: Backend,
+    behind: SocketAddr,
+    _backend: Option<Backend>,
     _stop: std::sync::mpsc::Sender<()>,
 }
 
@@ -156,8 +157,13 @@ impl Notes {
     /// With rules of its methods: what it refuses, say.
     pub(crate) fn by_rules(answer: Vec<Script>, contract: &str, rules: &str) -> Notes {
         let backend = Backend::start(answer);
-        let (address, contract) = (backend.address, contract.to_owned());
-        let rules = rules.to_owned();
+        let notes = Notes::before(backend.address, contract, rules);
+        Notes { _backend: Some(backend), ..notes }
+    }
+
+    /// Before a backend that the test keeps.
+    pub(crate) fn before(address: SocketAddr, contract: &str, rules: &str) -> Notes {
+        let (contract, rules) = (contract.to_owned(), rules.to_owned());
         let (say, heard) = std::sync::mpsc::channel();
         let (stop, stopped) = std::sync::mpsc::channel::<()>();
         std::thread::spawn(move || {
@@ -174,13 +180,14 @@ impl Notes {
             let _ = stopped.recv();
             runtime.block_on(running.gateway.stop());
         });
+        let behind = address;
         let (address, view) = heard.recv().unwrap();
-        Notes { address, view, backend, _stop: stop }
+        Notes { address, view, behind, _backend: None, _stop: stop }
     }
 
     /// Tells another contract from now on.
     pub(crate) fn promises(&self, contract: &str) {
-        let documents = gateway(self.backend.address).contract(contract).offering().documents();
+        let documents = gateway(self.behind).contract(contract).offering().documents();
         let (limits, namespaces) = (documents.limits, documents.namespaces);
         let taken = self.view.reload(limits, namespaces, BTreeMap::new(), &documents.contracts);
         taken.unwrap();

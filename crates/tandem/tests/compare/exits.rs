@@ -20,8 +20,8 @@ fn compare_c_5_what_cannot_be_asked_is_2_and_says_what_to_write() {
     };
     check(&["--duet"], "both sides cannot be called at once");
     check(&["--cut=1h"], "--cut 100,500ms");
-    check(&["--data", "corpus:x.binlog"], "TND0004");
-    check(&["--arrivals", "trace"], "TND0004");
+    check(&["--data", "corpus:x.binlog"], "TND0105");
+    check(&["--arrivals", "trace"], "--data corpus:FILE");
     check(&["--data", "plan:nowhere.yaml"], "TND0105");
     check(&["--data", "plan:bad.yaml"], "`what` is not known");
     check(&["--ignore", "txet"], "--ignore");

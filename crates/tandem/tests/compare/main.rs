@@ -8,6 +8,7 @@
 mod place;
 
 mod capacity;
+mod corpus;
 mod cost;
 mod exits;
 mod names;
