@@ -3,6 +3,7 @@
 //! Data goes to stdout, talk to stderr; with `--json` both are objects. Exit codes are those of
 //! `failure::Exit`; a wrong command line is 2.
 
+mod agent;
 mod ask;
 mod audit;
 mod call;
@@ -162,6 +163,8 @@ enum Command {
     Call(call::Arguments),
     /// Measures two implementations of the same methods against each other.
     Compare(Box<compare::Arguments>),
+    /// Reads what services here use, for a `compare` on another machine, until SIGTERM.
+    Agent(agent::Arguments),
     /// Shows what holds and where it comes from; what may be written.
     #[command(subcommand)]
     Config(config::Configs),
@@ -281,6 +284,7 @@ pub(crate) fn main() -> ExitCode {
         }
         Command::Call(arguments) => on_a_loop(call::call(arguments, form, common.timeout())),
         Command::Compare(arguments) => compare::compare(*arguments, form, common.timeout()),
+        Command::Agent(arguments) => agent::agent(&arguments, form),
         Command::Config(configs) => config::config(&configs, form),
         Command::Reload(arguments) => on_a_loop(reload::reload(arguments, form, common.timeout())),
         Command::Status(arguments) => on_a_loop(status::status(arguments, form, common.timeout())),

@@ -7,7 +7,7 @@
 //! nothing runs while a block is sent.
 //!
 //! Rooms: what was asked (`ask`, `rules`, `plan`), whom (`target`, `configured`, `process`, `side`,
-//! `contract`), what is sent (`requests`, `streams`, `wire`, `blocks`, `quartets`), what is found
+//! `contract`, `meter`), what is sent (`requests`, `streams`, `wire`, `blocks`, `quartets`), what is found
 //! (`answers`, `runtime`, `rubric`, `evidence`), and how it is
 //! told (`document`, `figures`, `report`, `progress`).
 //!
@@ -26,6 +26,7 @@ mod ending;
 mod evidence;
 mod figures;
 mod interrupt;
+mod meter;
 mod pauses;
 mod plan;
 mod process;

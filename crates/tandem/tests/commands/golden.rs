@@ -9,7 +9,7 @@ use crate::place::{Notes, Place, Running, Said, free, golden};
 #[test]
 fn experience_ux_39_the_help_of_every_command() {
     let place = Place::new();
-    let commands: [&[&str]; 59] = [
+    let commands: [&[&str]; 60] = [
         &[],
         &["-h"],
         &["help", "run"],
@@ -21,6 +21,7 @@ fn experience_ux_39_the_help_of_every_command() {
         &["help", "config", "show"],
         &["help", "config", "schema"],
         &["help", "compare"],
+        &["help", "agent"],
         &["help", "contract", "diff"],
         &["help", "settings", "get"],
         &["help", "settings", "set"],
