@@ -49,8 +49,9 @@ pub enum ProbeError {
     Ambiguous { target: Target, what: String },
     #[error("`{target}` cannot be read: {what}")]
     Denied { target: Target, what: String },
-    #[error("`{target}`: reading through an agent is not built in yet")]
-    NotYet { target: Target },
+    /// Whoever compares asks the agent.
+    #[error("`{target}` is read by an agent, not from here")]
+    Elsewhere { target: Target },
     /// Whoever compares starts it and hands over its pid (`exec::Exec`).
     #[error("`{target}` is a command that has not been started")]
     NotStarted { target: Target },

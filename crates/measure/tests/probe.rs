@@ -351,9 +351,9 @@ fn how_much_a_service_can_do_at_once_is_read() {
 }
 
 #[test]
-fn what_is_not_there_or_not_built_in_is_an_error_of_its_own_kind() {
+fn what_is_not_there_or_not_read_from_here_is_an_error_of_its_own_kind() {
     let open = |text: &str| Probe::open(vec![text.parse().unwrap()]).map(drop).unwrap_err();
-    assert!(matches!(open("agent:host:9190"), ProbeError::NotYet { .. }));
+    assert!(matches!(open("agent:host:9190"), ProbeError::Elsewhere { .. }));
     assert!(matches!(open("exec:./svc"), ProbeError::NotStarted { .. }));
     assert!(matches!(open("unit:no-such-unit-of-ours"), ProbeError::NotFound { .. }));
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -12,6 +12,7 @@ mod audit;
 mod call;
 mod credentials;
 mod events;
+mod failures;
 mod guard;
 mod look;
 mod members;
@@ -44,6 +45,7 @@ use tokio::sync::Semaphore;
 
 use self::call::Call;
 pub(crate) use self::call::when;
+pub(crate) use self::failures::Failures;
 pub(crate) use self::guard::Guard;
 use self::refusal::Refusal;
 pub(crate) use self::session::Sessions;

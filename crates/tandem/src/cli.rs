@@ -3,6 +3,7 @@
 //! Data goes to stdout, talk to stderr; with `--json` both are objects. Exit codes are those of
 //! `failure::Exit`; a wrong command line is 2.
 
+mod agent;
 mod ask;
 mod audit;
 mod call;
@@ -166,6 +167,8 @@ enum Command {
     /// Looks into files of recorded calls, and makes smaller ones.
     #[command(subcommand)]
     Corpus(corpus::Corpora),
+    /// Reads what services here use, for a `compare` on another machine, until SIGTERM.
+    Agent(agent::Arguments),
     /// Shows what holds and where it comes from; what may be written.
     #[command(subcommand)]
     Config(config::Configs),
@@ -286,6 +289,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Call(arguments) => on_a_loop(call::call(arguments, form, common.timeout())),
         Command::Compare(arguments) => compare::compare(*arguments, form, common.timeout()),
         Command::Corpus(command) => corpus::corpora(command, form, common.timeout()),
+        Command::Agent(arguments) => agent::agent(&arguments, form),
         Command::Config(configs) => config::config(&configs, form),
         Command::Reload(arguments) => on_a_loop(reload::reload(arguments, form, common.timeout())),
         Command::Status(arguments) => on_a_loop(status::status(arguments, form, common.timeout())),

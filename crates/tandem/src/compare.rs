@@ -7,10 +7,9 @@
 //! nothing runs while a block is sent.
 //!
 //! Rooms: what was asked (`ask`, `rules`, `plan`), whom (`target`, `configured`, `process`, `side`,
-//! `contract`), what is sent (`requests`, `corpus`, `streams`,
-//! `wire`, `blocks`, `quartets`), what is found
-//! (`answers`, `runtime`, `rubric`, `evidence`), and how it is
-//! told (`document`, `figures`, `report`, `progress`).
+//! `contract`, `meter`), what is sent (`requests`, `corpus`, `streams`, `wire`, `blocks`,
+//! `quartets`), what is found (`answers`, `runtime`, `rubric`, `evidence`), and how it is told
+//! (`document`, `figures`, `report`, `progress`).
 //!
 //! Not here: what figures mean (`tandem_judge`), clocks and counters (`tandem_measure`).
 
@@ -28,6 +27,7 @@ mod ending;
 mod evidence;
 mod figures;
 mod interrupt;
+mod meter;
 mod pauses;
 mod plan;
 mod process;

@@ -1,12 +1,13 @@
 //! The binary: command line and admin API.
 //!
 //! One file a command under `cli`. The daemon (`run`) puts the gateway and the admin listener on
-//! one side runtime and drains on SIGTERM.
+//! one side runtime and drains on SIGTERM; `agent` is the other daemon, for `compare` from elsewhere.
 //!
 //! Not here: what a gateway does (`tandem-gateway`), what documents mean (`tandem-config`).
 
 mod admin;
 mod admit;
+mod agent;
 mod cli;
 mod client;
 mod compare;

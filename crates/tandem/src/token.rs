@@ -1,4 +1,4 @@
-//! The admin token: made at first start, kept in a file that only its owner reads.
+//! The admin token, and an agent's: made at first start, kept in a file that only its owner reads.
 //!
 //! `tnd_<id>_<secret>`: 256 random bits in the secret. In memory its SHA-256 is kept and compared
 //! in constant time (security AD-1, AD-5).
@@ -16,6 +16,23 @@ use crate::failure::{Exit, Failure};
 
 /// The name of the file inside the data folder.
 const FILE: &str = "admin.token";
+/// That of an agent's.
+pub(crate) const AGENT_FILE: &str = "agent.token";
+
+/// Whose token it is, in the words of a failure.
+pub(crate) struct Whose {
+    unusable: &'static str,
+    fix: &'static str,
+}
+
+const ADMIN: Whose = Whose {
+    unusable: "there is no usable admin credential",
+    fix: "give a folder that this user may write with `--data DIR`",
+};
+pub(crate) const AGENT: Whose = Whose {
+    unusable: "there is no usable token for the agent",
+    fix: "name a file that this user may write with `--token-file FILE`",
+};
 
 /// What a presented token is compared with.
 #[derive(Clone)]
@@ -41,14 +58,24 @@ fn hash(token: &str) -> [u8; 32] {
 /// # Errors
 /// TND0002 when others may read the file, TND0003 when there is no usable token to be had.
 pub(crate) fn load_or_make(data: &Path) -> Result<(Expected, PathBuf), Failure> {
-    let path = data.join(FILE);
+    load_or_make_at(&data.join(FILE), &ADMIN)
+}
+
+/// Reads the token in the file at `path`, or makes one.
+///
+/// # Errors
+/// As [`load_or_make`].
+pub(crate) fn load_or_make_at(path: &Path, whose: &Whose) -> Result<(Expected, PathBuf), Failure> {
+    let path = path.to_owned();
     let unusable = |error: &io::Error| {
-        Failure::new(Exit::Failed, "there is no usable admin credential")
+        Failure::new(Exit::Failed, whose.unusable)
             .coded(Tnd::NoAdminCredential)
             .because(format!("{}: {error}", path.display()))
-            .fix("give a folder that this user may write with `--data DIR`")
+            .fix(whose.fix)
     };
-    std::fs::create_dir_all(data).map_err(|error| unusable(&error))?;
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| unusable(&error))?;
+    }
     match std::fs::File::open(&path) {
         Ok(mut file) => {
             let mode =
@@ -63,7 +90,7 @@ pub(crate) fn load_or_make(data: &Path) -> Result<(Expected, PathBuf), Failure> 
             file.read_to_string(&mut token).map_err(|error| unusable(&error))?;
             let token = token.trim();
             if !token.starts_with("tnd_") || token.len() < 64 {
-                return Err(Failure::new(Exit::Failed, "there is no usable admin credential")
+                return Err(Failure::new(Exit::Failed, whose.unusable)
                     .coded(Tnd::NoAdminCredential)
                     .because(format!("{} holds no token of ours", path.display()))
                     .fix("remove the file; the next start makes a new one"));

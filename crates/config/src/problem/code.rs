@@ -85,6 +85,7 @@ codes! {
     NoStore "0507" "no store"
     SideEffects "0604" "side effects without a hook"
     RemoteTarget "0605" "remote target"
+    OtherAgent "0606" "agent of another version"
     RecordsUnusable "0607" "records that cannot be used"
 }
 

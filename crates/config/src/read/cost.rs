@@ -35,6 +35,7 @@ fn target(reading: &mut Reading, at: &At<'_>) -> Option<Target> {
         Target::Agent { .. } => {
             Problem::error(Tnd::NotBuiltIn, "reading through an agent is not built in")
                 .here("`agent:` is part of the format and not of this build")
+                .why("a gateway reads its own machine; `agent:` is for `tandem compare`")
                 .fix("run a gateway on the machine of the service, or leave `cost` out")
         }
         Target::Exec(_) => {

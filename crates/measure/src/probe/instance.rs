@@ -67,7 +67,7 @@ pub(super) struct InstanceReading {
 impl Instance {
     pub(super) fn new(target: Target) -> Result<Instance, ProbeError> {
         match target {
-            Target::Agent { .. } => Err(ProbeError::NotYet { target }),
+            Target::Agent { .. } => Err(ProbeError::Elsewhere { target }),
             Target::Exec(_) => Err(ProbeError::NotStarted { target }),
             Target::Pid(_)
             | Target::Cgroup(_)
@@ -458,6 +458,6 @@ fn look(system: &System, processes: &Processes, target: &Target) -> Result<Place
             .map(Place::Tree)
             .ok_or_else(|| missing("nobody whose sockets may be seen listens there")),
         Target::Exec(_) => Err(ProbeError::NotStarted { target: target.clone() }),
-        Target::Agent { .. } => Err(ProbeError::NotYet { target: target.clone() }),
+        Target::Agent { .. } => Err(ProbeError::Elsewhere { target: target.clone() }),
     }
 }

@@ -2,10 +2,9 @@
 //!
 //! Not here: whom a token belongs to (`crate::people`), what he may (`table`).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -14,16 +13,12 @@ use axum::response::{IntoResponse, Response};
 use tandem_config::access::{Identity, Who};
 
 use super::Admin;
+use super::failures::Failures;
 use super::refusal::Refusal;
 use super::session;
 use crate::people::Visitor;
 use crate::stored::now;
 
-/// Failed log-ins of one source in one minute (LI-31).
-const FAILURES_MOST: u32 = 10;
-const FAILURES_WINDOW: Duration = Duration::from_secs(60);
-/// Sources that are remembered; the count is of loopback addresses, so few are ever needed.
-const SOURCES_MOST: usize = 1024;
 /// What a page sends beside its cookie with everything that changes something: a form of another
 /// site cannot.
 const CSRF: &str = "x-tandem-csrf";
@@ -32,7 +27,7 @@ const CSRF: &str = "x-tandem-csrf";
 pub(crate) struct Guard {
     /// `127.0.0.1:9080`, `localhost:9080`: the names that this listener is called by.
     hosts: Vec<String>,
-    failures: Mutex<HashMap<IpAddr, (Instant, u32)>>,
+    failures: Failures,
 }
 
 /// Somebody without a credential, who has no right at all.
@@ -47,7 +42,7 @@ impl Guard {
         let port = address.port();
         let hosts =
             vec![address.to_string(), format!("localhost:{port}"), format!("127.0.0.1:{port}")];
-        Guard { hosts, failures: Mutex::default() }
+        Guard { hosts, failures: Failures::default() }
     }
 
     fn host_is_ours(&self, headers: &HeaderMap) -> bool {
@@ -78,25 +73,9 @@ impl Guard {
         origin && site
     }
 
-    fn too_many_failures(&self, source: IpAddr, now: Instant) -> bool {
-        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.get(&source).is_some_and(|(since, count)| {
-            now.duration_since(*since) < FAILURES_WINDOW && *count >= FAILURES_MOST
-        })
-    }
-
     /// Somebody at `source` came with what opens nothing.
     pub(super) fn count_failure(&self, source: IpAddr) {
-        let now = Instant::now();
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        if failures.len() >= SOURCES_MOST {
-            failures.retain(|_, (since, _)| now.duration_since(*since) < FAILURES_WINDOW);
-        }
-        let entry = failures.entry(source).or_insert((now, 0));
-        if now.duration_since(entry.0) >= FAILURES_WINDOW {
-            *entry = (now, 0);
-        }
-        entry.1 += 1;
+        self.failures.count(source);
     }
 
     /// Who asks, by a token or by the cookie of a session.
@@ -110,7 +89,7 @@ impl Guard {
         headers: &HeaderMap,
         method: &Method,
     ) -> Result<Visitor, Refusal> {
-        if self.too_many_failures(source.ip(), Instant::now()) {
+        if self.failures.are_too_many(source.ip()) {
             return Err(Refusal::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "too many failed attempts",
@@ -147,7 +126,7 @@ impl Guard {
 
     /// Whether `source` may try to sign in.
     pub(super) fn may_try(&self, source: SocketAddr) -> bool {
-        !self.too_many_failures(source.ip(), Instant::now())
+        !self.failures.are_too_many(source.ip())
     }
 }
 

@@ -30,8 +30,9 @@ pub(super) struct Arguments {
     #[arg(required = true, value_name = "METHOD")]
     methods: Vec<String>,
     /// What serves today: NAME=TARGET[@HOST:PORT]. A target is `exec:"CMD --port {port}"`,
-    /// `pid:N`, `port:N`, `cgroup:PATH`, `unit:NAME`, `docker:ID` or `k8s-pod:UID`. Or the NAME of
-    /// an upstream of `--config`.
+    /// `pid:N`, `port:N`, `cgroup:PATH`, `unit:NAME`, `docker:ID`, `k8s-pod:UID`, or
+    /// `agent:HOST:PORT` where `tandem agent` reads it on another machine. Or the NAME of an
+    /// upstream of `--config`.
     #[arg(long, value_name = "NAME=TARGET", help_heading = "Sides")]
     primary: String,
     /// What is on trial, written in the same way.
@@ -57,6 +58,9 @@ pub(super) struct Arguments {
     /// where it is called: rust=127.0.0.1:9100.
     #[arg(long, value_name = "NAME=HOST:PORT", help_heading = "Sides")]
     runtime: Vec<String>,
+    /// The token of the agents of `agent:` targets: the file that `tandem agent` names, or a copy.
+    #[arg(long, value_name = "FILE", env = "TANDEM_AGENT_TOKEN_FILE", help_heading = "Sides")]
+    agent_token_file: Option<PathBuf>,
     /// Refuses sides whose runtimes may use different numbers of threads.
     #[arg(long, help_heading = "Sides")]
     symmetric: bool,
@@ -222,6 +226,7 @@ fn read(arguments: Arguments, timeout: Duration) -> Result<Ask, Failure> {
         contract,
         stateful,
         runtime,
+        agent_token_file,
         symmetric,
         yes_remote,
         trust,
@@ -270,6 +275,7 @@ fn read(arguments: Arguments, timeout: Duration) -> Result<Ask, Failure> {
     if sides[0].name == sides[1].name {
         return Err(ask::wrong("--candidate", &candidate, "both sides have the same name"));
     }
+    let agent_token = ask::agent_token(&sides, agent_token_file.as_deref())?;
     for text in &runtime {
         Named::told_by(&mut sides, text)?;
     }
@@ -335,6 +341,7 @@ fn read(arguments: Arguments, timeout: Duration) -> Result<Ask, Failure> {
         hook: stateful,
         symmetric,
         yes_remote,
+        agent_token,
         trust: trust.read()?,
         offered,
         objective,

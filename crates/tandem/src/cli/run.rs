@@ -64,7 +64,8 @@ pub(super) struct Arguments {
 /// How long calls under way may go on after SIGTERM (security O-2).
 const GRACE: Duration = Duration::from_secs(30);
 
-pub(super) fn run(arguments: &Arguments, form: Form, timeout: Duration) -> Result<Exit, Failure> {
+/// What a daemon tells while it runs.
+pub(super) fn log_to_stderr() {
     use tracing_subscriber::filter::{LevelFilter, Targets};
     use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
@@ -74,6 +75,10 @@ pub(super) fn run(arguments: &Arguments, form: Form, timeout: Duration) -> Resul
         .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false))
         .with(filter)
         .init();
+}
+
+pub(super) fn run(arguments: &Arguments, form: Form, timeout: Duration) -> Result<Exit, Failure> {
+    log_to_stderr();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("side")
@@ -460,7 +465,7 @@ fn not_started(error: StartError) -> Failure {
     }
 }
 
-fn no_signals(error: std::io::Error) -> Failure {
+pub(super) fn no_signals(error: std::io::Error) -> Failure {
     Failure::new(Exit::Failed, "signals cannot be caught").because(error.to_string())
 }
 
@@ -510,9 +515,14 @@ fn say_ready(
         }
     }
     let Some(file) = &arguments.ready_file else { return Ok(()) };
+    write_ready(file, &serde_json::Value::Object(ready))
+}
+
+/// Says that a daemon is ready, to whoever waits for the file.
+pub(super) fn write_ready(file: &Path, ready: &serde_json::Value) -> Result<(), Failure> {
     // Written aside and renamed, so that nobody reads half of it.
     let aside = file.with_extension("part");
-    std::fs::write(&aside, format!("{}\n", serde_json::Value::Object(ready)))
+    std::fs::write(&aside, format!("{}\n", ready))
         .and_then(|()| std::fs::rename(&aside, file))
         .map_err(|error| {
             Failure::new(Exit::Failed, "the ready file cannot be written")

@@ -15,6 +15,7 @@ use tandem_judge::cost::{self, Metric};
 use tandem_judge::report::Document;
 use tandem_judge::verdict::Must;
 
+use super::meter::agent_of;
 use super::rubric::{self, Wanted};
 use super::rules::PathRule;
 use super::streams::Cut;
@@ -31,6 +32,8 @@ pub(crate) struct Ask {
     pub(crate) hook: Option<String>,
     pub(crate) symmetric: bool,
     pub(crate) yes_remote: bool,
+    /// Of the agents of sides on other machines.
+    pub(crate) agent_token: Option<String>,
     pub(crate) trust: Trust,
     pub(crate) offered: Offered,
     pub(crate) objective: Option<Objective>,
@@ -63,6 +66,32 @@ pub(crate) struct Ask {
     pub(crate) fail_on: Option<Vec<u8>>,
     /// For one step of a connection, for one call.
     pub(crate) timeout: Duration,
+}
+
+/// The token of the agents, where a side has one (`--agent-token-file`).
+///
+/// # Errors
+/// No file where an agent is asked, or one that holds no token.
+pub(crate) fn agent_token(
+    sides: &[Named; 2],
+    file: Option<&Path>,
+) -> Result<Option<String>, Failure> {
+    let Some(side) = sides.iter().find(|side| agent_of(side).is_some()) else { return Ok(None) };
+    const FLAG: &str = "--agent-token-file";
+    const FIX: &str = "give the file that `tandem agent` names, or a copy of it";
+    let failed =
+        |what: String| Failure::new(Exit::Usage, what).coded(Tnd::NoCredential).at(FLAG).fix(FIX);
+    let file = file.ok_or_else(|| {
+        failed(format!("the agent of `{}` wants its token", side.name))
+            .because("neither `--agent-token-file` nor TANDEM_AGENT_TOKEN_FILE says where it is")
+    })?;
+    let token = read_file(FLAG, file)?;
+    let token = token.trim();
+    let is_one = token.starts_with("tnd_") && token.bytes().all(|byte| byte.is_ascii_graphic());
+    match is_one {
+        true => Ok(Some(token.to_owned())),
+        false => Err(failed(format!("{} holds no token of an agent", file.display()))),
+    }
 }
 
 /// Calls a second.

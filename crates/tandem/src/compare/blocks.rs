@@ -15,6 +15,7 @@ use tandem_measure::load::{
 };
 use tandem_measure::probe::host;
 
+use super::meter;
 use super::side::Side;
 use super::streams::Seen;
 use super::wire::{Keeping, KeptReply};
@@ -99,16 +100,39 @@ impl Generator {
         wire.keep(Keeping { stride });
         let mut off = off;
         on.probe.begin_peak();
-        let idle_before = off.as_mut().map(|off| off.probe.read());
-        let before = on.probe.read();
+        let idle_before = match &mut off {
+            Some(off) => Some(off.probe.read().await),
+            None => None,
+        };
+        let before = on.probe.read().await;
+        let there = [Some(&*on), off.as_deref()].map(|side| side.and_then(|it| it.probe.there()));
         let (host, own) = (host::read(), own_cpu::of_thread());
         let start_s = self.began.elapsed().as_secs_f64();
-        let offered = offer(&wire, &self.clock, &self.recorders[which as usize], &offer_of).await;
-        let used = on.probe.read().since(&before);
-        let idle = off.zip(idle_before).map(|(off, before)| off.probe.read().since(&before));
+        let mut offered =
+            offer(&wire, &self.clock, &self.recorders[which as usize], &offer_of).await;
+        let used = on.probe.read().await.since(&before);
+        let idle = match (&mut off, idle_before) {
+            (Some(off), Some(before)) => Some(off.probe.read().await.since(&before)),
+            _ => None,
+        };
+        let off_is_far = off.as_ref().is_some_and(|off| off.probe.is_far());
+        let idle_cpu = idle.and_then(|idle| {
+            let cpu = idle.cpu?.as_secs_f64();
+            // Questions to agents lie in the interval as well, and what is idle goes by the second.
+            let part = match off_is_far {
+                true => order.length.as_secs_f64() / idle.wall.as_secs_f64().max(1e-9),
+                false => 1.0,
+            };
+            Some(cpu * part)
+        });
+        if let Some(stolen) = on.probe.stolen() {
+            for (here, there) in offered.steal.iter_mut().zip(stolen) {
+                *here = here.max(there);
+            }
+        }
         let usage = Usage {
             cpu_s: used.cpu.map(|cpu| cpu.as_secs_f64()),
-            idle_cpu_s: idle.and_then(|idle| idle.cpu).map(|cpu| cpu.as_secs_f64()),
+            idle_cpu_s: idle_cpu,
             peak_bytes: on.probe.peak(),
             allocations: None,
         };
@@ -116,9 +140,13 @@ impl Generator {
         let busy = host.zip(host::read()).map(|(before, after)| after.since(&before).busy);
         let answered =
             used.cpu.map(|cpu| cpu + own + idle.and_then(|it| it.cpu).unwrap_or_default());
+        let now = [Some(&*on), off.as_deref()].map(|side| side.and_then(|it| it.probe.there()));
+        let there: Vec<_> =
+            there.into_iter().zip(now).filter_map(|(before, now)| before.zip(now)).collect();
+        let busy = busy.zip(answered).and_then(|both| meter::busy(both, &there));
         let block = offered.block(which, &usage);
         let (kept, streams) = (wire.take(), wire.take_streams());
-        Ok(Sent { block, offered, kept, streams, start_s, busy: busy.zip(answered) })
+        Ok(Sent { block, offered, kept, streams, start_s, busy })
     }
 
     /// Sends a block to both at the same time; of calls that are due at one moment the one for

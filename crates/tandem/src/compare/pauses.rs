@@ -27,7 +27,8 @@ pub(crate) async fn memory(run: &mut Run, idle: [Option<u64>; 2]) -> Result<(), 
     }
     run.progress.at("memory", 0, 1, MINUTE);
     run.interrupt.or(tokio::time::sleep(MINUTE)).await?;
-    let after = [&mut run.primary, &mut run.candidate].map(|side| side.probe.memory().anonymous);
+    let after =
+        [run.primary.probe.memory().await.anonymous, run.candidate.probe.memory().await.anonymous];
     let peaks = [cost::Side::Primary, cost::Side::Candidate].map(|side| {
         let blocks = run.evidence.series.iter().flat_map(|(_, series)| &series.blocks);
         blocks.filter(|block| block.role == role(side)).filter_map(|block| block.memory_bytes).max()

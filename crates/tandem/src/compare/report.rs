@@ -76,6 +76,9 @@ pub(crate) fn report(mut run: Run, halt: Option<Halt>, form: Form) -> Result<Exi
         Some(_) => Some(recorded(&mut run)?),
         None => None,
     };
+    for side in [&run.primary, &run.candidate] {
+        run.evidence.notes.extend(side.probe.notes().cloned());
+    }
     let Judged { mut document, verdict, regressions, unproven } =
         document::judged(&run.ask, &run.evidence);
     document.ledger = ledger(&run.ask, &document);
@@ -109,13 +112,14 @@ pub(crate) fn report(mut run: Run, halt: Option<Halt>, form: Form) -> Result<Exi
 /// Which reading of each ladder was used; of the primary, and of the candidate where it differs.
 fn sources(run: &Run) -> report::Sources {
     let [primary, candidate] = [&run.primary, &run.candidate].map(|side| side.probe.sources());
+    let ([cpu, peak], [other_cpu, other_peak]) = (primary, candidate);
     let both = |one: String, other: String| match one == other {
         true => one,
         false => format!("{one}; candidate {other}"),
     };
     report::Sources {
-        cpu: both(primary.cpu_text(), candidate.cpu_text()),
-        memory: both(primary.peak_text(), candidate.peak_text()),
+        cpu: both(cpu, other_cpu),
+        memory: both(peak, other_peak),
         context_switches: "none".to_owned(),
     }
 }

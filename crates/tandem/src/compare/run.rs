@@ -122,13 +122,14 @@ async fn begin(
         timeout: ask.timeout,
         connections: ask.connections,
         hook: ask.hook.clone(),
+        agent_token: ask.agent_token.clone(),
         tasks,
     };
     let [primary, candidate] = &ask.sides;
     let mut primary = Side::start(primary, "primary", &settings).await?;
     let mut candidate = Side::start(candidate, "candidate", &settings).await?;
     if ask.symmetric {
-        side::symmetric(&mut primary, &mut candidate)?;
+        side::symmetric(&mut primary, &mut candidate).await?;
     }
     let sides = [&primary, &candidate].map(|side| (&*side.named.name, &side.upstream));
     let given = ask.contract.as_deref();
@@ -197,9 +198,10 @@ async fn begin(
         progress.note(note);
         evidence.notes.push(note.to_owned());
     }
-    for note in ask.sides.iter().filter_map(|side| side.note.as_ref()) {
-        progress.note(note);
-        evidence.notes.push(note.clone());
+    let machines = [&primary, &candidate].into_iter().filter_map(|side| side.probe.machine());
+    for note in ask.sides.iter().filter_map(|side| side.note.clone()).chain(machines) {
+        progress.note(&note);
+        evidence.notes.push(note);
     }
     let draws = Draws::new(ask.seed);
     let budget = Budget { until: began + ask.budget };
@@ -228,8 +230,10 @@ fn began_ns(started: SystemTime) -> u64 {
 
 impl Run {
     async fn stages(&mut self) -> Result<(), Halt> {
-        let idle =
-            [&mut self.primary, &mut self.candidate].map(|side| side.probe.memory().anonymous);
+        let idle = [
+            self.primary.probe.memory().await.anonymous,
+            self.candidate.probe.memory().await.anonymous,
+        ];
         runtime::describe(self).await?;
         self.calibrate().await?;
         self.rates_of_capacity().await?;

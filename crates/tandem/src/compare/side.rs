@@ -12,6 +12,7 @@ use tandem_gateway::upstream::direct::DirectError;
 use tandem_measure::probe::{Parallelism, Probe, ProbeError, Target};
 
 use super::Layout;
+use super::meter::{self, Meter};
 use super::process::{self, Process, Running};
 use super::streams::Callee;
 use super::target::{Named, Way};
@@ -28,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) timeout: Duration,
     pub(crate) connections: u16,
     pub(crate) hook: Option<String>,
+    /// Of the agents.
+    pub(crate) agent_token: Option<String>,
     pub(crate) tasks: Tasks,
 }
 
@@ -48,7 +51,7 @@ pub(crate) struct Side {
     /// `primary`, `candidate` or `twin`.
     pub(crate) role: &'static str,
     pub(crate) upstream: Upstream,
-    pub(crate) probe: Probe,
+    pub(crate) probe: Meter,
     /// `None` before [`Side::connect`].
     wire: Option<Rc<Wire>>,
     process: Option<Process>,
@@ -160,7 +163,7 @@ impl Side {
 ///
 /// # Errors
 /// What one side has and the other has not.
-pub(crate) fn symmetric(primary: &mut Side, candidate: &mut Side) -> Result<(), Failure> {
+pub(crate) async fn symmetric(primary: &mut Side, candidate: &mut Side) -> Result<(), Failure> {
     let unlike = |why: String| {
         Failure::new(Exit::Usage, "the sides are not alike")
             .at("--symmetric")
@@ -178,7 +181,7 @@ pub(crate) fn symmetric(primary: &mut Side, candidate: &mut Side) -> Result<(), 
         let all = settings[place].join(", ");
         return Err(unlike(format!("only `{}` is given {all}", names[place])));
     }
-    let [one, other] = [primary, candidate].map(|side| side.probe.parallelism());
+    let (one, other) = (primary.probe.parallelism().await, candidate.probe.parallelism().await);
     if let (Some(one), Some(other)) = (one, other)
         && (one.cores_allowed != other.cores_allowed || one.quota_tightest != other.quota_tightest)
     {
@@ -197,7 +200,7 @@ pub(crate) fn symmetric(primary: &mut Side, candidate: &mut Side) -> Result<(), 
 struct Found {
     process: Option<Process>,
     upstream: Upstream,
-    probe: Probe,
+    probe: Meter,
 }
 
 async fn find(named: &Named, role: &str, settings: &Settings) -> Result<Found, Failure> {
@@ -206,11 +209,12 @@ async fn find(named: &Named, role: &str, settings: &Settings) -> Result<Found, F
             let reached =
                 discover::reach(&named.name, address, &settings.trust, settings.timeout).await;
             let (_, upstream) = reached.map_err(|failure| failure.at(named.flag))?;
-            Found { process: None, upstream, probe: probe_of(named)? }
+            Found { process: None, upstream, probe: probe_of(named, settings).await? }
         }
         // Whether it answers is found out when it is asked for its contract.
         Way::Configured { upstream, .. } => {
-            Found { process: None, upstream: (**upstream).clone(), probe: probe_of(named)? }
+            let probe = probe_of(named, settings).await?;
+            Found { process: None, upstream: (**upstream).clone(), probe }
         }
         Way::Started { command, address } => {
             let process = Process::start(command, settings.cores(role), &settings.running)
@@ -224,8 +228,14 @@ async fn find(named: &Named, role: &str, settings: &Settings) -> Result<Found, F
     Ok(found)
 }
 
-fn probe_of(named: &Named) -> Result<Probe, Failure> {
-    Probe::open(named.targets.clone()).map_err(|error| unreadable(named, &error))
+async fn probe_of(named: &Named, settings: &Settings) -> Result<Meter, Failure> {
+    if let Some(agent) = meter::agent_of(named) {
+        // Read before anything was started.
+        let token = settings.agent_token.as_deref().unwrap_or_default();
+        return Meter::through(named, agent, token).await;
+    }
+    let probe = Probe::open(named.targets.clone()).map_err(|error| unreadable(named, &error))?;
+    Ok(Meter::Here(probe))
 }
 
 async fn started(
@@ -250,7 +260,7 @@ async fn started(
                 upstream.connect = settings.timeout;
                 let probe = Probe::open(vec![Target::Pid(process.pid())]);
                 let probe = probe.map_err(|error| unreadable(named, &error))?;
-                return Ok(Found { process: Some(process), upstream, probe });
+                return Ok(Found { process: Some(process), upstream, probe: Meter::Here(probe) });
             }
             Err(failure) if Instant::now() > until => {
                 let said = process.last_lines();
@@ -315,7 +325,7 @@ fn unreadable(named: &Named, error: &ProbeError) -> Failure {
         ProbeError::Denied { .. } => {
             (Exit::Refused, Tnd::NoRight, "run this as the user of the service, or as root")
         }
-        ProbeError::NotYet { .. } | ProbeError::NotStarted { .. } => {
+        ProbeError::Elsewhere { .. } | ProbeError::NotStarted { .. } => {
             (Exit::Usage, Tnd::NotBuiltIn, "name a process on this machine")
         }
     };

@@ -8,16 +8,16 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use tandem_config::Tnd;
 use tandem_config::document::Address;
 use tandem_gateway::upstream::Upstream;
 use tandem_measure::probe::Target;
 
 use super::ask::wrong;
 use super::configured;
+use super::meter::agent_of;
 use super::process::Command;
 use crate::discover;
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 
 /// One side as it was named.
 #[derive(Debug, Clone)]
@@ -72,12 +72,6 @@ impl Named {
         let target: Target =
             target.parse().map_err(|error| wrong(flag, text, RIGHT).because(format!("{error}")))?;
         let address = match (&target, address) {
-            (Target::Agent { .. }, _) => {
-                return Err(Failure::new(Exit::Usage, "`agent:` targets are not built in yet")
-                    .coded(Tnd::NotBuiltIn)
-                    .at(flag)
-                    .fix("compare on the machine where the service runs, by `pid:` or `port:`"));
-            }
             (_, Some(address)) => Some(address.to_owned()),
             (Target::Exec(_), None) => Some("127.0.0.1:{port}".to_owned()),
             (Target::Port(port), None) => Some(format!("127.0.0.1:{port}")),
@@ -117,7 +111,11 @@ impl Named {
             Way::Configured { is_remote: true, .. } => return true,
             Way::Configured { .. } => None,
         };
-        called.into_iter().chain(&runtime).any(is_far)
+        let agent = agent_of(self).map(|(host, _)| match host.trim_matches(['[', ']']).parse() {
+            Ok(address) => !is_near(address),
+            Err(_) => host != "localhost",
+        });
+        agent == Some(true) || called.into_iter().chain(&runtime).any(is_far)
     }
 
     /// `--runtime NAME=HOST:PORT`, for the side of that name.
@@ -198,13 +196,16 @@ mod tests {
             "go=pid:1@127.0.0.1:50052",
             "go=port:50052",
             "go=unit:shop@1@10.0.0.7:80",
+            "go=agent:10.0.0.7:9190@10.0.0.7:80",
+            "go=agent:[::1]:9190@10.0.0.7:80",
         ] {
             assert!(read(text).is_ok(), "{text}: {:?}", read(text).err());
         }
         for text in ["go", "Go=pid:1@127.0.0.1:1", "go=pid:1", "go=pid:x@127.0.0.1:1", "go=cpu:1"] {
             assert!(read(text).is_err(), "{text}");
         }
-        assert_eq!(read("go=agent:h:1@h:2").unwrap_err().code, Some(Tnd::NotBuiltIn));
+        let failure = read("go=agent:h:1").unwrap_err().text();
+        assert!(failure.contains("`@HOST:PORT` is missing"), "{failure}");
         let Way::Started { address, .. } = read("a=exec:./svc@127.0.0.1:{port}").unwrap().way
         else {
             panic!("it is started")
@@ -233,6 +234,13 @@ mod tests {
 
     #[test]
     fn compare_c_3_what_is_far_away_is_known_as_such() {
+        for (agent, remote) in
+            [("127.0.0.1", false), ("[fd00::1]", false), ("8.8.8.8", true), ("a.b", true)]
+        {
+            let text = format!("a=agent:{agent}:9190@127.0.0.1:1");
+            let named = Named::read("--primary", &text, Path::new("tandem.yaml")).unwrap();
+            assert_eq!(named.is_remote(), remote, "{agent}");
+        }
         for (address, remote) in [
             ("127.0.0.1:1", false),
             ("10.1.2.3:1", false),

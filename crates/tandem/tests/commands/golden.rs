@@ -9,7 +9,7 @@ use crate::place::{Notes, Place, Running, Said, free, golden};
 #[test]
 fn experience_ux_39_the_help_of_every_command() {
     let place = Place::new();
-    let commands: [&[&str]; 61] = [
+    let commands: [&[&str]; 62] = [
         &[],
         &["-h"],
         &["help", "run"],
@@ -23,6 +23,7 @@ fn experience_ux_39_the_help_of_every_command() {
         &["help", "compare"],
         &["help", "corpus", "ls"],
         &["help", "corpus", "minimise"],
+        &["help", "agent"],
         &["help", "contract", "diff"],
         &["help", "settings", "get"],
         &["help", "settings", "set"],

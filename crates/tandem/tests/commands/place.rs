@@ -72,7 +72,7 @@ impl Place {
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
         command.args(words).current_dir(&self.0).stdin(Stdio::null());
-        for name in ["CONFIG", "DATA", "ADMIN", "TOKEN_FILE", "CONTEXT"] {
+        for name in ["CONFIG", "DATA", "ADMIN", "TOKEN_FILE", "AGENT_TOKEN_FILE", "CONTEXT"] {
             command.env_remove(format!("TANDEM_{name}"));
         }
         // No context of whoever runs the tests.

@@ -7,6 +7,7 @@
 #[expect(dead_code, reason = "these tests need a part of what those of the commands do")]
 mod place;
 
+mod agent;
 mod capacity;
 mod corpus;
 mod cost;
