@@ -9,6 +9,10 @@
 //! Fields are only added to an answer, anything else takes another number. What cannot be read is
 //! `null`, never 0.
 //!
+//! HTTP and JSON, because every machine has something that asks by it, and both are read here by
+//! libraries that strangers' bytes have tried already. gRPC was weighed: nothing outside of the
+//! data path serves it here, and two readings a block need no streams.
+//!
 //! Rooms: what is looked at (`watch`), who may ask (`serve`), the other end (`ask`).
 
 pub(crate) mod ask;

@@ -88,6 +88,7 @@ async fn serve_at(
     // Before anything is told: whoever reads it may end this at once.
     let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+    // What is missing now may come; what never can ends the start.
     for error in targets.iter().filter_map(|named| Probe::open(named.targets.clone()).err()) {
         let failure = unreadable(&error);
         match failure.exit {

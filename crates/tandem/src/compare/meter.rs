@@ -207,7 +207,9 @@ impl Far {
 
     async fn read(&mut self) -> Reading {
         let begins = std::mem::take(&mut self.begins);
-        let asked = Asked { begins, ends: self.mark.take(), ..self.asked() };
+        // A block that was broken off is nobody's any more once the next one begins.
+        let ends = self.mark.take().filter(|_| !begins);
+        let asked = Asked { begins, ends, ..self.asked() };
         let before = self.last.agent.clone();
         let Some(told) = self.ask(&asked).await else { return self.nothing() };
         if told.agent != before {

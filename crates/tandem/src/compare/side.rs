@@ -75,6 +75,10 @@ impl Side {
         settings: &Settings,
     ) -> Result<Side, Failure> {
         let Found { process, upstream, probe } = find(named, role, settings).await?;
+        let probe = match probe {
+            Some(probe) => probe,
+            None => far_probe_of(named, settings).await?,
+        };
         Ok(Side { named: named.clone(), role, upstream, probe, wire: None, process })
     }
 
@@ -90,7 +94,11 @@ impl Side {
         self.wire = None;
         self.process = None;
         let Found { process, upstream, probe } = find(&self.named, self.role, settings).await?;
-        (self.process, self.upstream, self.probe) = (process, upstream, probe);
+        (self.process, self.upstream) = (process, upstream);
+        // An agent goes on counting, and one that is lost ends no run.
+        if let Some(probe) = probe {
+            self.probe = probe;
+        }
         self.connect(settings, callees).await
     }
 
@@ -200,7 +208,8 @@ pub(crate) async fn symmetric(primary: &mut Side, candidate: &mut Side) -> Resul
 struct Found {
     process: Option<Process>,
     upstream: Upstream,
-    probe: Meter,
+    /// `None` for an agent's to read.
+    probe: Option<Meter>,
 }
 
 async fn find(named: &Named, role: &str, settings: &Settings) -> Result<Found, Failure> {
@@ -209,12 +218,11 @@ async fn find(named: &Named, role: &str, settings: &Settings) -> Result<Found, F
             let reached =
                 discover::reach(&named.name, address, &settings.trust, settings.timeout).await;
             let (_, upstream) = reached.map_err(|failure| failure.at(named.flag))?;
-            Found { process: None, upstream, probe: probe_of(named, settings).await? }
+            Found { process: None, upstream, probe: probe_of(named)? }
         }
         // Whether it answers is found out when it is asked for its contract.
         Way::Configured { upstream, .. } => {
-            let probe = probe_of(named, settings).await?;
-            Found { process: None, upstream: (**upstream).clone(), probe }
+            Found { process: None, upstream: (**upstream).clone(), probe: probe_of(named)? }
         }
         Way::Started { command, address } => {
             let process = Process::start(command, settings.cores(role), &settings.running)
@@ -228,14 +236,18 @@ async fn find(named: &Named, role: &str, settings: &Settings) -> Result<Found, F
     Ok(found)
 }
 
-async fn probe_of(named: &Named, settings: &Settings) -> Result<Meter, Failure> {
-    if let Some(agent) = meter::agent_of(named) {
-        // Read before anything was started.
-        let token = settings.agent_token.as_deref().unwrap_or_default();
-        return Meter::through(named, agent, token).await;
+fn probe_of(named: &Named) -> Result<Option<Meter>, Failure> {
+    if meter::agent_of(named).is_some() {
+        return Ok(None);
     }
     let probe = Probe::open(named.targets.clone()).map_err(|error| unreadable(named, &error))?;
-    Ok(Meter::Here(probe))
+    Ok(Some(Meter::Here(probe)))
+}
+
+async fn far_probe_of(named: &Named, settings: &Settings) -> Result<Meter, Failure> {
+    let agent = meter::agent_of(named).expect("all others are read here");
+    // The token was read before anything was started.
+    Meter::through(named, agent, settings.agent_token.as_deref().unwrap_or_default()).await
 }
 
 async fn started(
@@ -260,7 +272,8 @@ async fn started(
                 upstream.connect = settings.timeout;
                 let probe = Probe::open(vec![Target::Pid(process.pid())]);
                 let probe = probe.map_err(|error| unreadable(named, &error))?;
-                return Ok(Found { process: Some(process), upstream, probe: Meter::Here(probe) });
+                let probe = Some(Meter::Here(probe));
+                return Ok(Found { process: Some(process), upstream, probe });
             }
             Err(failure) if Instant::now() > until => {
                 let said = process.last_lines();

@@ -297,6 +297,100 @@ fn an_agent_that_dies_ends_no_run_and_leaves_cpu_unknown() {
     assert!(judged.is_none_or(|cpu| cpu["cell"] == "unknown"), "{judged:?}");
 }
 
+/// An agent on another machine, far away: each reading is 7 ms of CPU and 350 ms of its own time
+/// after the one before, and comes 30 ms late. Its host took this part of every block.
+fn far_away(stolen: f64) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (mut count, mut machine) = (0, json!({ "boot": "another", "cores": 7, "cpu": "Fast" }));
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            while let Some(body) = request(&mut stream) {
+                let asked: Value = serde_json::from_slice(&body).unwrap();
+                count += 1;
+                std::thread::park_timeout(Duration::from_millis(30));
+                let told = json!({
+                    "proto": 1, "agent": "one", "at_ns": count * 350_000_000_u64,
+                    "cpu_ns": count * 7_000_000_u64, "own_cpu_ns": 0, "processes": 1,
+                    "host": { "busy_ns": count * 7_000_000_u64, "stolen_ns": 0, "all_ns": 1 },
+                    "mark": asked["begins"].as_bool().filter(|begins| *begins).map(|_| count),
+                    "peak_bytes": asked["ends"].as_u64().map(|_| 5_000_000),
+                    "stolen_halves": asked["ends"].as_u64().map(|_| [0.0, stolen]),
+                    "sources": { "cpu": "cgroup v2 cpu.stat", "memory": "RssAnon", "peak": "x" },
+                    "machine": machine.take(),
+                });
+                let text = told.to_string();
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", text.len());
+                if stream.write_all((head + &text).as_bytes()).is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    address
+}
+
+/// The body of the next request; `None` where there is none.
+fn request(stream: &mut std::net::TcpStream) -> Option<Vec<u8>> {
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).ok()?;
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "))?;
+    let mut body = vec![0; length.parse().unwrap()];
+    stream.read_exact(&mut body).ok()?;
+    Some(body)
+}
+
+#[test]
+fn compare_a_1_intervals_are_the_agents_own_and_steal_there_voids_blocks_here() {
+    let place = Place::with(&[("agent.token", &format!("tnd_{}", "0".repeat(72)))]);
+    let run = |stolen: f64| {
+        let (one, other) = (steady(Duration::ZERO), steady(Duration::ZERO));
+        let far = format!("far=agent:{}@{}", far_away(stolen), one.address);
+        let near = side("near", other.address);
+        let more = ["--agent-token-file=agent.token", "--out=out"];
+        let said = place.tandem(&words(&far, &near, &more));
+        assert!(![1, 2, 6, 7].contains(&said.exit), "{said:?}");
+        assert!(said.err.contains("on another machine: Fast, 7 cores"), "{said:?}");
+        let result: Value = serde_json::from_str(&place.read("out/result.json")).unwrap();
+        let sources = result["run"]["machine"]["sources"]["cpu"].to_string();
+        assert!(
+            sources.contains("agent, cgroup v2 cpu.stat; candidate process clock"),
+            "{sources}"
+        );
+        let text = place.read("out/series.csv");
+        let rows: Vec<Vec<String>> =
+            text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect();
+        let at = |name: &str| rows[0].iter().position(|column| column == name).unwrap();
+        let (side, cpu, idle) = (at("side"), at("cpu_s"), at("idle_cpu_s"));
+        let (peak, void) = (at("peak_bytes"), at("void"));
+        assert!(rows.len() > 4, "{text}");
+        for row in &rows[1..] {
+            let number = |column: usize| row[column].parse::<f64>().unwrap();
+            match &*row[side] {
+                "primary" => {
+                    assert!((number(cpu) - 0.007).abs() < 1e-9, "{row:?}");
+                    assert_eq!(row[peak], "5000000");
+                }
+                // Idle for 350 ms, of which a block has 100.
+                _ => assert!((number(idle) - 0.002).abs() < 1e-9, "{row:?}"),
+            }
+        }
+        let primary = rows.iter().filter(|row| row[side] == "primary");
+        primary.map(|row| row[void].clone()).collect::<Vec<_>>()
+    };
+    // More than two in a hundred in either half: whatever else there was, it does not count.
+    let voids = run(0.021);
+    assert!(voids.iter().all(|void| !void.is_empty()), "{voids:?}");
+    // This machine's own host may take something as well, hardly of every block.
+    let voids = run(0.02);
+    assert!(voids.iter().any(|void| void != "the host took time away"), "{voids:?}");
+}
+
 /// Answers one request with this, as an agent that is none, or another; never, without text.
 fn stranger(answer: Option<&str>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
