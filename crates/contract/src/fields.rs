@@ -38,7 +38,7 @@ pub fn each(message: &[u8]) -> impl Iterator<Item = Result<Field<'_>, &'static s
 /// The numbers of a packed list; ends before the first that is cut short.
 pub fn varints(packed: &[u8]) -> impl Iterator<Item = u64> {
     let mut rest = packed;
-    std::iter::from_fn(move || varint(&mut rest))
+    std::iter::from_fn(move || take_varint(&mut rest))
 }
 
 /// `message` without its fields `number`, all others as they stand.
@@ -89,14 +89,14 @@ pub fn put_varint(mut value: u64, out: &mut Vec<u8>) {
 }
 
 fn next<'a>(rest: &mut &'a [u8]) -> Option<Field<'a>> {
-    let tag = varint(rest)?;
+    let tag = take_varint(rest)?;
     let number = u32::try_from(tag >> 3).ok().filter(|number| *number > 0)?;
     let mut field = Field { number, bytes: &[], value: 0 };
     match tag & 7 {
-        0 => field.value = varint(rest)?,
+        0 => field.value = take_varint(rest)?,
         1 => field.value = u64::from_le_bytes(take(rest, 8)?.try_into().ok()?),
         2 => {
-            let length = usize::try_from(varint(rest)?).ok()?;
+            let length = usize::try_from(take_varint(rest)?).ok()?;
             field.bytes = take(rest, length)?;
         }
         5 => field.value = u32::from_le_bytes(take(rest, 4)?.try_into().ok()?).into(),
@@ -105,13 +105,16 @@ fn next<'a>(rest: &mut &'a [u8]) -> Option<Field<'a>> {
     Some(field)
 }
 
-fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+/// Takes `length` bytes off the front of `rest`; `None` where there are fewer.
+pub fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     let (taken, left) = rest.split_at_checked(length)?;
     *rest = left;
     Some(taken)
 }
 
-fn varint(rest: &mut &[u8]) -> Option<u64> {
+/// Takes a varint off the front of `rest`; `None` where it is cut short or longer than ten bytes.
+/// Of the tenth byte what does not fit 64 bits is lost, as everywhere.
+pub fn take_varint(rest: &mut &[u8]) -> Option<u64> {
     let mut value = 0_u64;
     for (place, byte) in rest.iter().enumerate().take(10) {
         value |= u64::from(byte & 0x7f) << (7 * place);

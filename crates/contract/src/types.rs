@@ -416,6 +416,25 @@ impl Kind {
     pub fn packable(self) -> bool {
         !matches!(self, Kind::String | Kind::Bytes | Kind::Message(_) | Kind::Group(_))
     }
+
+    /// The wire type in which a value of the kind stands unpacked, 0 to 5 (protobuf's encoding
+    /// guide, "Message Structure").
+    pub fn wire_type(self) -> u8 {
+        match self {
+            Kind::Double | Kind::Fixed64 | Kind::Sfixed64 => 1,
+            Kind::Float | Kind::Fixed32 | Kind::Sfixed32 => 5,
+            Kind::String | Kind::Bytes | Kind::Message(_) => 2,
+            Kind::Group(_) => 3,
+            Kind::Int32
+            | Kind::Int64
+            | Kind::Uint32
+            | Kind::Uint64
+            | Kind::Sint32
+            | Kind::Sint64
+            | Kind::Bool
+            | Kind::Enum(_) => 0,
+        }
+    }
 }
 
 /// How often a field may occur.

@@ -178,7 +178,7 @@ impl FieldPlan {
             (Cardinality::Repeated | Cardinality::Map, _) => Shape::Repeated,
         };
         let packed = field.packed && shape == Shape::Repeated;
-        let wire_type = if packed { 2 } else { wire::wire_type(field.kind) };
+        let wire_type = if packed { 2 } else { field.kind.wire_type() };
         let tag = field.number << 3 | u32::from(wire_type);
         let mut encoded = Vec::with_capacity(5);
         wire::put_varint(tag.into(), &mut encoded);

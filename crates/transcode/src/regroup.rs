@@ -28,7 +28,7 @@ pub(crate) fn fits(field: &FieldPlan, tag: u32) -> bool {
     }
     let wire_type = (tag & 7) as u8;
     field.shape == Shape::Repeated
-        && (wire_type == wire::wire_type(field.kind) || (wire_type == 2 && field.kind.packable()))
+        && (wire_type == field.kind.wire_type() || (wire_type == 2 && field.kind.packable()))
 }
 
 /// Whether every field of a message is one group of equal tags, every oneof has one member and

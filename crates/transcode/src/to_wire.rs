@@ -243,7 +243,7 @@ impl Rewriter<'_> {
             }
             kind => {
                 field.put_tag(out);
-                match wire::wire_type(kind) {
+                match kind.wire_type() {
                     1 => out.extend_from_slice(&[0; 8]),
                     5 => out.extend_from_slice(&[0; 4]),
                     _ => out.push(0),

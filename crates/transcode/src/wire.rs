@@ -250,24 +250,6 @@ pub(crate) fn varint(rest: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// The wire type in which a value of `kind` stands unpacked.
-pub(crate) fn wire_type(kind: Kind) -> u8 {
-    match kind {
-        Kind::Double | Kind::Fixed64 | Kind::Sfixed64 => 1,
-        Kind::Float | Kind::Fixed32 | Kind::Sfixed32 => 5,
-        Kind::String | Kind::Bytes | Kind::Message(_) => 2,
-        Kind::Group(_) => 3,
-        Kind::Int32
-        | Kind::Int64
-        | Kind::Uint32
-        | Kind::Uint64
-        | Kind::Sint32
-        | Kind::Sint64
-        | Kind::Bool
-        | Kind::Enum(_) => 0,
-    }
-}
-
 /// A varint and its length, 1 to 10.
 #[inline]
 pub(crate) fn varint_bytes(mut value: u64) -> ([u8; 10], usize) {

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tandem_contract::fields::{put_bytes, put_varint};
+use tandem_contract::fields::{put_bytes, put_varint, take, take_varint};
 use tandem_contract::{Cardinality, Contract, Field, Kind, Message, MessageId, WellKnown};
 
 use super::Fnv;
@@ -165,7 +165,7 @@ impl Walk<'_> {
         way: Way,
         out: &mut Vec<u8>,
     ) -> Result<bool, CleanFault> {
-        let (usual, is_packed) = (wire_of(field.kind), read.wire == DELIMITED);
+        let (usual, is_packed) = (field.kind.wire_type(), read.wire == DELIMITED);
         let may_be_packed = field.cardinality == Cardinality::Repeated && field.kind.packable();
         if read.wire != usual && !(is_packed && may_be_packed) {
             let (name, kind) = (&field.name, field.kind.name());
@@ -226,7 +226,7 @@ impl Walk<'_> {
                 put_varint(first.map_or(0, |(_, value)| i64::from(*value)) as u64, out);
             }
             kind => {
-                let wire = wire_of(kind);
+                let wire = kind.wire_type();
                 put_varint(tag(wire), out);
                 let bytes = match wire {
                     FIXED64 => 8,
@@ -269,37 +269,20 @@ impl Walk<'_> {
     }
 }
 
-fn wire_of(kind: Kind) -> u8 {
-    match kind {
-        Kind::Double | Kind::Fixed64 | Kind::Sfixed64 => FIXED64,
-        Kind::Float | Kind::Fixed32 | Kind::Sfixed32 => FIXED32,
-        Kind::String | Kind::Bytes | Kind::Message(_) => DELIMITED,
-        Kind::Group(_) => GROUP,
-        Kind::Int32
-        | Kind::Int64
-        | Kind::Uint32
-        | Kind::Uint64
-        | Kind::Sint32
-        | Kind::Sint64
-        | Kind::Bool
-        | Kind::Enum(_) => VARINT,
-    }
-}
-
 /// The next field; `None` where it is cut short, of an unknown wire type, or a group without end.
 fn next<'a>(rest: &mut &'a [u8], depth: u32) -> Option<Read<'a>> {
     let from = *rest;
-    let tag = varint(rest)?;
+    let tag = take_varint(rest)?;
     let number = u32::try_from(tag >> 3).ok().filter(|number| *number > 0)?;
     let wire = (tag & 7) as u8;
     let mut inner: &[u8] = b"";
     match wire {
-        VARINT => drop(varint(rest)?),
-        FIXED64 => drop(taken(rest, 8)?),
-        FIXED32 => drop(taken(rest, 4)?),
+        VARINT => drop(take_varint(rest)?),
+        FIXED64 => drop(take(rest, 8)?),
+        FIXED32 => drop(take(rest, 4)?),
         DELIMITED => {
-            let length = usize::try_from(varint(rest)?).ok()?;
-            inner = taken(rest, length)?;
+            let length = usize::try_from(take_varint(rest)?).ok()?;
+            inner = take(rest, length)?;
         }
         GROUP => inner = group(rest, number, depth)?,
         _ => return None,
@@ -314,30 +297,12 @@ fn group<'a>(rest: &mut &'a [u8], number: u32, depth: u32) -> Option<&'a [u8]> {
     let from = *rest;
     loop {
         let before = *rest;
-        let tag = varint(&mut { before })?;
+        let tag = take_varint(&mut { before })?;
         if tag & 7 == u64::from(GROUP_END) {
-            varint(rest)?;
+            take_varint(rest)?;
             let is_its_own = tag >> 3 == u64::from(number);
             return is_its_own.then(|| &from[..from.len() - before.len()]);
         }
         next(rest, depth)?;
     }
-}
-
-fn taken<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
-    let (taken, left) = rest.split_at_checked(length)?;
-    *rest = left;
-    Some(taken)
-}
-
-fn varint(rest: &mut &[u8]) -> Option<u64> {
-    let mut value = 0_u64;
-    for (place, byte) in rest.iter().enumerate().take(10) {
-        value |= u64::from(byte & 0x7f) << (7 * place);
-        if byte & 0x80 == 0 {
-            *rest = &rest[place + 1..];
-            return Some(value);
-        }
-    }
-    None
 }

@@ -131,7 +131,7 @@ impl Writer<'_> {
 
     fn packed(&self, kind: Kind, mut packed: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
         while !packed.is_empty() {
-            let value = match wire::wire_type(kind) {
+            let value = match kind.wire_type() {
                 1 => packed.split_first_chunk().map(|(bits, rest)| {
                     packed = rest;
                     Value::Fixed64(u64::from_le_bytes(*bits))
@@ -228,7 +228,7 @@ fn contents(value: Value<'_>) -> Option<&[u8]> {
 
 /// What an entry of a map means that lacks its key or its value.
 fn unset(kind: Kind) -> Value<'static> {
-    match wire::wire_type(kind) {
+    match kind.wire_type() {
         1 => Value::Fixed64(0),
         5 => Value::Fixed32(0),
         2 => Value::Bytes(b""),

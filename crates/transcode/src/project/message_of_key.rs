@@ -96,12 +96,12 @@ impl Reader<'_> {
     }
 
     fn scalar(&mut self, number: u32, kind: Kind, out: &mut Vec<u8>) -> Result<(), Fault> {
-        wire::put_tag(number, wire::wire_type(kind), out);
+        wire::put_tag(number, kind.wire_type(), out);
         self.bare(kind, out)
     }
 
     fn bare(&mut self, kind: Kind, out: &mut Vec<u8>) -> Result<(), Fault> {
-        match wire::wire_type(kind) {
+        match kind.wire_type() {
             1 => out.extend_from_slice(self.take(8)?),
             5 => out.extend_from_slice(self.take(4)?),
             2 => {
